@@ -1,0 +1,1 @@
+"""jackstay: container images and containers on many Linux hosts, over SSH."""
