@@ -80,3 +80,9 @@ class DiskFull(Error):
     """No space or no inodes are left where the bytes must go."""
 
     reason = "DISK_FULL"
+
+
+class Busy(Error):
+    """Somebody else is at work on the same thing; later it may succeed."""
+
+    reason = "BUSY"
