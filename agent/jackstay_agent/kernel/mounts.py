@@ -1,0 +1,102 @@
+"""Mounting in the agent's mount namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from jackstay_agent import faults
+from jackstay_agent.kernel import syscalls
+from jackstay_agent.kernel.jobs import Jobs
+
+
+class Mounts(Protocol):
+    """Mounts and unmounts. Implementations: `LinuxMounts` and, for tests, `fakes.RecordingMounts`."""
+
+    async def overlay(
+        self, folder: str, target: str, lower: Sequence[str], upper: str, work: str, *, read_only: bool = False
+    ) -> None:
+        """Mount an overlay at *target*. *lower* (newest first), *upper* and *work* are relative to *folder*, since the
+        kernel takes one page of options; without *upper* it is read-only."""
+        ...
+
+    async def bind(self, source: str, target: str, *, read_only: bool = False) -> None:
+        """Bind *source* at *target*."""
+        ...
+
+    async def unmount(self, target: str) -> None:
+        """Unmount *target*, at once for everyone who does not use it still; no error when nothing is mounted there."""
+        ...
+
+    async def mounted(self, below: str) -> list[str]:
+        """Every mount point at or below *below*, deepest first."""
+        ...
+
+
+class LinuxMounts:
+    """Implements `Mounts`."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def overlay(
+        self, folder: str, target: str, lower: Sequence[str], upper: str, work: str, *, read_only: bool = False
+    ) -> None:
+        """See `Mounts.overlay`. A child does it, since its working folder must be *folder*."""
+        await self._jobs.run(
+            "jackstay_agent.kernel.mounts:mount_overlay", [folder, target, list(lower), upper, work, read_only]
+        )
+
+    async def bind(self, source: str, target: str, *, read_only: bool = False) -> None:
+        """See `Mounts.bind`."""
+        await asyncio.to_thread(_bind, source, target, read_only)
+
+    async def unmount(self, target: str) -> None:
+        """See `Mounts.unmount`."""
+        await asyncio.to_thread(_unmount, target)
+
+    async def mounted(self, below: str) -> list[str]:
+        """See `Mounts.mounted`."""
+        return await asyncio.to_thread(_mounted, below)
+
+
+def mount_overlay(argument: Any, _descriptors: list[int]) -> None:
+    """The job behind `LinuxMounts.overlay`."""
+    folder, target, lower, upper, work, read_only = argument
+    os.chdir(folder)
+    # No redirect_dir and no metacopy: a commit reads the upper folder and must find whole files at their own names.
+    options = f"lowerdir={':'.join(lower)},index=off,redirect_dir=off,metacopy=off"
+    if upper:
+        options += f",upperdir={upper},workdir={work}"
+    syscalls.mount("overlay", target, "overlay", syscalls.MS_RDONLY if read_only or not upper else 0, options)
+    faults.point("kernel.mount.overlay")
+
+
+def _bind(source: str, target: str, read_only: bool) -> None:
+    syscalls.mount(source, target, None, syscalls.MS_BIND | syscalls.MS_REC)
+    faults.point("kernel.mount.bind")
+    if read_only:
+        syscalls.mount("none", target, None, syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY)
+        faults.point("kernel.mount.bind.read_only")
+
+
+def _unmount(target: str) -> None:
+    try:
+        syscalls.umount(target, syscalls.MNT_DETACH)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+    faults.point("kernel.unmount")
+
+
+def _mounted(below: str) -> list[str]:
+    found = []
+    with open("/proc/self/mountinfo", "rb") as table:
+        for line in table:
+            point = os.fsdecode(line.split(b" ")[4].decode("unicode_escape").encode("latin-1"))
+            if point == below or point.startswith(below.rstrip("/") + "/"):
+                found.append(point)
+    return sorted(found, key=len, reverse=True)

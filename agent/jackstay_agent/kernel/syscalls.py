@@ -1,0 +1,117 @@
+"""System calls that Python 3.11's standard library lacks, as plain functions. Each raises `OSError` as `os` does.
+
+Guarantees: the GIL is released during a call; descriptors that are made are close-on-exec. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+from typing import Any
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
+MNT_DETACH = 0x2
+
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+_SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}[os.uname().machine]
+_SYS_OPENAT2 = 437
+_AT_FDCWD = -100
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str | bytes | None = None) -> int:
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), os.fsdecode(what) if what is not None else None)
+    return result
+
+
+def mount(source: str, target: str, fstype: str | None, flags: int = 0, data: str = "") -> None:
+    """mount(2)."""
+    _check(
+        _libc.mount(
+            os.fsencode(source),
+            os.fsencode(target),
+            os.fsencode(fstype) if fstype else None,
+            ctypes.c_ulong(flags),
+            os.fsencode(data) if data else None,
+        ),
+        target,
+    )
+
+
+def umount(target: str, flags: int = 0) -> None:
+    """umount2(2)."""
+    _check(_libc.umount2(os.fsencode(target), flags), target)
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    _check(_libc.unshare(flags))
+
+
+def setns(descriptor: int, nstype: int = 0) -> None:
+    """setns(2)."""
+    _check(_libc.setns(descriptor, nstype))
+
+
+def pivot_root(new_root: str, put_old: str) -> None:
+    """pivot_root(2)."""
+    _check(_libc.syscall(_SYS_PIVOT_ROOT, os.fsencode(new_root), os.fsencode(put_old)), new_root)
+
+
+def openat2(path: str | bytes, flags: int, *, dir_fd: int | None = None, mode: int = 0, resolve: int = 0) -> int:
+    """openat2(2): a new close-on-exec descriptor of *path*, resolved by the kernel as *resolve* says."""
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)
+    raw: Any = os.fsencode(path)
+    return _check(
+        _libc.syscall(_SYS_OPENAT2, _AT_FDCWD if dir_fd is None else dir_fd, raw, how, ctypes.c_size_t(len(how))), raw
+    )
+
+
+def syncfs(descriptor: int) -> None:
+    """syncfs(2): the whole filesystem of *descriptor* is on disk."""
+    _check(_libc.syncfs(descriptor))
+
+
+def set_death_signal(signal: int) -> None:
+    """prctl(PR_SET_PDEATHSIG): get *signal* when the parent thread ends."""
+    _check(_libc.prctl(1, signal, 0, 0, 0))
+
+
+def enter_root(descriptor: int) -> None:
+    """Make the folder *descriptor* this process's root and working folder, in a mount namespace of its own.
+
+    For single-threaded children only. Afterwards nothing outside the folder can be named: the old root is gone from
+    the namespace, not merely out of sight as after chroot(2).
+    """
+    folder = os.readlink(f"/proc/self/fd/{descriptor}")
+    unshare(CLONE_NEWNS)
+    mount("none", "/", None, MS_REC | MS_SLAVE)
+    # The descriptor belongs to the namespace that was left, so the folder is named again, and must be the same one.
+    mount(folder, folder, None, MS_BIND | MS_REC)
+    os.chdir(folder)
+    if not os.path.samestat(os.stat("."), os.fstat(descriptor)):
+        raise FileNotFoundError(errno.ESTALE, os.strerror(errno.ESTALE), folder)
+    pivot_root(".", ".")
+    umount(".", MNT_DETACH)
+    os.chdir("/")

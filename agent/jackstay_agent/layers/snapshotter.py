@@ -1,0 +1,119 @@
+"""Snapshots of filesystems: the protocol and its values.
+
+A snapshot's life: `prepare` makes an *active* one, writable, on top of a parent; `apply` unpacks a layer into it or a
+container writes to its mount; `commit` makes it *committed* under its ChainID, immutable from then on and a parent for
+others; `remove` ends it. A *view* is read-only. A *detached* one is unpacked before its parent is known and attached
+later. What a snapshot is on disk is the driver's secret: nothing outside may assume that a layer is a folder.
+
+Every method that makes or ends a row takes *along*: SQL that runs in the same transaction, so that a container and its
+snapshot, or an image and its layers, appear and go together.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from jackstay_oci.digest import Digest
+
+Kind = Literal["committed", "active", "view", "detached"]
+Along = Callable[[sqlite3.Connection], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One snapshot's row."""
+
+    id: int
+    key: str
+    kind: Kind
+    parent: str | None  # key
+    diff_id: str | None
+    size: int  # bytes of this layer alone
+    inodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What unpacking a layer found: the digest of its uncompressed tar, and what it takes on disk."""
+
+    diff_id: Digest
+    size: int
+    inodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diffed:
+    """What a diff wrote: the tar's digest and size in bytes; `empty` when nothing had changed."""
+
+    diff_id: Digest
+    size: int
+    empty: bool
+
+
+class Snapshotter(Protocol):
+    """Keeps snapshots. Implementations stand beside this file, named after what they rest on (`overlay`)."""
+
+    name: str
+
+    async def prepare(self, key: str, parent: str | None, *, along: Along | None = None) -> Snapshot:
+        """Make the active snapshot *key* on top of the committed *parent* (None: on nothing).
+
+        Raises `AlreadyExists` for a key that is taken, `NotFound` for a parent that is not committed.
+        """
+        ...
+
+    async def apply(self, key: str, blob: int, compression: str) -> Applied:
+        """Unpack the layer in descriptor *blob* (compression "none", "gzip", "zstd") into the active snapshot *key*.
+
+        All bytes are read, also those after the tar's end, so that the diffID is the whole blob's. When it returns the
+        files are on disk. Raises `InvalidArchive`, `LimitExceeded`, `DiskFull`; then the snapshot is to be removed.
+        """
+        ...
+
+    async def commit(self, key: str, name: str, applied: Applied, *, along: Along | None = None) -> Snapshot:
+        """Make the active snapshot *key* the committed one *name* (a ChainID).
+
+        When *name* exists already, *key* is removed and the existing one returned: two loads of one layer both succeed.
+        """
+        ...
+
+    async def view(self, key: str, parent: str, *, along: Along | None = None) -> Snapshot:
+        """Make the read-only snapshot *key* of *parent*."""
+        ...
+
+    async def mount(self, key: str, target: str) -> None:
+        """Mount the active or view snapshot *key* at the folder *target*. No error when it is mounted there already."""
+        ...
+
+    async def unmount(self, target: str) -> None:
+        """Undo `mount`. No error when nothing is mounted."""
+        ...
+
+    async def diff(self, key: str, out: int) -> Diffed:
+        """Write what the active snapshot *key* changes over its parent as a layer tar to the descriptor *out*.
+
+        Deterministic: the same tree gives the same bytes. Whiteouts as the OCI image specification has them.
+        """
+        ...
+
+    async def usage(self, key: str) -> tuple[int, int]:
+        """Bytes and inodes that *key* alone takes now; for an active one, counted at the time of the call."""
+        ...
+
+    async def stat(self, key: str) -> Snapshot:
+        """The row of *key*. Raises `NotFound`."""
+        ...
+
+    async def remove(self, key: str, *, along: Along | None = None) -> None:
+        """End the snapshot *key*: its row, then its files. No error when it does not exist.
+
+        Raises `InUse` when others rest on it.
+        """
+        ...
+
+    async def clean(self) -> int:
+        """Remove every file that has no row, as after a crash, and every extraction that was under way; how many."""
+        ...
