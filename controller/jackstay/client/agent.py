@@ -1,0 +1,174 @@
+"""One agent, connected: the tunnel, the channel on it, and the services of the protocol.
+
+gRPC and SSH code is imported when a connection is made, not with this module.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jackstay.errors import Unreachable, VersionMismatch
+from jackstay.tunnel.settings import TunnelSettings
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    import grpc.aio
+
+    from jackstay.client.calls import Calls
+    from jackstay.client.containers import Containers
+    from jackstay.client.content import Content
+    from jackstay.client.images import Images
+    from jackstay.client.messages import VersionReply
+    from jackstay.client.networks import Networks
+    from jackstay.client.system import System
+    from jackstay.client.volumes import Volumes
+    from jackstay.inventory.host import Host
+    from jackstay.tunnel.tunnel import Tunnel
+
+PROTOCOL = 1
+"""The protocol number that this controller speaks; an agent must have the same."""
+
+MAX_MESSAGE = 16 * 1024 * 1024
+"""Bytes of one message, either way. Streams send pieces of at most 1 MiB."""
+
+
+async def connect(host: Host, settings: TunnelSettings | None = None) -> AgentClient:
+    """Open the way to an agent and make sure that it speaks our protocol.
+
+    Raises :class:`~jackstay.errors.Unreachable` or :class:`~jackstay.errors.VersionMismatch`; then, and when it is
+    cancelled, nothing stays open. The caller closes what it returns (``async with await connect(host) as agent``).
+    """
+    import asyncio
+
+    from jackstay.tunnel.tunnel import open_tunnel
+
+    settings = settings or TunnelSettings()
+    try:
+        async with asyncio.timeout(settings.connect_timeout):
+            tunnel = await open_tunnel(host, settings)
+            try:
+                return await _greet(host, tunnel)
+            except BaseException:
+                await tunnel.close()
+                raise
+    except TimeoutError:
+        raise Unreachable(
+            f"{host.name} did not answer within {settings.connect_timeout:g} seconds",
+            hint=f"is {host.address} up and reachable from here? wait longer with --connect-timeout",
+            kind="timeout",
+        ) from None
+
+
+async def _greet(host: Host, tunnel: Tunnel) -> AgentClient:
+    """The client on an open tunnel, once the agent has told its version."""
+    import grpc.aio
+
+    from jackstay.client.calls import Calls
+    from jackstay.client.messages import VersionRequest
+    from jackstay.client.system import System
+
+    channel = grpc.aio.insecure_channel(
+        f"unix:{tunnel.socket_path}",
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE),
+            ("grpc.max_send_message_length", MAX_MESSAGE),
+            ("grpc.use_local_subchannel_pool", 1),  # or two channels to one agent share a connection
+            ("grpc.default_authority", "jackstay"),
+        ],
+    )
+    try:
+        calls = Calls(host.name, lambda: tunnel.failure)
+        version = await System(channel, calls).version(VersionRequest())
+        check_version(host.name, version)
+    except BaseException:
+        await channel.close()
+        raise
+    return AgentClient(host, version, tunnel, channel, calls)
+
+
+def check_version(host: str, version: VersionReply) -> None:
+    """Raise :class:`~jackstay.errors.VersionMismatch` unless the agent speaks our protocol."""
+    if version.protocol == PROTOCOL:
+        return
+    from importlib.metadata import version as installed
+
+    ours = installed("jackstay")
+    older = version.protocol < PROTOCOL
+    raise VersionMismatch(
+        f"the agent on {host} is {version.version} and speaks protocol {version.protocol}; "
+        f"this is jackstay {ours}, protocol {PROTOCOL}",
+        hint=f"upgrade the agent: jackstay host upgrade -H {host}" if older else "upgrade jackstay on this machine",
+    )
+
+
+class AgentClient:
+    """One agent's services. Made by :func:`connect`; closed by its user, once or more often."""
+
+    def __init__(
+        self, host: Host, version: VersionReply, tunnel: Tunnel, channel: grpc.aio.Channel, calls: Calls
+    ) -> None:
+        self.host = host
+        self.version = version
+        self._tunnel = tunnel
+        self._channel = channel
+        self._calls = calls
+
+    @cached_property
+    def images(self) -> Images:
+        """Images: fetch, save, list, tag, remove, commit."""
+        from jackstay.client.images import Images
+
+        return Images(self._channel, self._calls)
+
+    @cached_property
+    def content(self) -> Content:
+        """Blobs, read."""
+        from jackstay.client.content import Content
+
+        return Content(self._channel, self._calls)
+
+    @cached_property
+    def containers(self) -> Containers:
+        """Containers and what runs in them."""
+        from jackstay.client.containers import Containers
+
+        return Containers(self._channel, self._calls)
+
+    @cached_property
+    def volumes(self) -> Volumes:
+        """Named and anonymous volumes."""
+        from jackstay.client.volumes import Volumes
+
+        return Volumes(self._channel, self._calls)
+
+    @cached_property
+    def networks(self) -> Networks:
+        """Networks."""
+        from jackstay.client.networks import Networks
+
+        return Networks(self._channel, self._calls)
+
+    @cached_property
+    def system(self) -> System:
+        """The agent itself and its host."""
+        from jackstay.client.system import System
+
+        return System(self._channel, self._calls)
+
+    async def close(self) -> None:
+        """Cancel every running call, then close the channel and the tunnel."""
+        try:
+            await self._channel.close()
+        finally:
+            await self._tunnel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

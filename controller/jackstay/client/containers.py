@@ -1,0 +1,112 @@
+"""``Containers`` of one agent: a method a call of the protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jackstay_proto.v1.containers_pb2_grpc import ContainersStub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc.aio
+
+    from jackstay.client.calls import BidiCall, Calls
+    from jackstay_proto.v1.containers_pb2 import (
+        CreateContainerReply,
+        CreateContainerRequest,
+        InspectContainerReply,
+        InspectContainerRequest,
+        KillContainerReply,
+        KillContainerRequest,
+        ListContainersReply,
+        ListContainersRequest,
+        LogsReply,
+        LogsRequest,
+        PauseContainerReply,
+        PauseContainerRequest,
+        RemoveContainerReply,
+        RemoveContainerRequest,
+        RenameContainerReply,
+        RenameContainerRequest,
+        RestartContainerReply,
+        RestartContainerRequest,
+        StartContainerReply,
+        StartContainerRequest,
+        StopContainerReply,
+        StopContainerRequest,
+        StreamInput,
+        StreamOutput,
+        UnpauseContainerReply,
+        UnpauseContainerRequest,
+        WaitContainerReply,
+        WaitContainerRequest,
+    )
+
+
+class Containers:
+    """Containers of one agent. Every method raises the errors of :mod:`jackstay.errors`."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
+        self._stub = ContainersStub(channel)
+        self._calls = calls
+
+    async def create(self, request: CreateContainerRequest, *, timeout: float | None = None) -> CreateContainerReply:
+        """Make a container."""
+        return await self._calls.unary(self._stub.Create, request, timeout)
+
+    async def start(self, request: StartContainerRequest, *, timeout: float | None = None) -> StartContainerReply:
+        """Start a container."""
+        return await self._calls.unary(self._stub.Start, request, timeout)
+
+    async def stop(self, request: StopContainerRequest, *, timeout: float | None = None) -> StopContainerReply:
+        """Stop a container; returns when it has ended."""
+        return await self._calls.unary(self._stub.Stop, request, timeout)
+
+    async def restart(self, request: RestartContainerRequest, *, timeout: float | None = None) -> RestartContainerReply:
+        """Stop a container and start it again."""
+        return await self._calls.unary(self._stub.Restart, request, timeout)
+
+    async def kill(self, request: KillContainerRequest, *, timeout: float | None = None) -> KillContainerReply:
+        """Send a signal to a container."""
+        return await self._calls.unary(self._stub.Kill, request, timeout)
+
+    async def pause(self, request: PauseContainerRequest, *, timeout: float | None = None) -> PauseContainerReply:
+        """Freeze a container."""
+        return await self._calls.unary(self._stub.Pause, request, timeout)
+
+    async def unpause(self, request: UnpauseContainerRequest, *, timeout: float | None = None) -> UnpauseContainerReply:
+        """Let a frozen container go on."""
+        return await self._calls.unary(self._stub.Unpause, request, timeout)
+
+    async def remove(self, request: RemoveContainerRequest, *, timeout: float | None = None) -> RemoveContainerReply:
+        """Remove a container."""
+        return await self._calls.unary(self._stub.Remove, request, timeout)
+
+    async def rename(self, request: RenameContainerRequest, *, timeout: float | None = None) -> RenameContainerReply:
+        """Give a container another name."""
+        return await self._calls.unary(self._stub.Rename, request, timeout)
+
+    async def list(self, request: ListContainersRequest, *, timeout: float | None = None) -> ListContainersReply:
+        """The containers there, newest first."""
+        return await self._calls.unary(self._stub.List, request, timeout)
+
+    async def inspect(self, request: InspectContainerRequest, *, timeout: float | None = None) -> InspectContainerReply:
+        """One container as docker's JSON object."""
+        return await self._calls.unary(self._stub.Inspect, request, timeout)
+
+    async def wait(self, request: WaitContainerRequest, *, timeout: float | None = None) -> WaitContainerReply:
+        """Wait for a container to reach a condition; no time limit."""
+        return await self._calls.unary(self._stub.Wait, request, timeout)
+
+    def logs(self, request: LogsRequest) -> AsyncIterator[LogsReply]:
+        """What a container wrote; with ``follow`` until it ends."""
+        return self._calls.stream(self._stub.Logs, request)
+
+    def attach(self) -> BidiCall[StreamInput, StreamOutput]:
+        """Join a container's standard streams. The first request is ``attach``."""
+        return self._calls.bidi(self._stub.Attach)
+
+    def exec(self) -> BidiCall[StreamInput, StreamOutput]:
+        """Run a command in a container. The first request is ``exec``."""
+        return self._calls.bidi(self._stub.Exec)

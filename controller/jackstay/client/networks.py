@@ -1,0 +1,34 @@
+"""``Networks`` of one agent: a method a call of the protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jackstay_proto.v1.networks_pb2_grpc import NetworksStub
+
+if TYPE_CHECKING:
+    import grpc.aio
+
+    from jackstay.client.calls import Calls
+    from jackstay_proto.v1.networks_pb2 import (
+        InspectNetworkReply,
+        InspectNetworkRequest,
+        ListNetworksReply,
+        ListNetworksRequest,
+    )
+
+
+class Networks:
+    """Networks of one agent. Every method raises the errors of :mod:`jackstay.errors`."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
+        self._stub = NetworksStub(channel)
+        self._calls = calls
+
+    async def list(self, request: ListNetworksRequest, *, timeout: float | None = None) -> ListNetworksReply:
+        """The networks there, by name."""
+        return await self._calls.unary(self._stub.List, request, timeout)
+
+    async def inspect(self, request: InspectNetworkRequest, *, timeout: float | None = None) -> InspectNetworkReply:
+        """One network as docker's JSON object."""
+        return await self._calls.unary(self._stub.Inspect, request, timeout)

@@ -1,0 +1,37 @@
+"""One host, as the tunnel needs to know it: a value, with nothing resolved over the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+AGENT_SOCKET = "/run/jackstay/jackstayd.sock"
+"""Where an agent listens unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host to talk to.
+
+    ``name`` is what the user calls it and what every output shows. What is ``None`` or empty is left to
+    ``~/.ssh/config`` and to SSH's own defaults.
+    """
+
+    name: str
+    address: str
+    port: int | None = None
+    user: str | None = None
+    identity_files: tuple[str, ...] = ()  # absolute paths of private keys, tried instead of the default ones
+    known_hosts: tuple[str, ...] = ()  # absolute paths; empty: ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts
+    socket: str = AGENT_SOCKET  # of the agent, on that host
+    kind: Literal["ssh", "local"] = "ssh"
+    jump: str | None = None  # bastion, "[user@]host[:port]" or a name; None: as ~/.ssh/config says
+    sudo: bool = False  # reach the socket with `sudo -n jackstayd dial-stdio`
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def local_host(socket: str = AGENT_SOCKET) -> Host:
+    """The agent on this machine, without SSH."""
+    return Host(name="local", address="localhost", socket=socket, kind="local")
