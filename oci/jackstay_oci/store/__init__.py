@@ -1,0 +1,1 @@
+"""Blobs on disk, by digest, and blobs on their way in."""
