@@ -1,0 +1,99 @@
+# `make` lists the targets. `make test` and `make demo` need nothing before them on a Debian 12 as root.
+
+PYTHON ?= /usr/bin/python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+CACHE  := .cache
+BASE   ?= busybox
+HOSTS  ?= 3
+
+# What the agent and the lab use, and what the real peers of the interop tests are.
+LAB_PACKAGES  := python3-venv iproute2 openssh-server openssh-client crun runc conmon nftables aardvark-dns busybox-static curl
+PEER_PACKAGES := docker.io podman skopeo debootstrap
+DEMO_PACKAGES := $(LAB_PACKAGES) $(if $(filter debian,$(BASE)),debootstrap)
+
+# A changed content, not a changed date, makes the environment be installed again.
+ENVIRONMENT := $(CACHE)/environment-$(shell cat requirements/dev.txt pyproject.toml 2>/dev/null | sha256sum | cut -c1-16)
+UV_VERSION  := 0.13.9
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install packages peer-packages proto proto-check format lint types imports unit test demo lab-up lab-down lab-shell lock clean
+
+help: ## List the targets.
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: packages $(ENVIRONMENT) ## Install the Debian packages and the virtual environment (.venv).
+
+packages:
+	@tests/lab/debian-packages $(LAB_PACKAGES)
+
+peer-packages:
+	@tests/lab/debian-packages $(PEER_PACKAGES)
+
+# The order-only prerequisite: python3-venv comes from a Debian package.
+$(ENVIRONMENT): | packages
+	@mkdir -p $(CACHE)
+	@rm -f $(CACHE)/environment-*
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+proto: $(ENVIRONMENT) ## Generate the protocol code from the .proto files.
+	PYTHON=$(BIN)/python proto/generate
+
+proto-check: $(ENVIRONMENT) ## Fail when the committed protocol code is stale.
+	@PYTHON=$(BIN)/python proto/check
+
+format: $(ENVIRONMENT) ## Rewrite the code in the project's format.
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
+
+lint: $(ENVIRONMENT) ## Check style and format (ruff).
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(ENVIRONMENT) ## Check the types (mypy, strict).
+	$(BIN)/mypy
+
+imports: $(ENVIRONMENT) ## Check the direction of imports (import-linter).
+	$(BIN)/lint-imports
+
+unit: install ## Run the tests that need neither root nor the lab.
+	$(BIN)/python -m pytest tests/unit tests/contract
+
+test: install peer-packages lint types imports proto-check ## Check and test everything; what CI runs.
+	$(BIN)/python -m pytest
+
+demo: ## Walk through the whole story on three hosts of the lab (BASE=debian: with a Debian image and apache2).
+	@tests/lab/debian-packages $(DEMO_PACKAGES)
+	@$(MAKE) --no-print-directory $(ENVIRONMENT)
+	@$(BIN)/python -m tests.demo --base $(BASE)
+
+lab-up: install ## Start a lab of HOSTS=3 hosts that stays up.
+	$(BIN)/python -m tests.lab up --hosts $(HOSTS)
+
+lab-down: $(ENVIRONMENT) ## Remove that lab.
+	$(BIN)/python -m tests.lab down
+
+lab-shell: install ## Open a shell whose JACKSTAY_INVENTORY is a fresh lab, removed afterwards.
+	$(BIN)/python -m tests.lab run --hosts $(HOSTS) -- $${SHELL:-/bin/sh}
+
+# uv lives in an environment of its own: it locks, it is not locked.
+$(CACHE)/uv-$(UV_VERSION)/bin/uv: | packages
+	$(PYTHON) -m venv $(CACHE)/uv-$(UV_VERSION)
+	$(CACHE)/uv-$(UV_VERSION)/bin/pip install --disable-pip-version-check --quiet uv==$(UV_VERSION)
+
+UV_COMPILE = $(CACHE)/uv-$(UV_VERSION)/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+lock: $(CACHE)/uv-$(UV_VERSION)/bin/uv ## Pin the versions of pyproject.toml again (UPGRADE=--upgrade: the newest).
+	@mkdir -p requirements
+	$(UV_COMPILE) $(UPGRADE) --output-file requirements/controller.txt
+	$(UV_COMPILE) $(UPGRADE) --extra agent --output-file requirements/agent.txt
+	$(UV_COMPILE) $(UPGRADE) --extra agent --extra dev --output-file requirements/dev.txt
+
+clean: ## Remove what was built and installed here (not the lab's image cache).
+	rm -rf $(VENV) $(CACHE)/environment-* $(CACHE)/uv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
