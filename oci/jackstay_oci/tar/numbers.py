@@ -26,7 +26,7 @@ def parse_number(field: bytes) -> int:
         return 0
     try:
         if not digits.isdigit():
-            raise ValueError  # noqa: TRY301  int() would take signs and underscores
+            raise ValueError  # int() would take signs and underscores
         return int(digits, 8)
     except ValueError:
         raise InvalidArchive(f"malformed number {field!r} in a tar header") from None

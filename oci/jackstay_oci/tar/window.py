@@ -16,7 +16,7 @@ from jackstay_oci.reading import BinaryReader, Region
 _CHUNK = 1 << 18
 _AFTER_SEEK = 1 << 12
 _IN_KERNEL_FROM = 1 << 17
-_NO_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.EIO})
+_NO_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM})
 
 
 class Window(Protocol):
@@ -120,7 +120,7 @@ class FileWindow:
     def take(self, size: int) -> bytes:
         """See ``Window``."""
         at = self.position - self._start
-        if 0 <= at and at + size <= len(self._buffer):
+        if at >= 0 and at + size <= len(self._buffer):
             self.position += size
             return self._buffer[at : at + size]
         parts: list[bytes] = []

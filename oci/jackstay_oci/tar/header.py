@@ -1,0 +1,69 @@
+"""One 512-byte tar header taken apart: v7, ustar (POSIX), GNU and star forms. Checks the checksum, nothing else."""
+
+from __future__ import annotations
+
+import struct
+
+from msgspec import Struct
+
+from jackstay_oci.errors import InvalidArchive
+from jackstay_oci.tar.numbers import parse_number
+
+BLOCK = 512
+ZERO_BLOCK = bytes(BLOCK)
+
+_FIELDS = struct.Struct("100s8s8s8s12s12s8s1s100s8s64x8s8s155s12x")
+_SIGNED = struct.Struct("512b")
+
+
+class Header(Struct, frozen=True):
+    """The fields as the block has them."""
+
+    name: bytes
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    type: bytes
+    linkname: bytes
+    devmajor: int
+    devminor: int
+    block: bytes
+
+
+def parse_header(block: bytes) -> Header:
+    """The header in ``block``.
+
+    Raises:
+        InvalidArchive: the checksum or a number is wrong.
+    """
+    name, mode, uid, gid, size, mtime, checksum, kind, linkname, magic, major, minor, prefix = _FIELDS.unpack(block)
+    # The sum counts its own eight bytes as spaces; Sun's tar summed signed bytes.
+    if parse_number(checksum) != sum(block) - sum(checksum) + 256 and parse_number(checksum) != _signed_sum(block):
+        raise InvalidArchive("wrong checksum in a tar header")
+    name = name.split(b"\0", 1)[0]
+    if magic[:6] == b"ustar\0":
+        if block[508:] == b"tar\0":
+            prefix = prefix[:131]
+        if prefix[0]:
+            name = prefix.split(b"\0", 1)[0] + b"/" + name
+    has_devices = kind in b"34"
+    return Header(
+        name,
+        parse_number(mode),
+        parse_number(uid),
+        parse_number(gid),
+        parse_number(size),
+        parse_number(mtime),
+        kind,
+        linkname.split(b"\0", 1)[0],
+        parse_number(major) if has_devices else 0,
+        parse_number(minor) if has_devices else 0,
+        block,
+    )
+
+
+def _signed_sum(block: bytes) -> int:
+    values: tuple[int, ...] = _SIGNED.unpack(block)
+    return sum(values) - sum(values[148:156]) + 256
