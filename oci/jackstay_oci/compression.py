@@ -111,7 +111,15 @@ _DECOMPRESSORS: dict[Kind, Callable[[], _Decompressor]] = {
     "xz": lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=256 << 20),
     "bzip2": bz2.BZ2Decompressor,
 }
-_BROKEN = (isal_zlib.error, zlib.error, zstd.ZstdError, lzma.LZMAError, OSError, ValueError, EOFError)
+_BROKEN: tuple[type[Exception], ...] = (
+    isal_zlib.error,
+    zlib.error,
+    zstd.ZstdError,
+    lzma.LZMAError,
+    OSError,
+    ValueError,
+    EOFError,
+)
 
 
 def decompressing(read: BinaryReader, *, kind: Kind | None = None, limits: Limits = DEFAULT_LIMITS) -> BinaryReader:
@@ -158,16 +166,19 @@ class _Decompressing:
     def _step(self, size: int) -> bytes:
         if self._member.eof and not self._next_member():
             return b""
-        data = b""
+        packed, asked = b"", False
         if self._member.needs_input or not self._begun:
-            data, self._rest = self._rest or self._input(), b""
-            if not data:
-                raise InvalidArchive(f"truncated {self._kind} data")
+            packed, self._rest = self._rest or self._input(), b""
+            asked = True
         self._begun = True
         try:
-            return self._member.decompress(data, size)
+            data = self._member.decompress(packed, size)
         except _BROKEN as error:
             raise InvalidArchive(f"broken {self._kind} data: {error}") from error
+        # A decompressor may hold back output although it has taken all input: only silence is the end.
+        if asked and not packed and not data and not self._member.eof:
+            raise InvalidArchive(f"truncated {self._kind} data")
+        return data
 
     def _next_member(self) -> bool:
         """Go on with the next member, if one follows; zeros after the last are padding (tapes, ``dd``)."""
