@@ -1,0 +1,185 @@
+"""The agent's content: blobs on disk, each with its row.
+
+Guarantees: a row is written only after its file is durable, and with the row goes the lease item that keeps it; a file
+without a row is rubbish that `clean` removes; an ingest has a row while it lies on disk. Blobs are kept exactly as they
+came. The files are the business of `jackstay_oci.store`; what may be deleted is `gc`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from jackstay_agent import faults
+from jackstay_agent.errors import NotFound
+from jackstay_agent.kernel.threads import finish
+from jackstay_agent.metadata import blobs as rows
+from jackstay_agent.metadata import leases
+from jackstay_agent.metadata.database import Database
+from jackstay_oci.digest import Digest
+from jackstay_oci.documents import MAX_DOCUMENT
+from jackstay_oci.store.blobs import BlobStore
+from jackstay_oci.store.ingest import Ingest
+
+Along = Callable[[sqlite3.Connection], None]
+
+_PIECE = 1 << 20
+
+
+class ContentStore:
+    """Blobs by digest. `root` is the folder ``STATE/content``."""
+
+    def __init__(self, root: str, database: Database) -> None:
+        self.blobs = BlobStore(root, fault=faults.point)
+        self._database = database
+
+    @property
+    def database(self) -> Database:
+        """The database that has the rows."""
+        return self._database
+
+    async def has(self, digest: Digest, size: int | None = None) -> bool:
+        """Whether the blob is here: its row and its file, of *size* bytes where that is known.
+
+        A row whose file is gone counts as not here, so that a fetch repairs it.
+        """
+        known = await self._database.read(lambda c: rows.size_of(c, digest))
+        if known is None or (size is not None and known != size):
+            return False
+        return await finish(self._file_fits, digest, known)
+
+    async def keep(self, lease: str, digest: Digest) -> bool:
+        """Hold the blob by *lease*, and say whether it is here. After True it stays here until the lease ends."""
+        await self._database.write("lease.blob", lambda c: leases.keep_blob(c, lease, digest))
+        return await self.has(digest)
+
+    async def open(self, digest: Digest) -> int:
+        """A read-only descriptor of the blob, the caller's to close. Raises `NotFound`."""
+        return await finish(self.blobs.open, digest)
+
+    async def read_document(self, digest: Digest, limit: int = MAX_DOCUMENT) -> bytes:
+        """The whole of a small blob. Raises `NotFound`, `InvalidDocument` when it is larger than *limit* bytes."""
+        return await finish(self.blobs.read, digest, limit=limit)
+
+    async def read(self, digest: Digest, offset: int = 0, length: int = 0) -> AsyncIterator[bytes]:
+        """The bytes of the blob from *offset*, *length* of them (0: to the end), in pieces of at most 1 MiB."""
+        descriptor = await self.open(digest)
+        try:
+            end = offset + length if length else os.fstat(descriptor).st_size
+            while offset < end:
+                piece = await finish(os.pread, descriptor, min(_PIECE, end - offset), offset)
+                if not piece:
+                    return
+                offset += len(piece)
+                yield piece
+        finally:
+            os.close(descriptor)
+
+    async def put(self, data: bytes, lease: str, *, refers_to: Iterable[Digest] = ()) -> Digest:
+        """Store the document *data*, which names *refers_to*, under *lease*; its digest."""
+        children = tuple(refers_to)
+        digest = Digest.of(data)
+        await self._database.write("lease.blob", lambda c: leases.keep_blob(c, lease, digest))
+        await finish(self.blobs.put, data)
+        await self.record(digest, len(data), lease, refers_to=children)
+        return digest
+
+    async def record(
+        self,
+        digest: Digest,
+        size: int,
+        lease: str,
+        *,
+        refers_to: Iterable[Digest] = (),
+        ingest: str = "",
+        along: Along | None = None,
+    ) -> None:
+        """Write the row of a blob whose file is durable, the end of the *ingest* it came by, and what it names."""
+        children = tuple(refers_to)
+
+        def work(connection: sqlite3.Connection) -> None:
+            leases.keep_blob(connection, lease, digest)
+            rows.insert(connection, digest, size)
+            rows.refer(connection, digest, children)
+            if ingest:
+                rows.end_ingest(connection, ingest)
+            if along is not None:
+                along(connection)
+
+        await self._database.write("content.blob", work)
+
+    async def ingest(self, ref: str, *, expected: Digest | None = None, total: int | None = None) -> Ingest:
+        """Begin the ingest *ref*, or go on with it. Raises `Busy` while another request writes to it."""
+        await self._database.write("content.ingest", lambda c: rows.begin_ingest(c, ref, expected, total))
+        return await finish(self.blobs.ingest, ref, expected=expected, total=total)
+
+    async def forget(self, ref: str) -> None:
+        """End the ingest *ref* and delete what came of it."""
+
+        def abort() -> None:
+            try:
+                self.blobs.abort(ref)
+            except NotFound:
+                return
+
+        await finish(abort)
+        await self._database.write("content.ingest.forgotten", lambda c: rows.end_ingest(c, ref))
+
+    @asynccontextmanager
+    async def new_ingest(self) -> AsyncIterator[Ingest]:
+        """An ingest for bytes that are made here and have no digest yet; deleted unless it was committed."""
+        ref = f"made-{secrets.token_hex(8)}"
+        ingest = await self.ingest(ref)
+        try:
+            yield ingest
+        finally:
+            await finish(ingest.abort)
+            await self._database.write("content.ingest.forgotten", lambda c: rows.end_ingest(c, ref))
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[str]:
+        """A lease for the time of the block."""
+        lease = await self._database.write("lease.create", leases.create)
+        try:
+            yield lease
+        finally:
+            await asyncio.shield(self._database.write("lease.end", lambda c: leases.end(c, lease)))
+
+    async def clean(self, ingest_hours: int) -> int:
+        """At start: end all leases; delete files without a row, rows of lost ingests, ingests too old; how many."""
+        await self._database.write("lease.end_all", leases.end_all)
+        known = await self._database.read(rows.all_digests)
+        ingests = await self._database.read(rows.ingest_refs)
+        oldest = time.time_ns() - ingest_hours * 3600 * 10**9
+        removed, lost = await finish(self._sweep, known, ingests, oldest)
+
+        def work(connection: sqlite3.Connection) -> None:
+            for ref in lost:
+                rows.end_ingest(connection, ref)
+
+        if lost:
+            await self._database.write("content.clean", work)
+        return removed
+
+    def _sweep(self, known: set[str], ingests: dict[str, int], oldest: int) -> tuple[int, list[str]]:
+        removed = self.blobs.sweep()
+        for digest, _size in self.blobs.walk():
+            if str(digest) not in known:
+                removed += self.blobs.delete(digest)
+        kept = set()
+        for status in self.blobs.ingests():
+            resumable = status.ref in ingests and not status.ref.startswith("made-") and status.updated_ns >= oldest
+            if resumable:
+                kept.add(status.ref)
+            else:
+                self.blobs.abort(status.ref)
+                removed += 1
+        return removed, [ref for ref in ingests if ref not in kept]
+
+    def _file_fits(self, digest: Digest, size: int) -> bool:
+        return self.blobs.has(digest) and self.blobs.size(digest) == size

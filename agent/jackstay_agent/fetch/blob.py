@@ -1,0 +1,105 @@
+"""Fetching one blob: from the first source that can give it, resumed, verified, stored once.
+
+Guarantees: a blob whose digest or size is wrong is never stored; what came is kept for the next try, also one after a
+restart; two fetches of one blob share one ingest, the second waits for the first. Memory: one piece of at most 1 MiB a
+fetch beside what the source buffers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from jackstay_agent.content.store import ContentStore
+from jackstay_agent.errors import DigestMismatch, LimitExceeded, SourceFailed
+from jackstay_agent.fetch.progress import Phase, Progress, Report
+from jackstay_agent.fetch.source import Source
+from jackstay_agent.kernel.threads import finish
+from jackstay_oci.digest import Digest
+from jackstay_oci.documents import Descriptor
+from jackstay_oci.store.ingest import Ingest
+
+_REPORT_EVERY = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """How a blob came to be here: bytes that moved, bytes that needed not."""
+
+    sent: int
+    spared: int
+
+
+class BlobFetcher:
+    """Fetches blobs into a content store; one for the whole agent, since it keeps two fetches of one blob apart."""
+
+    def __init__(self, content: ContentStore) -> None:
+        self._content = content
+        self._locks: dict[Digest, tuple[asyncio.Lock, int]] = {}
+
+    async def fetch(self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> Fetched:
+        """Make *blob* be here, held by *lease*.
+
+        Raises `SourceFailed` when no source could give it (what came is kept), `DigestMismatch` when every source gave
+        other bytes (nothing is kept), `DiskFull`.
+        """
+        lock, waiting = self._locks.get(blob.digest, (asyncio.Lock(), 0))
+        self._locks[blob.digest] = (lock, waiting + 1)
+        try:
+            async with lock:
+                if await self._content.keep(lease, blob.digest):
+                    report(Progress(blob.digest, Phase.PRESENT, blob.size, blob.size))
+                    return Fetched(0, blob.size)
+                return await self._receive(blob, sources, lease, report)
+        finally:
+            lock, waiting = self._locks.pop(blob.digest)
+            if waiting > 1:
+                self._locks[blob.digest] = (lock, waiting - 1)
+
+    async def _receive(self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> Fetched:
+        failures: list[SourceFailed | DigestMismatch] = []
+        sent = 0
+        for source in sources:
+            ingest = await self._content.ingest(f"blob-{blob.digest}", expected=blob.digest, total=blob.size)
+            begun = ingest.offset
+            try:
+                await self._pump(ingest, blob, source, report)
+                await finish(ingest.commit)
+            except (DigestMismatch, LimitExceeded) as error:
+                sent += ingest.offset - begun
+                await finish(ingest.abort)
+                failures.append(
+                    DigestMismatch(
+                        f"{source.name} gave wrong bytes for {blob.digest}: {error.message}",
+                        hint="the source is damaged; save or build the image anew there",
+                    )
+                )
+            except SourceFailed as error:
+                sent += ingest.offset - begun
+                failures.append(error)
+            else:
+                sent += ingest.offset - begun
+                await self._content.record(blob.digest, blob.size, lease, ingest=ingest.ref)
+                report(Progress(blob.digest, Phase.RECEIVED, blob.size, blob.size))
+                return Fetched(sent, blob.size - sent if sent < blob.size else 0)
+            finally:
+                await finish(ingest.close)
+        if not failures:
+            raise SourceFailed(f"nothing gives {blob.digest}", hint="name a source that has the image")
+        if all(isinstance(failure, DigestMismatch) for failure in failures):
+            await self._content.forget(f"blob-{blob.digest}")
+        raise failures[-1]
+
+    async def _pump(self, ingest: Ingest, blob: Descriptor, source: Source, report: Report) -> None:
+        reported = -_REPORT_EVERY
+        if ingest.offset < blob.size:
+            async with aclosing(source.read(blob.digest, ingest.offset, blob.size - ingest.offset)) as pieces:
+                async for piece in pieces:
+                    await finish(ingest.write, piece)
+                    if ingest.offset - reported >= _REPORT_EVERY:
+                        reported = ingest.offset
+                        report(Progress(blob.digest, Phase.RECEIVING, ingest.offset, blob.size))
+        if ingest.offset < blob.size:
+            raise SourceFailed(f"{source.name} ended {blob.digest} at byte {ingest.offset} of {blob.size}")

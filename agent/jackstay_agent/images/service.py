@@ -1,0 +1,179 @@
+"""Images on this host: found, described, named.
+
+Reads the rows and documents of images and changes their names; receiving, saving, removing and listing have files of
+their own beside this one. A name is always canonical here ("docker.io/library/httpd:1.1"); what a user typed is turned
+into one by `find` and `tag`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Sequence
+
+from jackstay_agent.content.store import ContentStore
+from jackstay_agent.errors import Ambiguous, InvalidReference, NotFound
+from jackstay_agent.images.stored import StoredImage
+from jackstay_agent.metadata import blobs as blob_rows
+from jackstay_agent.metadata import images as rows
+from jackstay_agent.metadata import leases
+from jackstay_oci.digest import Digest
+from jackstay_oci.documents import Descriptor, Index, Manifest, parse_config, parse_manifest
+from jackstay_oci.image_config import ImageConfig
+from jackstay_oci.reference import Reference
+
+_HEX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
+_RESOLVED_FOR = 10 * 60 * 10**9
+
+
+class Images:
+    """The images of this host."""
+
+    def __init__(self, content: ContentStore) -> None:
+        self._content = content
+        self._database = content.database
+
+    async def find(self, text: str) -> StoredImage:
+        """The image that *text* means: a reference, ``repository@digest``, an id, or the start of one.
+
+        Raises `NotFound`, `Ambiguous` when the start of an id fits several, `InvalidReference`.
+        """
+        return await self._database.read(lambda c: find(c, text))
+
+    async def by_root(self, root: str) -> StoredImage:
+        """The image under *root*. Raises `NotFound`."""
+
+        def work(connection: sqlite3.Connection) -> StoredImage:
+            row = rows.by_root(connection, root)
+            if row is None:
+                raise NotFound(f"No such image: {root}")
+            return stored(connection, row)
+
+        return await self._database.read(work)
+
+    async def config(self, image: StoredImage) -> ImageConfig:
+        """The image's config."""
+        return parse_config(await self.raw_config(image))
+
+    async def raw_config(self, image: StoredImage) -> bytes:
+        """The bytes of the image's config, whose digest is the image id."""
+        return await self._content.read_document(image.image_id)
+
+    async def manifest(self, image: StoredImage) -> Manifest:
+        """The manifest of this host's platform."""
+        raw = await self._content.read_document(image.manifest)
+        document = parse_manifest(raw, await self._manifest_type(image))
+        assert isinstance(document, Manifest)
+        return document
+
+    async def manifest_descriptor(self, image: StoredImage) -> Descriptor:
+        """The descriptor of this host's platform's manifest."""
+        size = len(await self._content.read_document(image.manifest))
+        return Descriptor(media_type=await self._manifest_type(image), digest=image.manifest, size=size)
+
+    async def root(self, image: StoredImage) -> Descriptor:
+        """The descriptor of the image's manifest or index."""
+        size = len(await self._content.read_document(image.root))
+        return Descriptor(media_type=image.media_type, digest=image.root, size=size)
+
+    async def resolve(self, text: str) -> tuple[StoredImage, Descriptor, list[tuple[Digest, int]], str]:
+        """The image that *text* means with its root descriptor, its blobs here with sizes, and a lease of ten minutes.
+
+        Raises what `find` raises.
+        """
+
+        def work(connection: sqlite3.Connection) -> tuple[StoredImage, list[tuple[Digest, int]], str]:
+            image = find(connection, text)
+            closure = blob_rows.closure(connection, image.root)
+            lease = leases.create(connection, duration=_RESOLVED_FOR)
+            for digest, _size in closure:
+                leases.keep_blob(connection, lease, digest)
+            return image, closure, lease
+
+        image, closure, lease = await self._database.write("images.resolved", work)
+        return image, Descriptor(media_type=image.media_type, digest=image.root, size=closure[0][1]), closure, lease
+
+    async def tag(self, source: str, target: str) -> None:
+        """Give the image *source* the name *target* too; whatever had it loses it.
+
+        Raises what `find` raises, and `InvalidReference` for a target with a digest.
+        """
+        canonical = canonical_name(target)
+
+        def work(connection: sqlite3.Connection) -> None:
+            rows.name(connection, canonical, find(connection, source).root)
+
+        await self._database.write("images.tag", work)
+
+    async def _manifest_type(self, image: StoredImage) -> str:
+        if image.manifest == image.root:
+            return image.media_type
+        index = parse_manifest(await self._content.read_document(image.root), image.media_type)
+        assert isinstance(index, Index)
+        return next(item.media_type for item in index.manifests if item.digest == image.manifest)
+
+
+def canonical_name(text: str) -> str:
+    """The canonical reference with tag for *text*. Raises `InvalidReference`, also when it has a digest."""
+    reference = Reference.parse(text)
+    if reference.digest is not None:
+        raise InvalidReference(f"{text!r} cannot name an image: it has a digest", hint="give a name and a tag")
+    return str(reference.with_default_tag())
+
+
+def stored(connection: sqlite3.Connection, row: sqlite3.Row) -> StoredImage:
+    """The value of an image's row, with its names."""
+    return StoredImage(
+        root=Digest(row["root"]),
+        media_type=row["media_type"],
+        manifest=Digest(row["manifest"]),
+        image_id=Digest(row["image_id"]),
+        chain_id=row["chain_id"],
+        names=rows.names_of(connection, row["root"]),
+        created=row["created"],
+        stored=row["stored"],
+        labels=json.loads(row["labels"]),
+    )
+
+
+def find(connection: sqlite3.Connection, text: str) -> StoredImage:
+    """See `Images.find`; here within a transaction."""
+    named = _by_reference(connection, text)
+    if named is not None:
+        return stored(connection, named)
+    digits = text.removeprefix("sha256:")
+    matches: Sequence[sqlite3.Row] = rows.by_id_prefix(connection, digits) if _HEX.fullmatch(digits) else ()
+    if len({row["image_id"] for row in matches}) > 1:
+        raise Ambiguous(f"the id {text!r} fits several images", hint="give more digits of it")
+    if not matches:
+        raise NotFound(f"No such image: {_shown(text)}", hint="see the images here with: jackstay images")
+    return stored(connection, matches[0])
+
+
+def _by_reference(connection: sqlite3.Connection, text: str) -> sqlite3.Row | None:
+    try:
+        reference = Reference.parse(text)
+    except InvalidReference:
+        if _HEX.fullmatch(text.removeprefix("sha256:")):
+            return None
+        raise
+    if reference.digest is None:
+        return rows.by_name(connection, str(reference.with_default_tag()))
+    row = rows.by_root(connection, str(reference.digest))
+    repository = f"{reference.registry}/{reference.repository}"
+    if row is not None and any(_repository(name) == repository for name in rows.names_of(connection, row["root"])):
+        return row
+    return None
+
+
+def _repository(canonical: str) -> str:
+    reference = Reference.parse(canonical)
+    return f"{reference.registry}/{reference.repository}"
+
+
+def _shown(text: str) -> str:
+    try:
+        return Reference.parse(text).with_default_tag().familiar
+    except InvalidReference:
+        return text

@@ -1,0 +1,90 @@
+"""The rows of images and their names."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from jackstay_oci.digest import Digest
+
+_SELECT = "SELECT root, media_type, manifest, image_id, chain_id, created, stored, labels FROM images"
+
+
+def insert(
+    connection: sqlite3.Connection,
+    *,
+    root: Digest,
+    media_type: str,
+    manifest: Digest,
+    image_id: Digest,
+    chain_id: str,
+    created: int,
+    stored: int,
+    labels: dict[str, str],
+) -> None:
+    """The image under *root* is here in whole and unpacked. Saying it twice is no error."""
+    connection.execute(
+        "INSERT INTO images (root, media_type, manifest, image_id, chain_id, created, stored, labels) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (str(root), media_type, str(manifest), str(image_id), chain_id, created, stored, json.dumps(labels)),
+    )
+
+
+def name(connection: sqlite3.Connection, canonical: str, root: Digest) -> bool:
+    """*canonical* means *root* from now on; whether that changed anything."""
+    row = connection.execute("SELECT root FROM names WHERE name = ?", (canonical,)).fetchone()
+    if row is not None and row["root"] == str(root):
+        return False
+    connection.execute(
+        "INSERT INTO names (name, root) VALUES (?, ?) ON CONFLICT DO UPDATE SET root = excluded.root",
+        (canonical, str(root)),
+    )
+    return True
+
+
+def unname(connection: sqlite3.Connection, canonical: str) -> None:
+    """*canonical* means nothing any more."""
+    connection.execute("DELETE FROM names WHERE name = ?", (canonical,))
+
+
+def delete(connection: sqlite3.Connection, root: Digest) -> None:
+    """The image under *root*, which has no names and no containers, is gone; its blobs await collection."""
+    connection.execute("DELETE FROM images WHERE root = ?", (str(root),))
+
+
+def by_root(connection: sqlite3.Connection, root: str) -> sqlite3.Row | None:
+    """The row of the image under *root*."""
+    row: sqlite3.Row | None = connection.execute(f"{_SELECT} WHERE root = ?", (root,)).fetchone()
+    return row
+
+
+def by_name(connection: sqlite3.Connection, canonical: str) -> sqlite3.Row | None:
+    """The row of the image that *canonical* means."""
+    row: sqlite3.Row | None = connection.execute(
+        f"{_SELECT} JOIN names USING (root) WHERE name = ?", (canonical,)
+    ).fetchone()
+    return row
+
+
+def by_id_prefix(connection: sqlite3.Connection, digits: str) -> list[sqlite3.Row]:
+    """The rows whose image id, or root, begins with the hex *digits*, newest first."""
+    low, high = f"sha256:{digits}", f"sha256:{digits}g"
+    return connection.execute(
+        f"{_SELECT} WHERE image_id BETWEEN ? AND ? OR root BETWEEN ? AND ? ORDER BY stored DESC", (low, high, low, high)
+    ).fetchall()
+
+
+def all_rows(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+    """Every image, newest first by the time it was made."""
+    return connection.execute(f"{_SELECT} ORDER BY created DESC, stored DESC, root").fetchall()
+
+
+def names_of(connection: sqlite3.Connection, root: str) -> tuple[str, ...]:
+    """The names of the image under *root*, sorted."""
+    rows = connection.execute("SELECT name FROM names WHERE root = ? ORDER BY name", (root,))
+    return tuple(row["name"] for row in rows)
+
+
+def users(connection: sqlite3.Connection, root: str) -> list[sqlite3.Row]:
+    """The containers made from the image under *root*: id, name and state."""
+    return connection.execute("SELECT id, name, state FROM containers WHERE image_root = ?", (root,)).fetchall()
