@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import secrets
 import socket
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -28,7 +28,7 @@ Reply = TypeVar("Reply")
 
 
 class Calls:
-    """Makes the calls of one connection. ``broken`` tells what the tunnel knows when a call failed for no stated reason."""
+    """Makes the calls of one connection. ``broken`` tells what the tunnel knows when a call was lost."""
 
     def __init__(self, host: str, broken: Callable[[], Unreachable | None] = lambda: None) -> None:
         self._host = host
@@ -106,7 +106,7 @@ class BidiCall(Generic[Request, Reply]):
         """The replies, until the agent ends the call."""
         try:
             while (reply := await self._call.read()) is not grpc.aio.EOF:
-                yield reply
+                yield cast("Reply", reply)
             await self._raise_status()
         except grpc.aio.AioRpcError as error:
             raise self._calls.translate(error) from None

@@ -17,8 +17,8 @@ INTERRUPTED = 130
 def exit_code(result: FleetResult[Any]) -> int:
     """0 all ok, 1 some failed or timed out, 4 all that failed were unreachable, 5 stopped early.
 
-    With ``--ignore-unreachable`` unreachable hosts count for nothing here either. The codes of a container's own process
-    (``run``, ``exec`` on one host) are not decided here.
+    With ``--ignore-unreachable`` unreachable hosts count for nothing here either. The codes of a container's own
+    process (``run``, ``exec`` on one host) are not decided here.
     """
     if result.stopped_early:
         return STOPPED_EARLY

@@ -14,7 +14,7 @@ OutcomeName = Literal["ok", "failed", "unreachable", "timeout", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
-    """Why a host did not end ``ok``. ``kind`` is a name of the protocol's ``Reason``, or one of the controller's own."""
+    """Why a host did not end ``ok``. ``kind`` is a name of the protocol's ``Reason``, or of the controller's own."""
 
     kind: str
     message: str

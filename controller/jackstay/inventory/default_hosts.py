@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from jackstay.errors import UsageError
+from jackstay.inventory.places import config_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +20,31 @@ class DefaultHosts:
 
 
 def default_hosts(environ: Mapping[str, str], cwd: Path) -> DefaultHosts:
-    """``JACKSTAY_HOST``, else ``host`` in ``jackstay.toml`` here or above, else in the user's ``config.toml``, else ``local``.
+    """``JACKSTAY_HOST``, else ``host`` in a ``jackstay.toml`` here or above, else in ``config.toml``, else ``local``.
 
-    Raises :class:`~jackstay.errors.UsageError` naming the file when it is not as it must be.
+    ``host`` is a set or an array of sets; a file without it is passed over. Raises
+    :class:`~jackstay.errors.UsageError` naming the file when it is not as it must be.
     """
-    raise NotImplementedError
+    if said := environ.get("JACKSTAY_HOST"):
+        return DefaultHosts((said,), "JACKSTAY_HOST")
+    for path in _files(environ, cwd):
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: {error}", hint="the file is TOML; strings need quotes") from None
+        if "host" not in document:
+            continue
+        value = document["host"]
+        sets = [value] if isinstance(value, str) else value
+        if not isinstance(sets, list) or not sets or not all(isinstance(one, str) and one for one in sets):
+            raise UsageError(f"{path}: host must be a host set or an array of host sets", hint='host = "@web"')
+        return DefaultHosts(tuple(sets), str(path))
+    return DefaultHosts(("local",), "default")
+
+
+def _files(environ: Mapping[str, str], cwd: Path) -> Iterator[Path]:
+    for folder in (cwd, *cwd.parents):
+        yield folder / "jackstay.toml"
+    yield config_folder(environ) / "config.toml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,13 +26,18 @@ class Host:
     known_hosts: tuple[str, ...] = ()  # absolute paths; empty: ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts
     socket: str = AGENT_SOCKET  # of the agent, on that host
     kind: Literal["ssh", "local"] = "ssh"
-    jump: str | None = None  # bastion, "[user@]host[:port]" or a name; None: as ~/.ssh/config says
+    jump: str | None = None  # bastion, "[user@]host[:port]"; None: as ~/.ssh/config says
     sudo: bool = False  # reach the socket with `sudo -n jackstayd dial-stdio`
 
     def __str__(self) -> str:
         return self.name
 
 
-def local_host(socket: str = AGENT_SOCKET) -> Host:
-    """The agent on this machine, without SSH."""
-    return Host(name="local", address="localhost", socket=socket, kind="local")
+def local_host(socket: str | None = None) -> Host:
+    """The agent on this machine, without SSH; its socket is ``JACKSTAY_SOCKET`` where nothing else is said."""
+    return Host(
+        name="local",
+        address="localhost",
+        socket=socket or os.environ.get("JACKSTAY_SOCKET") or AGENT_SOCKET,
+        kind="local",
+    )

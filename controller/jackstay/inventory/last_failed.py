@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from jackstay.inventory.places import state_folder
+from jackstay.inventory.replace_file import replace_file
+
 
 def last_failed_path(environ: Mapping[str, str]) -> Path:
     """Where the names are kept."""
-    raise NotImplementedError
+    return state_folder(environ) / "last-failed"
 
 
 def read_last_failed(path: Path) -> tuple[str, ...]:
     """The names; none when nothing was ever kept."""
-    raise NotImplementedError
+    try:
+        return tuple(line for line in path.read_text(encoding="utf-8").splitlines() if line)
+    except FileNotFoundError:
+        return ()
 
 
 def write_last_failed(path: Path, names: Iterable[str]) -> None:
-    """Keep the names, replacing those before, atomically; an empty list too."""
-    raise NotImplementedError
+    """Keep the names, replacing those before, atomically; an empty list too. Raises :class:`OSError`."""
+    replace_file(path, "".join(f"{name}\n" for name in names))

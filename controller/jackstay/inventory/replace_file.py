@@ -1,0 +1,31 @@
+"""Writing a small file of the user's so that a reader sees either the old text or the new one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def replace_file(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write ``text`` to ``path``; folders are made, a symbolic link is followed, an existing file keeps its mode.
+
+    Raises :class:`OSError`.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            try:
+                mode = target.stat().st_mode & 0o777
+            except FileNotFoundError:
+                pass
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise

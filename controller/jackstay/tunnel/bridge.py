@@ -1,0 +1,186 @@
+"""A Unix socket here whose every connection is carried to the agent there, with back-pressure in both directions.
+
+Written on protocols and not on streams: each byte is handed on in the callback that brought it. When one side cannot
+take more, the other is not read; each direction ends by itself (half-close). Only this user can reach the socket: it
+lies in a folder of mode 0700.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import cast
+
+from jackstay.errors import Unreachable
+from jackstay.tunnel.ways import RemoteEnd, Ways
+
+MAX_PATH = 100  # bytes; sun_path holds 108 on Linux and 104 on macOS, its end included
+HIGH_WATER = 1024 * 1024  # bytes kept for a local reader before the SSH channel is no longer read
+
+
+class NearEnd(asyncio.Protocol):
+    """One accepted local connection. It is not read until its far side is open."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._transport: asyncio.Transport | None = None
+        self._remote: RemoteEnd | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Accept, and ask for the far side."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        self._transport.pause_reading()
+        self._bridge.accepted(self)
+
+    def join(self, remote: RemoteEnd) -> None:
+        """The far side is open: let bytes flow."""
+        if self._transport is None or self._transport.is_closing():
+            remote.close()
+            return
+        self._remote = remote
+        remote.join(self)
+        if not remote.closed:
+            self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes for the agent."""
+        if self._remote:
+            self._remote.write(data)
+
+    def eof_received(self) -> bool:
+        """The local side writes no more; the agent's answer may still come."""
+        if self._remote:
+            self._remote.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        """The local side reads too slowly: stop the agent."""
+        if self._remote:
+            self._remote.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The local side has caught up."""
+        if self._remote:
+            self._remote.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The local side is gone, and with it the far side."""
+        self._transport = None
+        self._bridge.dropped(self)
+        if self._remote:
+            self._remote.close()
+
+    def write(self, data: bytes) -> None:
+        """Bytes of the agent."""
+        if self._transport:
+            self._transport.write(data)
+
+    def write_eof(self) -> None:
+        """The agent writes no more."""
+        if self._transport and not self._transport.is_closing() and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def remote_lost(self, error: Exception | None) -> None:
+        """The far side is gone: close once what it sent is delivered."""
+        if self._remote:
+            self._bridge.remote_ended(self._remote, error)
+        if self._transport:
+            self._transport.close()
+
+    def pause_reading(self) -> None:
+        """Called by the far side when the agent cannot take more."""
+        if self._transport and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Called by the far side when the agent can take more."""
+        if self._transport and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Close now, dropping what is not delivered."""
+        if self._transport:
+            self._transport.abort()
+
+
+class Bridge:
+    """The listening socket and every connection through it. ``first`` is a far side that is open already."""
+
+    def __init__(self, ways: Ways, first: RemoteEnd | None = None) -> None:
+        self._ways = ways
+        self._first = first
+        self._folder: str | None = None
+        self._server: asyncio.AbstractServer | None = None
+        self._near: set[NearEnd] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.path = ""
+
+    async def start(self) -> None:
+        """Listen. Raises :class:`OSError`."""
+        self._folder = await asyncio.to_thread(private_folder)
+        self.path = os.path.join(self._folder, "agent")
+        try:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_unix_server(lambda: NearEnd(self), self.path)
+        except BaseException:
+            await self.close()
+            raise
+
+    def accepted(self, near: NearEnd) -> None:
+        """Find the far side of a new connection."""
+        self._near.add(near)
+        first, self._first = self._first, None
+        if first is not None and not first.closed:
+            near.join(first)
+            return
+        task = asyncio.get_running_loop().create_task(self._join(near))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def dropped(self, near: NearEnd) -> None:
+        """Forget a connection that has ended."""
+        self._near.discard(near)
+
+    def remote_ended(self, remote: RemoteEnd, error: Exception | None) -> None:
+        """Note why a far side has ended."""
+        self._ways.ended(remote, error)
+
+    async def close(self) -> None:
+        """Stop listening, end every connection, remove the socket. May be called again."""
+        if self._server:
+            self._server.close()
+            self._server = None
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for near in list(self._near):
+            near.abort()
+        if self._first:
+            self._first.close()
+            self._first = None
+        await asyncio.sleep(0)  # let the aborted transports tell
+        if self._folder:
+            folder, self._folder = self._folder, None
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _join(self, near: NearEnd) -> None:
+        try:
+            near.join(await self._ways.open())
+        except Unreachable:  # kept by the ways; the local side sees a closed connection
+            near.abort()
+        except BaseException:
+            near.abort()
+            raise
+
+
+def private_folder(make: Callable[..., str] = tempfile.mkdtemp) -> str:
+    """A new folder of mode 0700 in which a socket's path is short enough. Blocks for two system calls."""
+    for base in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"):  # noqa: S108  # mkdtemp is safe there
+        if len(os.fsencode(base)) + len("/jackstay-12345678/agent") <= MAX_PATH and os.access(base, os.W_OK | os.X_OK):
+            return make(prefix="jackstay-", dir=base)
+    raise OSError("there is no writable folder for a socket; set XDG_RUNTIME_DIR or TMPDIR to a short path")
