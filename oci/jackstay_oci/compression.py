@@ -112,7 +112,7 @@ _DECOMPRESSORS: dict[Kind, Callable[[], _Decompressor]] = {
     "bzip2": bz2.BZ2Decompressor,
 }
 _BROKEN: tuple[type[Exception], ...] = (
-    isal_zlib.error,
+    isal_zlib.IsalError,  # type: ignore[assignment]  # its stubs call the class an instance
     zlib.error,
     zstd.ZstdError,
     lzma.LZMAError,

@@ -1,10 +1,11 @@
-"""What bytes are read from: anything with ``read(n)``, and a range of a file."""
+"""What bytes are read from: anything with ``read(n)``, a range of a file, whatever has blobs."""
 
 from __future__ import annotations
 
 import os
 from typing import Protocol, runtime_checkable
 
+from jackstay_oci.digest import Digest
 from jackstay_oci.errors import InvalidArchive
 
 
@@ -14,6 +15,29 @@ class BinaryReader(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """At most ``size`` bytes, ``size`` being above 0; empty only at the end. Fewer are no sign of the end."""
+        ...
+
+
+class BlobReader(BinaryReader, Protocol):
+    """A blob being read, which whoever opened it closes."""
+
+    def close(self) -> None:
+        """End the reading."""
+
+
+class Content(Protocol):
+    """Where blobs can be had from: a blob store, an archive."""
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the blob is there, whole."""
+        ...
+
+    def size(self, digest: Digest) -> int:
+        """Bytes of the blob; ``NotFound`` when it is not there."""
+        ...
+
+    def open_blob(self, digest: Digest) -> BlobReader:
+        """The blob from its beginning; ``NotFound`` when it is not there."""
         ...
 
 
@@ -53,6 +77,9 @@ class Region:
         if not data:
             raise InvalidArchive(f"the file ends at byte {self.offset + position}, before its content does")
         return data
+
+    def close(self) -> None:
+        """Nothing: the descriptor is somebody else's."""
 
 
 class DescriptorReader:

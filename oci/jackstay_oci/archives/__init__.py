@@ -1,0 +1,1 @@
+"""Archives of images: docker-archive (classic, and Docker ≥ 25), OCI archive, OCI folder; read and written."""

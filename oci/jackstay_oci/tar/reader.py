@@ -49,15 +49,13 @@ class TarReader:
         source: a descriptor (of a regular file: then its current offset is neither used nor moved), a region of a
             file, or anything with ``read(n)``.
         limits: bounds.
-        name: how messages call the tar.
+        name: what messages begin with, for instance the digest of the layer.
     """
 
-    def __init__(
-        self, source: BinaryReader | Region | int, limits: Limits = DEFAULT_LIMITS, *, name: str = "the tar"
-    ) -> None:
+    def __init__(self, source: BinaryReader | Region | int, limits: Limits = DEFAULT_LIMITS, *, name: str = "") -> None:
         self._window = _window(source)
         self._limits = limits
-        self._name = name
+        self._prefix = f"{name}: " if name else ""
         self._global: _Records = {}
         self._headers = 0
         self._total = 0
@@ -83,9 +81,9 @@ class TarReader:
         try:
             entry = self._advance()
         except InvalidArchive as error:
-            raise InvalidArchive(f"{self._name}: {error.message}", hint=error.hint) from error
+            raise InvalidArchive(self._prefix + error.message, hint=error.hint) from error
         except LimitExceeded as error:
-            raise LimitExceeded(f"{self._name}: {error.message}", hint=error.hint) from error
+            raise LimitExceeded(self._prefix + error.message, hint=error.hint) from error
         if entry is None:
             self._ended = True
             raise StopIteration
@@ -339,7 +337,7 @@ class TarReader:
         self._window.skip(-size % BLOCK)
 
     def _truncated(self) -> InvalidArchive:
-        return InvalidArchive(f"{self._name}: truncated inside a file's content")
+        return InvalidArchive(f"{self._prefix}truncated inside a file's content")
 
 
 def _records(common: _Records, pairs: list[tuple[bytes, bytes]]) -> _Records:

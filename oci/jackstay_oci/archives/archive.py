@@ -1,0 +1,226 @@
+"""Opens an archive of images, whatever its form, and gives its images and blobs.
+
+Where both ``index.json`` and ``manifest.json`` are there (Docker ≥ 25), the index decides the manifests, so that their
+digests survive, and both give names. An image that only ``manifest.json`` lists gets a manifest made for it.
+
+Guarantees that documents are verified when the archive opens and that every layer is there with the size promised.
+Layers are not read: whoever stores a blob hashes it. Every error names the archive.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jackstay_oci.archives.classic import classic_image, config_digest, saved_images
+from jackstay_oci.archives.files import Files, FolderFiles, TarFiles
+from jackstay_oci.archives.images import ArchiveImage, Blobs
+from jackstay_oci.archives.naming import errors_naming
+from jackstay_oci.archives.oci_index import configs_of, index_images
+from jackstay_oci.archives.spool import spool
+from jackstay_oci.compression import HEAD, detect
+from jackstay_oci.digest import Digest
+from jackstay_oci.errors import InvalidArchive, NotFound
+from jackstay_oci.limits import DEFAULT_LIMITS, Limits
+from jackstay_oci.reading import BinaryReader, BlobReader, DescriptorReader
+
+
+@dataclass(frozen=True, slots=True)
+class BlobLocation:
+    """A blob of an archive: its size in bytes."""
+
+    size: int
+
+
+class Archive:
+    """An archive that is open. Reading is safe from several threads; blobs cannot be read after it is closed."""
+
+    def __init__(self, name: str, files: Files) -> None:
+        self.name = name
+        self._files = files
+        self._blobs = Blobs(files)
+        with errors_naming(name):
+            self.images = tuple(_images(self._blobs))
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a spooled copy is gone."""
+        self._files.close()
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the blob is in the archive or was made for it."""
+        return self._blobs.has(digest)
+
+    def blob(self, digest: Digest) -> BlobLocation:
+        """What is known of the blob.
+
+        Raises:
+            NotFound: it is not there.
+        """
+        return BlobLocation(self.size(digest))
+
+    def size(self, digest: Digest) -> int:
+        """Bytes of the blob.
+
+        Raises:
+            NotFound: it is not there.
+        """
+        with errors_naming(self.name):
+            return self._blobs.size(digest)
+
+    def read(self, digest: Digest, offset: int, length: int) -> bytes:
+        """The bytes ``[offset, offset + length)`` of the blob, fewer at its end.
+
+        Raises:
+            NotFound: it is not there.
+            InvalidArchive: the file was cut meanwhile.
+        """
+        with errors_naming(self.name):
+            if (made := self._blobs.made.get(digest)) is not None:
+                return made[offset : offset + length]
+            region = self._blobs.region(digest)
+            data = region.pread(offset, length)
+            while len(data) < min(length, region.length - offset):
+                data += region.pread(offset + len(data), length - len(data))
+            return data
+
+    def open_blob(self, digest: Digest) -> BlobReader:
+        """The blob from its beginning: a ``Region`` where it lies in the file, which ``TarReader`` reads fast.
+
+        Raises:
+            NotFound: it is not there.
+        """
+        with errors_naming(self.name):
+            return self._blobs.open(digest)
+
+
+def open_archive(
+    source: Path | str | int | BinaryReader,
+    *,
+    spool_dir: Path | str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    name: str | None = None,
+) -> Archive:
+    """Open docker-archives and OCI archives, plain or compressed with gzip, zstd, xz or bzip2, and OCI folders.
+
+    Args:
+        source: a path, a descriptor (the caller's, read from where it stands), or anything with ``read(n)``.
+        spool_dir: where an archive that is compressed, or cannot be read at any place, is written out, in a file
+            without a name; the system's folder for temporary files when not given.
+        limits: bounds.
+        name: how errors call the archive; its path when not given.
+
+    Raises:
+        NotFound: the path does not exist.
+        InvalidArchive: it is no archive of images, truncated, or contradicts itself.
+        InvalidDocument: a manifest, index or config is malformed.
+        DigestMismatch: a manifest, index or config is not what its digest says.
+        LimitExceeded: it passes a bound.
+        DiskFull: no space is left in ``spool_dir``.
+    """
+    folder = None if spool_dir is None else Path(spool_dir)
+    if isinstance(source, (str, Path)):
+        name = name or str(source)
+        if Path(source).is_dir():
+            return open_layout(source, name=name)
+        fd = _open_path(source, name)
+        try:
+            return _open_descriptor(fd, folder, limits, name)
+        finally:
+            os.close(fd)
+    if isinstance(source, int):
+        return _open_descriptor(source, folder, limits, name or "the archive")
+    name = name or "the archive"
+    with errors_naming(name):
+        files = TarFiles(spool(source, folder, limits), limits)
+    return _archive(name, files)
+
+
+def open_layout(folder: Path | str, *, name: str | None = None) -> Archive:
+    """Open an OCI folder (``oci:DIR``).
+
+    Raises:
+        NotFound: it does not exist.
+        InvalidArchive: it is no OCI layout, or something is missing.
+    """
+    name = name or str(folder)
+    try:
+        files = FolderFiles(Path(folder))
+    except FileNotFoundError:
+        raise NotFound(f"{name}: no such folder") from None
+    except OSError as error:
+        raise InvalidArchive(f"{name}: cannot be opened: {error.strerror}") from error
+    return _archive(name, files)
+
+
+def _open_path(path: Path | str, name: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise NotFound(f"{name}: no such file") from None
+    except OSError as error:
+        raise InvalidArchive(f"{name}: cannot be opened: {error.strerror}") from error
+
+
+def _open_descriptor(fd: int, folder: Path | None, limits: Limits, name: str) -> Archive:
+    with errors_naming(name):
+        if _readable_in_place(fd):
+            files = TarFiles(os.dup(fd), limits)
+        else:
+            files = TarFiles(spool(DescriptorReader(fd), folder, limits), limits)
+    return _archive(name, files)
+
+
+def _readable_in_place(fd: int) -> bool:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        return False
+    head = os.pread(fd, HEAD, os.lseek(fd, 0, os.SEEK_CUR))
+    return bool(head) and detect(head) == "none"
+
+
+def _archive(name: str, files: Files) -> Archive:
+    try:
+        return Archive(name, files)
+    except BaseException:
+        files.close()
+        raise
+
+
+def _images(blobs: Blobs) -> list[ArchiveImage]:
+    indexed = _is_there(blobs, "index.json")
+    saved = saved_images(blobs) if _is_there(blobs, "manifest.json") else []
+    if not indexed and not saved:
+        raise InvalidArchive(
+            "it is no archive of images", hint="a root file system in a tar is taken with import, not with load"
+        )
+    images = index_images(blobs) if indexed else []
+    configs = [set(configs_of(blobs, image.manifest)) for image in images]
+    for item in saved:
+        config = config_digest(blobs, item)
+        at = next((at for at, known in enumerate(configs) if config in known), None)
+        if at is None:
+            images.append(classic_image(blobs, item))
+            configs.append({config})
+        else:
+            taken = {name for image in images for name in image.names}
+            images[at] = replace(
+                images[at], names=images[at].names + tuple(name for name in item.names() if name not in taken)
+            )
+    if not images:
+        raise InvalidArchive("it holds no image")
+    return images
+
+
+def _is_there(blobs: Blobs, name: str) -> bool:
+    try:
+        blobs.files.region(name)
+    except NotFound:
+        return False
+    return True

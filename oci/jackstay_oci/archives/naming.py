@@ -1,0 +1,56 @@
+"""The names of images in archives: ``RepoTags``, and the annotations of an index.
+
+Docker ≥ 25 and containerd write the full name to ``io.containerd.image.name`` and the tag to
+``org.opencontainers.image.ref.name``; Podman and skopeo write the whole reference to the latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from jackstay_oci.errors import Error, InvalidArchive, InvalidReference
+from jackstay_oci.reference import Reference
+
+IMAGE_NAME = "io.containerd.image.name"
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+def canonical(name: str) -> str:
+    """The name in full, with its tag.
+
+    Raises:
+        InvalidArchive: it is malformed.
+    """
+    try:
+        return str(Reference.parse(name).with_default_tag())
+    except InvalidReference as error:
+        raise InvalidArchive(f"it names an image badly: {error.message}") from error
+
+
+def annotated_name(annotations: Mapping[str, str]) -> str | None:
+    """The name that a descriptor of an index has, in full; ``None`` when it has none or only a tag.
+
+    Raises:
+        InvalidArchive: it is malformed.
+    """
+    if name := annotations.get(IMAGE_NAME):
+        return canonical(name)
+    name = annotations.get(REF_NAME, "")
+    # A word alone is a tag, of a repository that nobody wrote down.
+    return canonical(name) if "/" in name or ":" in name else None
+
+
+def annotations_of(name: str) -> dict[str, str]:
+    """The annotations that give a descriptor the name."""
+    reference = Reference.parse(name)
+    return {IMAGE_NAME: name, REF_NAME: reference.tag} if reference.tag else {IMAGE_NAME: name}
+
+
+@contextmanager
+def errors_naming(archive: str) -> Iterator[None]:
+    """Run the block; errors that it raises say which archive they are about."""
+    try:
+        yield
+    except Error as error:
+        raise type(error)(f"{archive}: {error.message}", hint=error.hint) from error

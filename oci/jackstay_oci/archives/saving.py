@@ -1,0 +1,193 @@
+"""What goes into an archive: pure, from the images to save and the documents that describe them.
+
+The ``docker`` form is what Docker ≥ 25 writes: an OCI layout with ``manifest.json`` beside it, which every Docker since
+1.10, Podman and skopeo read. Docker 20.10 unpacks gzip layers but not zstd ones. The ``oci`` form has the layout alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from jackstay_oci import media_types, platforms
+from jackstay_oci.archives.naming import annotations_of
+from jackstay_oci.digest import Digest, verify
+from jackstay_oci.documents import (
+    MAX_DOCUMENT,
+    Descriptor,
+    Index,
+    Manifest,
+    Platform,
+    encode,
+    parse_config,
+    parse_manifest,
+)
+from jackstay_oci.errors import DigestMismatch, InvalidDocument, NotFound
+from jackstay_oci.reading import Content, read_exactly
+from jackstay_oci.reference import Reference
+
+Format = Literal["docker", "oci"]
+
+OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+
+
+@dataclass(frozen=True, slots=True)
+class ImageToSave:
+    """An image and the names that it gets in the archive (in full, with tags). ``manifest`` may be an index."""
+
+    names: tuple[str, ...]
+    manifest: Descriptor
+
+
+@dataclass(slots=True)
+class SavePlan:
+    """An archive's content: small files by name, and the blobs that it needs with their sizes."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    blobs: dict[Digest, int] = field(default_factory=dict)
+
+
+def plan(images: Sequence[ImageToSave], content: Content, format: Format, platform: Platform | None = None) -> SavePlan:
+    """Decide what an archive of ``images`` holds.
+
+    Args:
+        images: what to save.
+        content: where documents are read from; layers are only asked for their size.
+        format: the form.
+        platform: of an index, the image that ``manifest.json`` names; this machine's when not given.
+
+    Raises:
+        NotFound: a blob is missing. Of an index, images that are not here are left out.
+        DigestMismatch: a blob is not what its descriptor says.
+    """
+    result = SavePlan()
+    descriptors: list[Descriptor] = []
+    saved: dict[Digest, _Saved] = {}
+    repositories: dict[str, dict[str, str]] = {}
+    for image in images:
+        root = image.manifest
+        manifest = _collect(result, content, root, platform or platforms.this_host())
+        labels = [annotations_of(name) for name in image.names] or [{}]
+        descriptors += [
+            Descriptor(media_type=root.media_type, digest=root.digest, size=root.size, annotations=label)
+            for label in labels
+        ]
+        if format == "docker" and manifest is not None:
+            entry = saved.setdefault(root.digest, _Saved(manifest, _layer_sources(content, manifest)))
+            for name in image.names:
+                reference = Reference.parse(name)
+                if reference.tag is None or reference.digest is not None:
+                    continue  # a name by digest is no tag
+                entry.tags[reference.familiar] = None
+                top = manifest.layers[-1].digest if manifest.layers else manifest.config.digest
+                repositories.setdefault(reference.familiar_name, {})[reference.tag] = top.hex
+    index = Index(media_type=media_types.OCI_INDEX, manifests=tuple(_distinct(descriptors)))
+    result.files["index.json"] = encode(index)
+    result.files["oci-layout"] = OCI_LAYOUT
+    if format == "docker":
+        result.files["manifest.json"] = msgspec.json.encode([entry.document() for entry in saved.values()])
+        if repositories:
+            result.files["repositories"] = msgspec.json.encode(repositories, order="sorted")
+    return result
+
+
+def read_document(content: Content, digest: Digest) -> bytes:
+    """A manifest, index or config in memory, verified.
+
+    Raises:
+        NotFound: it is not there.
+        InvalidDocument: it is too large.
+        DigestMismatch: it is not what its digest says.
+    """
+    if (size := content.size(digest)) > MAX_DOCUMENT:
+        raise InvalidDocument(f"blob {digest} has {size} bytes, a document has at most {MAX_DOCUMENT}")
+    reader = content.open_blob(digest)
+    try:
+        raw = read_exactly(reader, size)
+    finally:
+        reader.close()
+    verify(raw, digest, what=f"blob {digest}")
+    return raw
+
+
+@dataclass(slots=True)
+class _Saved:
+    manifest: Manifest
+    sources: dict[str, Any]
+    tags: dict[str, None] = field(default_factory=dict)
+
+    def document(self) -> Mapping[str, Any]:
+        """The entry of ``manifest.json``, keys in Docker's order."""
+        entry: dict[str, Any] = {
+            "Config": _path(self.manifest.config.digest),
+            "RepoTags": list(self.tags) or None,
+            "Layers": [_path(layer.digest) for layer in self.manifest.layers],
+        }
+        return {**entry, "LayerSources": self.sources} if self.sources else entry
+
+
+def _layer_sources(content: Content, manifest: Manifest) -> dict[str, Any]:
+    """The descriptor of each diffID, as Docker writes it: it knows layers that are not compressed only."""
+    config = parse_config(read_document(content, manifest.config.digest))
+    if len(config.rootfs.diff_ids) != len(manifest.layers):
+        return {}
+    return {
+        str(diff_id): {"mediaType": layer.media_type, "size": layer.size, "digest": str(layer.digest)}
+        for diff_id, layer in zip(config.rootfs.diff_ids, manifest.layers, strict=True)
+        if diff_id == layer.digest
+    }
+
+
+def _collect(result: SavePlan, content: Content, descriptor: Descriptor, platform: Platform) -> Manifest | None:
+    """Take a manifest or index and all below it into the plan; the manifest that stands for it in ``manifest.json``."""
+    document = parse_manifest(read_document(content, descriptor.digest), descriptor.media_type)
+    _take(result, content, descriptor)
+    if isinstance(document, Manifest):
+        for blob in (document.config, *document.layers):
+            if not (blob.urls and not content.has(blob.digest)):
+                _take(result, content, blob)
+        return document if media_types.is_config(document.config.media_type) else None
+    here = [child for child in document.manifests if _is_whole(content, child)]
+    if not here:
+        raise NotFound(f"no image of index {descriptor.digest} is here", hint="pull or copy the image for a platform")
+    chosen = platforms.choose(here, platform)
+    found: dict[Digest, Manifest | None] = {}
+    for child in here:
+        found[child.digest] = _collect(result, content, child, platform)
+    if chosen is not None and found[chosen.digest] is not None:
+        return found[chosen.digest]
+    return next((manifest for manifest in found.values() if manifest is not None), None)
+
+
+def _is_whole(content: Content, descriptor: Descriptor) -> bool:
+    """Whether a child of an index is here with all that it needs."""
+    if not content.has(descriptor.digest):
+        return False
+    if not (media_types.is_manifest(descriptor.media_type) or media_types.is_index(descriptor.media_type)):
+        return True
+    document = parse_manifest(read_document(content, descriptor.digest), descriptor.media_type)
+    if isinstance(document, Index):
+        return any(_is_whole(content, child) for child in document.manifests)
+    return all(content.has(blob.digest) or blob.urls for blob in (document.config, *document.layers))
+
+
+def _take(result: SavePlan, content: Content, descriptor: Descriptor) -> None:
+    size = content.size(descriptor.digest)
+    if size != descriptor.size:
+        raise DigestMismatch(f"blob {descriptor.digest} has {size} bytes, its descriptor says {descriptor.size}")
+    result.blobs[descriptor.digest] = size
+
+
+def _path(digest: Digest) -> str:
+    return f"blobs/sha256/{digest.hex}"
+
+
+def _distinct(descriptors: Sequence[Descriptor]) -> list[Descriptor]:
+    seen: list[Descriptor] = []
+    for descriptor in descriptors:
+        if descriptor not in seen:
+            seen.append(descriptor)
+    return seen
