@@ -74,9 +74,7 @@ def _filter(connection: sqlite3.Connection, images: list[StoredImage], text: str
     if key == "label":
         label, has_value, expected = value.partition("=")
         return [
-            image
-            for image in images
-            if label in image.labels and (not has_value or image.labels[label] == expected)
+            image for image in images if label in image.labels and (not has_value or image.labels[label] == expected)
         ]
     if key == "before":
         bound = find(connection, value)

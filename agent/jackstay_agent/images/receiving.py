@@ -116,9 +116,7 @@ class Receiver:
                         f"layer {blob.digest} unpacks to {applied.diff_id}, the image's config says {diff_id}",
                         hint="the image is damaged; save or build it anew",
                     )
-                await self._snapshotter.commit(
-                    key, name, applied, along=lambda c: leases.keep_snapshot(c, lease, name)
-                )
+                await self._snapshotter.commit(key, name, applied, along=lambda c: leases.keep_snapshot(c, lease, name))
             except BaseException:
                 await asyncio.shield(self._snapshotter.remove(key))
                 raise
@@ -131,9 +129,7 @@ class Receiver:
         except NotFound:
             return False
 
-    async def _documents(
-        self, root: Descriptor, sources: Sequence[Source], lease: str, report: Report
-    ) -> _Documents:
+    async def _documents(self, root: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> _Documents:
         moved = [await self._document(root, sources, lease, report)]
         described = root
         document = parse_manifest(await self._content.read_document(root.digest), root.media_type)
@@ -161,9 +157,7 @@ class Receiver:
         await self._refer(described.digest, [document.config.digest, *(layer.digest for layer in document.layers)])
         return _Documents(described.digest, document, config, tuple(moved))
 
-    async def _document(
-        self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report
-    ) -> Fetched:
+    async def _document(self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> Fetched:
         if blob.size > self._limits.document_bytes:
             raise LimitExceeded(
                 f"document {blob.digest} has {blob.size} bytes, the bound document_bytes is "

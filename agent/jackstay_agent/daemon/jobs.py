@@ -1,0 +1,3 @@
+"""Where the jobs live: the modules that the spawner imports before it serves."""
+
+MODULES = ("jackstay_agent.kernel.mounts",)

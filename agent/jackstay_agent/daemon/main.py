@@ -1,0 +1,48 @@
+"""``jackstayd``: the command line of the agent. Imports little, so that the spawner is forked before gRPC exists."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from jackstay_agent import __version__, config, faults
+from jackstay_agent.errors import Error
+
+CONFIG = "/etc/jackstay/jackstayd.toml"
+
+
+def main() -> None:
+    """Run the agent until SIGTERM, or one of the small commands."""
+    parser = argparse.ArgumentParser(
+        prog="jackstayd",
+        description="The agent of jackstay: keeps images and runs containers on this host.",
+        epilog="examples:\n  jackstayd\n  jackstayd --config /etc/jackstay/jackstayd.toml\n  jackstayd dial-stdio",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", nargs="?", choices=["serve", "dial-stdio"], default="serve", help="serve by default")
+    parser.add_argument("--config", metavar="FILE", help=f"settings (default: {CONFIG} when it exists)")
+    parser.add_argument("--version", action="version", version=f"jackstayd {__version__}")
+    arguments = parser.parse_args()
+    try:
+        settings = config.load(arguments.config or (CONFIG if os.path.exists(CONFIG) else None))
+        if arguments.command == "dial-stdio":
+            from jackstay_agent.daemon import dial_stdio
+
+            sys.exit(dial_stdio.dial(settings.socket))
+        if os.geteuid() != 0:
+            raise Error("jackstayd must run as root", hint="start it with systemctl or sudo")  # noqa: TRY301
+        os.umask(0o077)
+        faults.remember_agent()
+        from jackstay_agent.daemon.jobs import MODULES
+        from jackstay_agent.kernel import spawner
+
+        jobs = spawner.start(MODULES)
+        from jackstay_agent.daemon import serve
+
+        serve.run(settings, jobs)
+    except Error as error:
+        sys.stderr.write(f"Error: {error.message}\n")
+        if error.hint:
+            sys.stderr.write(f"{error.hint}\n")
+        sys.exit(1)

@@ -1,0 +1,117 @@
+"""The composition root: builds every part, cleans up what a cut left behind, serves until told to stop.
+
+The order is the guarantee: nothing is served before the state is clean and the containers are found again. Stopping
+leaves the containers running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import structlog
+
+from jackstay_agent.config import Config
+from jackstay_agent.containers.service import Containers
+from jackstay_agent.content.store import ContentStore
+from jackstay_agent.daemon import logging, notify, state_folder
+from jackstay_agent.gc.collect import Collector
+from jackstay_agent.images.receiving import Receiver
+from jackstay_agent.images.saving import Saver
+from jackstay_agent.images.service import Images
+from jackstay_agent.kernel.mounts import LinuxMounts
+from jackstay_agent.kernel.programs import LinuxPrograms
+from jackstay_agent.kernel.spawner import Spawner
+from jackstay_agent.layers.overlay import OverlaySnapshotter
+from jackstay_agent.metadata.database import Database
+from jackstay_agent.networks.service import Networks
+from jackstay_agent.rpc import server as rpc_server
+from jackstay_agent.rpc.containers import ContainersService
+from jackstay_agent.rpc.content import ContentService
+from jackstay_agent.rpc.images import ImagesService
+from jackstay_agent.rpc.networks import NetworksService
+from jackstay_agent.rpc.system import SystemService
+from jackstay_agent.rpc.volumes import VolumesService
+from jackstay_agent.volumes.service import Volumes
+from jackstay_proto.v1 import (
+    containers_pb2_grpc,
+    content_pb2_grpc,
+    images_pb2_grpc,
+    networks_pb2_grpc,
+    system_pb2_grpc,
+    volumes_pb2_grpc,
+)
+
+_log = structlog.get_logger("daemon")
+
+GRACE = 2.0
+"""Seconds that calls under way get to end when the agent is told to stop."""
+
+
+def run(config: Config, jobs: Spawner) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `Error` when the agent cannot start."""
+    logging.configure(config.log_level)
+    lock = state_folder.hold(config)
+    try:
+        asyncio.run(_serve(config, jobs))
+    finally:
+        os.close(lock)
+
+
+async def _serve(config: Config, jobs: Spawner) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    database = await Database.open(os.path.join(config.state, "jackstay.db"))
+    try:
+        await _serve_with(config, jobs, database, stop)
+    finally:
+        await database.close()
+        await jobs.close()
+
+
+async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: asyncio.Event) -> None:
+    programs = LinuxPrograms()
+    mounts = LinuxMounts(jobs)
+    content = ContentStore(os.path.join(config.state, "content"), database)
+    snapshotter = OverlaySnapshotter(os.path.join(config.state, "layers"), database, jobs, mounts, config.limits)
+    collector = Collector(database, content, snapshotter)
+    images = Images(content)
+    receiver = Receiver(content, snapshotter, config.limits)
+    networks = Networks(config.network, config.run, database, jobs, programs)
+    volumes = Volumes(config.state, database, jobs)
+    containers = Containers(config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes)
+
+    removed = await content.clean(config.ingest_hours)
+    removed += await snapshotter.clean()
+    await volumes.clean()
+    await networks.recover()
+    await containers.recover()
+    await collector.collect()
+    _log.info("clean", removed=removed)
+
+    runtime = await containers.runtime_version()
+    rpc_server.prepare_folder(config)
+    server = rpc_server.build(config)
+    images_service = ImagesService(
+        database, images, receiver, Saver(content, images), collector, snapshotter.name, containers.commit
+    )
+    system = SystemService(config, database, content, snapshotter.name, runtime)
+    containers_pb2_grpc.add_ContainersServicer_to_server(ContainersService(containers), server)
+    content_pb2_grpc.add_ContentServicer_to_server(ContentService(content, images), server)
+    images_pb2_grpc.add_ImagesServicer_to_server(images_service, server)
+    networks_pb2_grpc.add_NetworksServicer_to_server(NetworksService(networks), server)
+    system_pb2_grpc.add_SystemServicer_to_server(system, server)
+    volumes_pb2_grpc.add_VolumesServicer_to_server(VolumesService(volumes), server)
+    await server.start()
+    rpc_server.open_to_group(config)
+    notify.ready()
+    _log.info("ready", socket=config.socket, runtime=runtime)
+    try:
+        await stop.wait()
+    finally:
+        _log.info("stopping")
+        await server.stop(GRACE)
+        await containers.close()

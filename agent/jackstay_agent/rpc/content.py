@@ -1,0 +1,57 @@
+"""The ``Content`` service: this host's blobs, read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+
+from jackstay_agent.content.store import ContentStore
+from jackstay_agent.images.service import Images
+from jackstay_agent.metadata import blobs as rows
+from jackstay_oci.digest import Digest
+from jackstay_proto.v1 import content_pb2 as pb
+from jackstay_proto.v1.content_pb2_grpc import ContentServicer
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ContentService(ContentServicer):
+    """Serves blobs to whoever copies from this host."""
+
+    def __init__(self, content: ContentStore, images: Images) -> None:
+        self._content = content
+        self._images = images
+
+    async def Resolve(self, request: pb.ResolveRequest, context: Context) -> pb.ResolveReply:
+        """See content.proto."""
+        image, root, closure, lease = await self._images.resolve(request.image)
+        manifest = await self._images.manifest(image)
+        types = {
+            image.root: image.media_type,
+            image.manifest: (await self._images.manifest_descriptor(image)).media_type,
+            manifest.config.digest: manifest.config.media_type,
+            **{layer.digest: layer.media_type for layer in manifest.layers},
+        }
+        return pb.ResolveReply(
+            name=image.names[0] if image.names else "",
+            image_id=str(image.image_id),
+            root=pb.Descriptor(media_type=root.media_type, digest=str(root.digest), size=root.size),
+            blobs=[
+                pb.Descriptor(media_type=types.get(digest, ""), digest=str(digest), size=size)
+                for digest, size in closure
+            ],
+            lease=lease,
+        )
+
+    async def Read(self, request: pb.ReadRequest, context: Context) -> AsyncIterator[pb.ReadReply]:
+        """See content.proto."""
+        async for piece in self._content.read(Digest.parse(request.digest), request.offset, request.length):
+            yield pb.ReadReply(data=piece)
+
+    async def Missing(self, request: pb.MissingRequest, context: Context) -> pb.MissingReply:
+        """See content.proto."""
+        digests = [Digest.parse(text) for text in request.digests]
+        missing = await self._content.database.read(lambda c: rows.missing(c, digests))
+        return pb.MissingReply(digests=[str(digest) for digest in missing])

@@ -1,0 +1,153 @@
+"""The one border at which the agent's errors become gRPC statuses, and the agent's log of calls.
+
+Guarantees: every failed call carries an ``ErrorDetail`` in the trailing metadata ``jackstay-error-bin``; what is not of
+the error vocabulary is logged with its traceback and told as INTERNAL without details; each call is logged once, with
+what, how long, the request's id and the user whom the controller claims.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+
+from jackstay_agent.errors import Error, from_os_error
+from jackstay_proto.v1.errors_pb2 import ErrorDetail, Reason
+
+_log = structlog.get_logger("rpc")
+
+DETAIL = "jackstay-error-bin"
+
+_CODES = {
+    "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "ALREADY_EXISTS": grpc.StatusCode.ALREADY_EXISTS,
+    "NAME_TAKEN": grpc.StatusCode.ALREADY_EXISTS,
+    "PORT_TAKEN": grpc.StatusCode.ALREADY_EXISTS,
+    "ADDRESS_TAKEN": grpc.StatusCode.ALREADY_EXISTS,
+    "INVALID_ARGUMENT": grpc.StatusCode.INVALID_ARGUMENT,
+    "INVALID_REFERENCE": grpc.StatusCode.INVALID_ARGUMENT,
+    "INVALID_DIGEST": grpc.StatusCode.INVALID_ARGUMENT,
+    "INVALID_DOCUMENT": grpc.StatusCode.INVALID_ARGUMENT,
+    "INVALID_ARCHIVE": grpc.StatusCode.INVALID_ARGUMENT,
+    "AMBIGUOUS": grpc.StatusCode.INVALID_ARGUMENT,
+    "COMMAND_NOT_FOUND": grpc.StatusCode.INVALID_ARGUMENT,
+    "COMMAND_NOT_EXECUTABLE": grpc.StatusCode.INVALID_ARGUMENT,
+    "DIGEST_MISMATCH": grpc.StatusCode.DATA_LOSS,
+    "LIMIT_EXCEEDED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "DISK_FULL": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "IN_USE": grpc.StatusCode.FAILED_PRECONDITION,
+    "WRONG_STATE": grpc.StatusCode.FAILED_PRECONDITION,
+    "SOURCE_FAILED": grpc.StatusCode.ABORTED,
+    "BUSY": grpc.StatusCode.ABORTED,
+    "UNSUPPORTED": grpc.StatusCode.UNIMPLEMENTED,
+    "PERMISSION_DENIED": grpc.StatusCode.PERMISSION_DENIED,
+}
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps every handler; see the module."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """See `grpc.aio.ServerInterceptor`."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = handler_call_details.method
+        if handler.response_streaming:
+            wrapped: Any = _streaming(
+                method, handler.stream_stream if handler.request_streaming else handler.unary_stream
+            )
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+        else:
+            wrapped = _unary(method, handler.stream_unary if handler.request_streaming else handler.unary_unary)
+            make = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+        return make(wrapped, handler.request_deserializer, handler.response_serializer)
+
+
+def _unary(method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        begun = time.monotonic()
+        try:
+            reply = await inner(request, context)
+        except BaseException as error:
+            await _fail(method, error, context, begun)
+            raise
+        _tell(method, context, begun, "OK")
+        return reply
+
+    return call
+
+
+def _streaming(
+    method: str, inner: Callable[[Any, Any], AsyncIterator[Any]]
+) -> Callable[[Any, Any], AsyncIterator[Any]]:
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        begun = time.monotonic()
+        try:
+            async for reply in inner(request, context):
+                yield reply
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            await _fail(method, error, context, begun)
+            raise
+        _tell(method, context, begun, "OK")
+
+    return call
+
+
+async def _fail(method: str, error: BaseException, context: grpc.aio.ServicerContext[Any, Any], begun: float) -> None:
+    """Abort the call with the status of *error*; returns only for what must go on as it is."""
+    if isinstance(error, (asyncio.CancelledError, grpc.aio.AbortError)):
+        _tell(method, context, begun, "CANCELLED")
+        return
+    if isinstance(error, OSError):
+        error = from_os_error(error, f"in {method.rpartition('/')[2]}")
+        _log.error("unexpected", method=method, exc_info=error)
+    if not isinstance(error, Error):
+        _log.error("failure", method=method, request=_metadata(context).get("jackstay-request"), exc_info=error)
+        error = Error(
+            f"the agent failed in {method.rpartition('/')[2]}",
+            hint="see the agent's log (journalctl -u jackstayd) and report it",
+        )
+    detail = ErrorDetail(reason=Reason.Value(error.reason), message=error.message, hint=error.hint)
+    _tell(method, context, begun, error.reason, error.message)
+    await context.abort(
+        _CODES.get(error.reason, grpc.StatusCode.INTERNAL), error.message, ((DETAIL, detail.SerializeToString()),)
+    )
+
+
+def _tell(
+    method: str, context: grpc.aio.ServicerContext[Any, Any], begun: float, outcome: str, message: str = ""
+) -> None:
+    metadata = _metadata(context)
+    _log.info(
+        "call",
+        method=method.rpartition(".")[2],
+        outcome=outcome,
+        seconds=round(time.monotonic() - begun, 4),
+        request=metadata.get("jackstay-request"),
+        user=metadata.get("jackstay-user"),
+        **({"message": message} if message else {}),
+    )
+
+
+def _metadata(context: grpc.aio.ServicerContext[Any, Any]) -> dict[str, Any]:
+    return dict(context.invocation_metadata() or ())

@@ -1,0 +1,112 @@
+"""One ``Images.Fetch`` call: the stream's two directions, and the receiving between them.
+
+The replies go through one bounded queue: what the agent wants and the end wait for room, steps of progress that find
+none are dropped. When the stream breaks, the fetch ends as failed and keeps what came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from jackstay_agent.errors import InvalidArgument, InvalidDocument
+from jackstay_agent.fetch.progress import Phase, Progress
+from jackstay_agent.images.receiving import Received, Receiver, Target
+from jackstay_agent.images.service import canonical_name
+from jackstay_agent.rpc.sources.controller import ControllerSource
+from jackstay_oci.digest import Digest
+from jackstay_oci.documents import Descriptor
+from jackstay_proto.v1 import content_pb2
+from jackstay_proto.v1 import images_pb2 as pb
+
+_REPLIES = 64
+
+
+async def fetch(receiver: Receiver, requests: AsyncIterator[pb.FetchRequest]) -> AsyncIterator[pb.FetchReply]:
+    """Receive the images that the first request names, asking for ranges in the replies."""
+    first = await anext(requests, None)
+    if first is None or first.WhichOneof("request") != "start":
+        raise InvalidArgument("a fetch begins with its images")
+    targets = [_target(image) for image in first.start.images]
+    replies: asyncio.Queue[pb.FetchReply | None] = asyncio.Queue(_REPLIES)
+    source = ControllerSource(first.start.source or "the controller", replies.put)
+
+    async def listen() -> None:
+        try:
+            async for request in requests:
+                await source.deliver(request)
+        finally:
+            source.lose()
+
+    async def work() -> None:
+        try:
+            received = [
+                await receiver.receive(target, [source], lambda step: _report(replies, step)) for target in targets
+            ]
+            await replies.put(pb.FetchReply(done=_done(received)))
+        finally:
+            # The reader of the queue may be gone with the call; then nobody needs the end.
+            with contextlib.suppress(asyncio.QueueFull):
+                replies.put_nowait(None)
+
+    listening = asyncio.create_task(listen())
+    working = asyncio.create_task(work())
+    try:
+        while True:
+            if working.done() and replies.empty():
+                break
+            reply = await replies.get()
+            if reply is None:
+                break
+            yield reply
+        await working
+    finally:
+        for task in (working, listening):
+            task.cancel()
+        await asyncio.gather(working, listening, return_exceptions=True)
+
+
+def _target(image: pb.ImageTarget) -> Target:
+    if image.root.size > 1 << 40:
+        raise InvalidDocument(f"a manifest of {image.root.size} bytes")
+    root = Descriptor(media_type=image.root.media_type, digest=Digest.parse(image.root.digest), size=image.root.size)
+    return Target(root, tuple(canonical_name(name) for name in image.names))
+
+
+def _report(replies: asyncio.Queue[pb.FetchReply | None], step: Progress) -> None:
+    if replies.qsize() >= _REPLIES // 2 and step.phase is Phase.RECEIVING:
+        return
+    with contextlib.suppress(asyncio.QueueFull):
+        replies.put_nowait(
+            pb.FetchReply(
+                progress=pb.FetchProgress(
+                    digest=str(step.digest),
+                    phase=pb.FetchProgress.Phase.Value(step.phase.value),
+                    current=step.current,
+                    total=step.total,
+                )
+            )
+        )
+
+
+def _done(received: list[Received]) -> pb.FetchDone:
+    return pb.FetchDone(
+        images=[
+            pb.FetchedImage(
+                names=each.target.names,
+                image_id=str(each.image_id),
+                root=content_pb2.Descriptor(
+                    media_type=each.target.root.media_type,
+                    digest=str(each.target.root.digest),
+                    size=each.target.root.size,
+                ),
+                changed=each.changed,
+                bytes_sent=each.sent,
+                bytes_spared=each.spared,
+            )
+            for each in received
+        ],
+        bytes_sent=sum(each.sent for each in received),
+        bytes_spared=sum(each.spared for each in received),
+    )

@@ -1,0 +1,132 @@
+"""The ``Images`` service: thin; parses, calls `images`, converts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc.aio
+
+from jackstay_agent.gc.collect import Collector
+from jackstay_agent.images import description, listing, removing, saving
+from jackstay_agent.images.receiving import Receiver
+from jackstay_agent.images.service import Images
+from jackstay_agent.images.sizes import LayerSizes
+from jackstay_agent.metadata.database import Database
+from jackstay_agent.rpc.fetching import fetch
+from jackstay_proto.v1 import images_pb2 as pb
+from jackstay_proto.v1.images_pb2_grpc import ImagesServicer
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Commit = Callable[[pb.CommitRequest], Awaitable[str]]
+
+
+class ImagesService(ImagesServicer):
+    """Serves images. *commit* makes an image of a container; the daemon hands it in."""
+
+    def __init__(
+        self,
+        database: Database,
+        images: Images,
+        receiver: Receiver,
+        saver: saving.Saver,
+        collector: Collector,
+        driver: str,
+        commit: Commit,
+    ) -> None:
+        self._database = database
+        self._images = images
+        self._receiver = receiver
+        self._saver = saver
+        self._collector = collector
+        self._driver = driver
+        self._commit = commit
+
+    async def Fetch(
+        self, request_iterator: AsyncIterator[pb.FetchRequest], context: Context
+    ) -> AsyncIterator[pb.FetchReply]:
+        """See images.proto."""
+        async for reply in fetch(self._receiver, request_iterator):
+            yield reply
+
+    async def Save(self, request: pb.SaveRequest, context: Context) -> AsyncIterator[pb.SaveReply]:
+        """See images.proto."""
+        async for piece in self._saver.save(request.images, request.format or "docker", request.compression or "none"):
+            yield pb.SaveReply(data=piece)
+
+    async def List(self, request: pb.ListImagesRequest, context: Context) -> pb.ListImagesReply:
+        """See images.proto."""
+        listed = await listing.list_images(self._database, request.filters, request.reference)
+        return pb.ListImagesReply(
+            images=[
+                pb.ImageSummary(
+                    id=str(line.image.image_id),
+                    repository=line.repository,
+                    tag=line.tag,
+                    digest=str(line.image.root),
+                    created=line.image.created // 10**9,
+                    size=line.size.total,
+                    shared_size=line.size.shared,
+                    unique_size=line.size.total - line.size.shared,
+                    containers=line.containers,
+                    labels=line.image.labels,
+                )
+                for line in listed
+            ]
+        )
+
+    async def Inspect(self, request: pb.InspectImageRequest, context: Context) -> pb.InspectImageReply:
+        """See images.proto."""
+        image = await self._images.find(request.image)
+        sizes = await self._database.read(LayerSizes.read)
+        document = description.inspect(
+            image,
+            await self._images.raw_config(image),
+            await self._images.config(image),
+            sizes.total(image.chain_id),
+            self._driver,
+        )
+        return pb.InspectImageReply(document=json.dumps(document))
+
+    async def History(self, request: pb.HistoryRequest, context: Context) -> pb.HistoryReply:
+        """See images.proto."""
+        image = await self._images.find(request.image)
+        sizes = await self._database.read(LayerSizes.read)
+        lines = description.history(image, await self._images.config(image), sizes)
+        return pb.HistoryReply(
+            entries=[
+                pb.HistoryEntry(
+                    id=line.id,
+                    created=line.created,
+                    created_by=line.created_by,
+                    size=line.size,
+                    comment=line.comment,
+                    tags=line.tags,
+                )
+                for line in lines
+            ]
+        )
+
+    async def Tag(self, request: pb.TagRequest, context: Context) -> pb.TagReply:
+        """See images.proto."""
+        await self._images.tag(request.source, request.target)
+        return pb.TagReply()
+
+    async def Remove(self, request: pb.RemoveImageRequest, context: Context) -> pb.RemoveImageReply:
+        """See images.proto."""
+        removed = await removing.remove(self._database, self._collector, request.image, force=request.force)
+        return pb.RemoveImageReply(removed=_removed(removed))
+
+    async def Prune(self, request: pb.PruneImagesRequest, context: Context) -> pb.PruneImagesReply:
+        """See images.proto."""
+        removed, reclaimed = await removing.prune(self._database, self._collector, all_unused=request.all)
+        return pb.PruneImagesReply(removed=_removed(removed), reclaimed=reclaimed)
+
+    async def Commit(self, request: pb.CommitRequest, context: Context) -> pb.CommitReply:
+        """See images.proto."""
+        return pb.CommitReply(image_id=await self._commit(request))
+
+
+def _removed(removed: list[removing.Removed]) -> list[pb.RemovedImage]:
+    return [pb.RemovedImage(untagged=line.untagged, deleted=line.deleted) for line in removed]

@@ -1,0 +1,75 @@
+"""The controller as a source: the agent asks for ranges on a stream that the controller opened.
+
+So the laptop needs no listening port. The stream is one ``Images.Fetch`` call: `RangeWanted` goes out, `RangeData`
+comes in. Back-pressure: a range holds at most `_PIECES` pieces; when its reader is slower, the stream is not read, and
+gRPC's flow control stops the controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from jackstay_agent.errors import SourceFailed
+from jackstay_oci.digest import Digest
+from jackstay_proto.v1.images_pb2 import FetchReply, FetchRequest, RangeWanted
+
+_PIECES = 4
+
+
+class ControllerSource:
+    """Implements `fetch.source.Source`; `deliver` is called with every request that comes on the stream."""
+
+    def __init__(self, name: str, send: Callable[[FetchReply], Awaitable[None]]) -> None:
+        self.name = name
+        self._send = send
+        self._numbers = itertools.count(1)
+        self._ranges: dict[int, asyncio.Queue[bytes | SourceFailed]] = {}
+        self._lost: SourceFailed | None = None
+
+    async def read(self, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
+        """See `fetch.source.Source.read`."""
+        number = next(self._numbers)
+        pieces: asyncio.Queue[bytes | SourceFailed] = asyncio.Queue(_PIECES)
+        self._ranges[number] = pieces
+        try:
+            if self._lost is not None:
+                raise self._lost
+            wanted = RangeWanted(request=number, digest=str(digest), offset=offset, length=length)
+            await self._send(FetchReply(wanted=wanted))
+            left = length
+            while left:
+                piece = await pieces.get()
+                if isinstance(piece, SourceFailed):
+                    raise piece
+                if len(piece) > left:
+                    raise SourceFailed(f"{self.name} sent more of {digest} than was asked for")
+                left -= len(piece)
+                yield piece
+        finally:
+            del self._ranges[number]
+            while not pieces.empty():  # whoever waits to put a piece goes on, and finds the range gone
+                pieces.get_nowait()
+
+    async def deliver(self, request: FetchRequest) -> None:
+        """Hand one request of the stream to the range it answers; waits while that has enough."""
+        kind = request.WhichOneof("request")
+        if kind == "data":
+            pieces = self._ranges.get(request.data.request)
+            if pieces is not None and request.data.data:
+                await pieces.put(request.data.data)
+        elif kind == "failed":
+            pieces = self._ranges.get(request.failed.request)
+            if pieces is not None:
+                await pieces.put(SourceFailed(request.failed.message or f"{self.name} failed"))
+
+    def lose(self) -> None:
+        """The stream has ended: every range that is still read fails."""
+        self._lost = SourceFailed(
+            f"{self.name} went away", hint="run the command again; it resumes from what has arrived"
+        )
+        for pieces in self._ranges.values():
+            while pieces.full():
+                pieces.get_nowait()
+            pieces.put_nowait(self._lost)

@@ -1,0 +1,84 @@
+"""The ``System`` service: the agent and its host."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+from typing import Any
+
+import grpc.aio
+
+from jackstay_agent import __version__
+from jackstay_agent.config import Config
+from jackstay_agent.content.store import ContentStore
+from jackstay_agent.metadata import usage
+from jackstay_agent.metadata.database import Database
+from jackstay_oci import platforms
+from jackstay_proto.v1 import system_pb2 as pb
+from jackstay_proto.v1.system_pb2_grpc import SystemServicer
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+PROTOCOL = 1
+"""Changes when an older controller or agent could misunderstand a newer one."""
+
+
+class SystemService(SystemServicer):
+    """Says what this agent and this host are."""
+
+    def __init__(self, config: Config, database: Database, content: ContentStore, driver: str, runtime: str) -> None:
+        self._config = config
+        self._database = database
+        self._content = content
+        self._driver = driver
+        self._runtime = runtime
+
+    async def Version(self, request: pb.VersionRequest, context: Context) -> pb.VersionReply:
+        """See system.proto."""
+        return pb.VersionReply(
+            version=__version__,
+            protocol=PROTOCOL,
+            runtime=self._runtime,
+            kernel=platform.release(),
+            os="linux",
+            architecture=platforms.this_host().architecture,
+        )
+
+    async def Info(self, request: pb.InfoRequest, context: Context) -> pb.InfoReply:
+        """See system.proto."""
+        counts = await self._database.read(usage.counts)
+        document = {
+            "Name": socket.gethostname(),
+            "ServerVersion": __version__,
+            "Containers": sum(counts.containers.values()),
+            "ContainersRunning": counts.containers.get("running", 0),
+            "ContainersPaused": counts.containers.get("paused", 0),
+            "ContainersStopped": sum(
+                count for state, count in counts.containers.items() if state not in ("running", "paused")
+            ),
+            "Images": counts.images,
+            "Driver": self._driver,
+            "DockerRootDir": self._config.state,
+            "DefaultRuntime": self._runtime.partition(" ")[0],
+            "CgroupVersion": "2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "1",
+            "KernelVersion": platform.release(),
+            "OSType": "linux",
+            "Architecture": platform.machine(),
+            "NCPU": len(os.sched_getaffinity(0)),
+            "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        }
+        return pb.InfoReply(document=json.dumps(document))
+
+    async def DiskUsage(self, request: pb.DiskUsageRequest, context: Context) -> pb.DiskUsageReply:
+        """See system.proto."""
+        rows = await self._database.read(usage.disk)
+        return pb.DiskUsageReply(
+            usage=[
+                pb.DiskUsage(
+                    type=row.type, total=row.total, active=row.active, size=row.size, reclaimable=row.reclaimable
+                )
+                for row in rows
+            ]
+        )
