@@ -1,0 +1,48 @@
+"""Device nodes and the device rules of the cgroup. Pure.
+
+Runtimes make null, zero, full, random, urandom, tty, console, ptmx themselves (runtime-spec, config-linux.md, "Default
+Devices"); the rules are docker's (moby ``oci/defaults.go``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from jackstay_agent.containers.host_facts import Device
+
+_DENY_ALL = {"allow": False, "access": "rwm"}
+_DEFAULT = (("c", 1, 5), ("c", 1, 3), ("c", 1, 9), ("c", 1, 8), ("c", 5, 0), ("c", 5, 1))
+"""zero, null, urandom, random, tty, console."""
+
+
+def rules(*, privileged: bool) -> list[dict[str, Any]]:
+    """``linux.resources.devices``."""
+    if privileged:
+        return [{"allow": True, "access": "rwm"}]
+    return [
+        _DENY_ALL,
+        *(
+            {"allow": True, "type": kind, "major": major, "minor": minor, "access": "rwm"}
+            for kind, major, minor in _DEFAULT
+        ),
+        {"allow": False, "type": "c", "major": 10, "minor": 229, "access": "rwm"},  # fuse
+    ]
+
+
+def nodes(devices: Iterable[Device], *, privileged: bool) -> list[dict[str, Any]]:
+    """``linux.devices``: every node of the host for a privileged container, else none beyond the runtime's own."""
+    if not privileged:
+        return []
+    return [
+        {
+            "path": device.path,
+            "type": device.type,
+            "major": device.major,
+            "minor": device.minor,
+            "fileMode": device.mode,
+            "uid": device.uid,
+            "gid": device.gid,
+        }
+        for device in devices
+    ]

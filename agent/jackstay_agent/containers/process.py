@@ -1,0 +1,164 @@
+"""What a container runs: its own settings over its image's config, as docker merges them. Pure.
+
+Guarantees: the plan is whole (a command, an absolute working folder, an environment with ``PATH``), nothing in it has a
+NUL byte. Leaves to others: who the user text means (`users`), which depends on the root filesystem, and what follows
+from it (``HOME``, see `environment`). The rules are those of moby's ``daemon/commit.go`` (merge) and
+``container/container_unix.go`` (CreateDaemonEnvironment).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jackstay_agent.containers.settings import Settings
+from jackstay_agent.errors import InvalidArgument
+from jackstay_oci.image_config import ContainerConfig, Healthcheck, ImageConfig
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_STOP_SIGNAL = "SIGTERM"
+
+_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.ASCII | re.IGNORECASE)
+_MAX_EXPOSED = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPlan:
+    """What will run, settings and image together."""
+
+    args: tuple[str, ...]  # never empty
+    env: tuple[str, ...]  # "NAME=value", without HOME unless somebody gave it
+    cwd: str  # absolute, clean
+    user: str  # as written, "" for root
+    stop_signal: str  # as written
+    volumes: tuple[str, ...]  # the image's own, absolute and clean, where the settings mount nothing
+    exposed_ports: tuple[tuple[int, str], ...]  # port, protocol; sorted
+    labels: dict[str, str]
+    healthcheck: Healthcheck | None
+    entrypoint: tuple[str, ...]  # what docker's inspect calls Entrypoint
+    command: tuple[str, ...]  # what docker's inspect calls Cmd
+
+
+def merge(settings: Settings, image: ImageConfig) -> ProcessPlan:
+    """The plan of a container with *settings* of an image with config *image*. `settings.hostname` must be filled in.
+
+    An entrypoint in the settings, even an empty one, does away with the image's command too.
+
+    Raises:
+        InvalidArgument: no command, a malformed variable, a working folder or volume that is not absolute, a NUL byte.
+    """
+    config = image.config
+    entrypoint, command = _command(settings, config)
+    args = entrypoint + command
+    if not args:
+        raise InvalidArgument(
+            "no command specified", hint=f"image {settings.image} has none of its own: give one after the image's name"
+        )
+    if not args[0]:
+        raise InvalidArgument("the command is an empty word", hint="give a program to run")
+    plan = ProcessPlan(
+        args=args,
+        env=_environment(settings, config),
+        cwd=_working_dir(settings.working_dir or config.working_dir),
+        user=settings.user or config.user,
+        stop_signal=settings.stop_signal or config.stop_signal or DEFAULT_STOP_SIGNAL,
+        volumes=_volumes(settings, config),
+        exposed_ports=_exposed(settings, config),
+        labels={**config.labels, **settings.labels},
+        healthcheck=config.healthcheck,
+        entrypoint=entrypoint,
+        command=command,
+    )
+    for text in (*plan.args, *plan.env, plan.cwd, plan.user):
+        if "\0" in text:
+            raise InvalidArgument(f"a NUL byte in {text[:60]!r}")
+    return plan
+
+
+def environment(env: Iterable[str], home: str) -> tuple[str, ...]:
+    """*env* with ``HOME`` from the user's entry in the passwd file, unless it is set already."""
+    given = tuple(env)
+    return given if any(variable.startswith("HOME=") for variable in given) else (*given, f"HOME={home}")
+
+
+def override(env: Iterable[str], changes: Iterable[str]) -> tuple[str, ...]:
+    """*env* with *changes* over it, as ``docker exec -e`` does: "NAME=value" sets in place, "NAME" alone removes.
+
+    Raises `InvalidArgument` for a variable without a name.
+    """
+    variables = {name: value for name, value in map(_variable, env) if value is not None}
+    for name, value in map(_variable, changes):
+        if value is None:
+            variables.pop(name, None)
+        else:
+            variables[name] = value
+    return tuple(f"{name}={value}" for name, value in variables.items())
+
+
+def parse_exposed(text: str) -> tuple[tuple[int, str], ...]:
+    """Ports as EXPOSE and ExposedPorts write them: "80", "80/udp", "8000-8010/tcp". Raises `InvalidArgument`."""
+    match = _PORT.fullmatch(text.strip())
+    if match is None:
+        raise InvalidArgument(f"invalid port {text[:60]!r}", hint="write PORT[-PORT][/tcp|udp|sctp]")
+    first = int(match[1])
+    last = int(match[2] or first)
+    if not 0 < first <= last <= 65535:
+        raise InvalidArgument(f"invalid port {text[:60]!r}: out of 1 to 65535")
+    protocol = (match[3] or "tcp").lower()
+    return tuple((port, protocol) for port in range(first, last + 1))
+
+
+def absolute(path: str, what: str) -> str:
+    """*path* cleaned as Go's path.Clean does. Raises `InvalidArgument`, naming *what*, unless it is absolute."""
+    if not path.startswith("/"):
+        raise InvalidArgument(f"{what} {path[:100]!r} is invalid, it needs to be an absolute path")
+    if "\0" in path:
+        raise InvalidArgument(f"{what} {path[:100]!r} has a NUL byte")
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def _command(settings: Settings, config: ContainerConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if settings.entrypoint is None:
+        return config.entrypoint, settings.command or config.cmd
+    # `--entrypoint ""` comes as no words or as one empty word
+    return (() if settings.entrypoint == ("",) else settings.entrypoint), settings.command
+
+
+def _environment(settings: Settings, config: ContainerConfig) -> tuple[str, ...]:
+    base = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={settings.hostname}"]
+    if settings.tty:
+        base.append("TERM=xterm")
+    # An image's variable that has no value is not worth refusing the image for.
+    image = [variable for variable in config.env if variable.partition("=")[0]]
+    return override(override(base, image), settings.env)
+
+
+def _variable(text: str) -> tuple[str, str | None]:
+    name, equals, value = text.partition("=")
+    if not name:
+        raise InvalidArgument(f"invalid environment variable: {text[:60]!r}", hint="write NAME=value")
+    return name, value if equals else None
+
+
+def _working_dir(text: str) -> str:
+    return absolute(text, "the working directory") if text else "/"
+
+
+def _volumes(settings: Settings, config: ContainerConfig) -> tuple[str, ...]:
+    taken = {posixpath.normpath("/" + mount.target.lstrip("/")) for mount in settings.mounts}
+    taken |= {posixpath.normpath("/" + text.partition(":")[0].lstrip("/")) for text in settings.tmpfs}
+    wanted = {absolute(path, "the image's volume") for path in config.volumes}
+    if "/" in wanted:
+        raise InvalidArgument("the image's volume '/' is invalid: destination can't be '/'")
+    return tuple(sorted(wanted - taken))
+
+
+def _exposed(settings: Settings, config: ContainerConfig) -> tuple[tuple[int, str], ...]:
+    ports = {(port.container_port, port.protocol or "tcp") for port in settings.ports}
+    for text in config.exposed_ports:
+        ports.update(parse_exposed(text))
+        if len(ports) > _MAX_EXPOSED:
+            raise InvalidArgument(f"the image exposes more than {_MAX_EXPOSED} ports")
+    return tuple(sorted(ports))

@@ -1,0 +1,191 @@
+"""The OCI runtime specification (config.json, version 1.0.2) of a container, as docker would write it. Pure.
+
+Guarantees: a container that is not privileged has docker's 14 capabilities, an empty inheritable set (CVE-2022-24769),
+docker's masked and read-only paths, its default seccomp profile and device rules, unless the settings say otherwise;
+limits are checked before anything is started. Leaves to others: everything on disk. The context has what was found
+there; what each part means is in the siblings (`capabilities`, `devices`, `resources`, `rlimits`, `seccomp`,
+`security`, `spec_mounts`, `sysctls`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from jackstay_agent.containers import (
+    capabilities,
+    devices,
+    resources,
+    rlimits,
+    seccomp,
+    security,
+    spec_mounts,
+    sysctls,
+)
+from jackstay_agent.containers.host_facts import HostFacts
+from jackstay_agent.containers.process import ProcessPlan, environment
+from jackstay_agent.containers.settings import Settings
+from jackstay_agent.containers.spec_mounts import ResolvedMount
+from jackstay_agent.containers.users import ROOT, ResolvedUser
+from jackstay_agent.errors import InvalidArgument, Unsupported
+
+VERSION = "1.0.2"
+
+MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+_INIT_TARGET = "/dev/init"  # on the container's own tmpfs, so that no mount point stays behind in its layer
+_MAX_HOSTNAME = 63
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecContext:
+    """What the specification rests on beside settings and image. `build` adds to `warnings`."""
+
+    id: str
+    rootfs: str  # absolute path of the mounted root filesystem
+    hostname: str
+    netns_path: str | None  # network namespace to join; None: the host's for network "host", else a new, empty one
+    cgroups_path: str  # "/jackstay/ID"
+    facts: HostFacts
+    user: ResolvedUser = ROOT
+    mounts: tuple[ResolvedMount, ...] = ()  # volumes and binds, the image's volumes too
+    files: dict[str, str] = field(default_factory=dict)  # "/etc/hosts", "/etc/resolv.conf", "/etc/hostname" → host path
+    warnings: list[str] = field(default_factory=list)
+
+
+def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[str, Any]:
+    """The config.json of a container.
+
+    Raises:
+        InvalidArgument: a setting is malformed, out of bounds, or contradicts another.
+        Unsupported: this host cannot do what was asked: a capability, an init program, a security profile.
+    """
+    facts = context.facts
+    options = security.parse(settings.security_opt, facts)
+    host_network = context.netns_path is None and settings.network == "host"
+    caps = capabilities.effective(
+        settings.cap_add, settings.cap_drop, privileged=settings.privileged, available=facts.capabilities
+    )
+    open_paths = settings.privileged or options.system_paths_unconfined
+    limits = resources.linux(settings.resources, facts, context.warnings)
+    limits["devices"] = devices.rules(privileged=settings.privileged)
+    mounts = spec_mounts.build(
+        context.mounts,
+        settings.tmpfs,
+        context.files,
+        shm_size=settings.shm_size,
+        writable_system=settings.privileged,
+        read_only_root=settings.read_only,
+        cgroup_v2=facts.cgroup_v2,
+    )
+    args = list(plan.args)
+    if settings.init:
+        mounts.append(_init_mount(mounts, facts))
+        args = [_INIT_TARGET, "--", *args]
+    linux: dict[str, Any] = {
+        "cgroupsPath": context.cgroups_path,
+        "devices": _device_nodes(settings, context),
+        "maskedPaths": [] if open_paths else list(MASKED),
+        "namespaces": _namespaces(context, host_network=host_network),
+        "readonlyPaths": [] if open_paths else list(READ_ONLY),
+        "resources": limits,
+        "sysctl": sysctls.build(settings.sysctls, host_network=host_network),
+    }
+    if propagation := spec_mounts.root_propagation(context.mounts):
+        linux["rootfsPropagation"] = propagation
+    if profile := seccomp.profile(
+        options.seccomp, capabilities=caps, machine=facts.machine, privileged=settings.privileged
+    ):
+        linux["seccomp"] = profile
+    return {
+        "ociVersion": VERSION,
+        "process": _process(settings, plan, context, args, caps, options),
+        "root": {"path": context.rootfs, "readonly": settings.read_only},
+        "hostname": _hostname(context.hostname),
+        "mounts": mounts,
+        "annotations": dict(settings.annotations),
+        "linux": linux,
+    }
+
+
+def _process(
+    settings: Settings,
+    plan: ProcessPlan,
+    context: SpecContext,
+    args: list[str],
+    caps: tuple[str, ...],
+    options: security.Security,
+) -> dict[str, Any]:
+    user = context.user
+    process: dict[str, Any] = {
+        "terminal": settings.tty,
+        "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups), "umask": 0o022},
+        "args": args,
+        "env": list(environment(plan.env, user.home)),
+        "cwd": plan.cwd,
+        "capabilities": process_capabilities(caps, user.uid),
+        "noNewPrivileges": options.no_new_privileges,
+        "rlimits": rlimits.build(settings.ulimits, context.facts.rlimits, context.warnings),
+    }
+    if options.apparmor and not settings.privileged:
+        process["apparmorProfile"] = options.apparmor
+    if settings.oom_score_adj is not None:
+        if not -1000 <= settings.oom_score_adj <= 1000:
+            raise InvalidArgument(f"Invalid value {settings.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+        process["oomScoreAdj"] = settings.oom_score_adj
+    return process
+
+
+def process_capabilities(caps: tuple[str, ...], uid: int) -> dict[str, list[str]]:
+    """``process.capabilities`` as execve would leave them: a user other than root holds none, root all of *caps*."""
+    held = list(caps) if uid == 0 else []
+    return {"bounding": list(caps), "effective": held, "permitted": held, "inheritable": [], "ambient": []}
+
+
+def _namespaces(context: SpecContext, *, host_network: bool) -> list[dict[str, str]]:
+    namespaces = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")]
+    if context.netns_path is not None:
+        namespaces.append({"type": "network", "path": context.netns_path})
+    elif not host_network:
+        namespaces.append({"type": "network"})
+    if context.facts.cgroup_v2:
+        namespaces.append({"type": "cgroup"})
+    return namespaces
+
+
+def _device_nodes(settings: Settings, context: SpecContext) -> list[dict[str, Any]]:
+    if any(mount.target.rstrip("/") == "/dev" for mount in context.mounts):
+        return []  # the runtime would make them in the host's folder
+    return devices.nodes(context.facts.devices, privileged=settings.privileged)
+
+
+def _init_mount(mounts: list[dict[str, Any]], facts: HostFacts) -> dict[str, Any]:
+    if not facts.init:
+        raise Unsupported(
+            "this host has no init program for --init", hint="install catatonit (or tini-static) on the host"
+        )
+    for mount in mounts:
+        if mount["destination"] == _INIT_TARGET or (mount["destination"] == "/dev" and mount["type"] == "bind"):
+            raise InvalidArgument(f"--init needs {_INIT_TARGET}, which a mount at {mount['destination']} covers")
+    options = ["bind", "rprivate", "ro", "nosuid", "nodev"]
+    return {"destination": _INIT_TARGET, "type": "bind", "source": facts.init, "options": options}
+
+
+def _hostname(hostname: str) -> str:
+    if len(hostname) > _MAX_HOSTNAME or any(character in hostname for character in "\0\n/ "):
+        raise InvalidArgument(f"invalid hostname {hostname[:70]!r}", hint=f"at most {_MAX_HOSTNAME} characters")
+    return hostname

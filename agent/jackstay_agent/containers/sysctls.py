@@ -1,0 +1,39 @@
+"""``--sysctl``: only kernel settings that belong to a container's own namespaces. Pure.
+
+The list is that of docker's opts.ValidateSysctl and runc's validator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jackstay_agent.errors import InvalidArgument
+
+IPC = frozenset(
+    f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
+)
+DEFAULT_NETWORK = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+"""As docker since 20.10: ports below 1024 and ping need no capability in a network of the container's own."""
+
+
+def build(asked: Mapping[str, str], *, host_network: bool) -> dict[str, str]:
+    """``linux.sysctl`` for *asked*, with the defaults of an own network.
+
+    Raises:
+        InvalidArgument: a setting is not of a namespace, or of the host's network.
+    """
+    built = {} if host_network else dict(DEFAULT_NETWORK)
+    for key, value in sorted(asked.items()):
+        name = key.strip().replace("/", ".")
+        if "\0" in value or "\n" in value or ".." in name:
+            raise InvalidArgument(f"sysctl {key[:60]!r} is malformed")
+        if name.startswith("net."):
+            if host_network:
+                raise InvalidArgument(f"sysctl {name[:60]!r} not allowed in host network namespace")
+        elif not (name in IPC or name.startswith("fs.mqueue.") or name == "kernel.domainname"):
+            raise InvalidArgument(
+                f"sysctl {name[:60]!r} is not allowed",
+                hint="only kernel.msg*, kernel.sem, kernel.shm*, fs.mqueue.* and net.* belong to a container",
+            )
+        built[name] = value
+    return built
