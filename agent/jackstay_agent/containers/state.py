@@ -1,0 +1,121 @@
+"""The states of a container, and what each allows. Pure: values in, a decision or `WrongState` out.
+
+    created ──start──▸ starting ──▸ running ◂──▸ paused
+       ▴                  │            │            │
+       └──── undone ──────┘            ▾            │
+                                    exited ◂────────┘        any ──remove──▸ removing ──▸ (gone)
+
+``starting`` and ``removing`` mark work under way, so that an agent that died in it finds what to undo or finish.
+``dead`` is a container whose removal failed. Docker shows ``starting`` as "created".
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jackstay_agent.errors import WrongState
+
+State = Literal["created", "starting", "running", "paused", "exited", "removing", "dead"]
+
+LIVE: frozenset[str] = frozenset({"running", "paused"})
+"""States in which a process exists."""
+
+
+def shown(state: str) -> str:
+    """*state* as users see it."""
+    return "created" if state == "starting" else state
+
+
+def is_live(state: str) -> bool:
+    """Whether the container has a process."""
+    return state in LIVE
+
+
+def can_start(state: str, container: str) -> bool:
+    """Whether a start has anything to do: False for a running container, as docker's start succeeds on one.
+
+    Raises `WrongState` where a start is not possible.
+    """
+    if state == "running":
+        return False
+    if state == "paused":
+        raise WrongState(
+            "cannot start a paused container, try unpause instead", hint=f"jackstay unpause {container[:12]}"
+        )
+    if state in ("removing", "dead"):
+        raise WrongState(
+            "container is marked for removal and cannot be started", hint="create it again once it is removed"
+        )
+    return True
+
+
+def check_can_signal(state: str, container: str) -> None:
+    """Raise `WrongState` unless a signal can reach a process."""
+    if state not in LIVE:
+        raise _not_running(container)
+
+
+def check_can_stop(state: str) -> bool:
+    """Whether a stop has anything to do: False when there is no process, as docker's stop succeeds then."""
+    return state in LIVE
+
+
+def check_can_pause(state: str, container: str) -> None:
+    """Raise `WrongState` unless the container runs and is not paused."""
+    if state == "paused":
+        raise WrongState(f"container {container} is already paused", hint=f"jackstay unpause {container[:12]}")
+    if state != "running":
+        raise _not_running(container)
+
+
+def check_can_unpause(state: str, container: str) -> None:
+    """Raise `WrongState` unless the container is paused."""
+    if state != "paused":
+        raise WrongState(f"container {container} is not paused")
+
+
+def check_can_exec(state: str, container: str) -> None:
+    """Raise `WrongState` unless a further process can be started in the container."""
+    if state == "paused":
+        raise WrongState(
+            f"container {container} is paused, unpause the container before exec",
+            hint=f"jackstay unpause {container[:12]}",
+        )
+    if state != "running":
+        raise _not_running(container)
+
+
+def check_can_attach(state: str, container: str) -> None:
+    """Raise `WrongState` unless streams can be joined: also before the start, so that no output is lost."""
+    if state == "paused":
+        raise WrongState(
+            f"container {container} is paused, unpause the container before attach",
+            hint=f"jackstay unpause {container[:12]}",
+        )
+    if state in ("removing", "dead"):
+        raise _not_running(container)
+
+
+def check_can_remove(state: str, container: str, *, force: bool) -> None:
+    """Raise `WrongState` for a container with a process unless *force*."""
+    if force or state not in LIVE:
+        return
+    if state == "paused":
+        raise WrongState(
+            f"you cannot remove a paused container {container}",
+            hint="unpause and then stop the container before attempting removal, or force remove (rm -f)",
+        )
+    raise WrongState(
+        f"you cannot remove a running container {container}",
+        hint="stop the container before attempting removal, or force remove (rm -f)",
+    )
+
+
+def check_can_rename(state: str, container: str) -> None:
+    """Raise `WrongState` for a container that is going away."""
+    if state in ("removing", "dead"):
+        raise WrongState(f"container {container} is marked for removal and cannot be renamed")
+
+
+def _not_running(container: str) -> WrongState:
+    return WrongState(f"container {container} is not running", hint=f"jackstay start {container[:12]}")
