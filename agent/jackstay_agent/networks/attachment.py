@@ -1,8 +1,55 @@
-"""What connecting a container to a network gives. Values only."""
+"""What connecting a container to a network takes and gives. Values only.
+
+The two protocols name what is needed of a container's settings, which are a higher layer's.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class WantedPort(Protocol):
+    """A port to publish, as `containers.settings.Port` has it; `host_port` 0 is any free one, `host_ip` "" all."""
+
+    @property
+    def container_port(self) -> int:
+        """In the container."""
+        ...
+
+    @property
+    def protocol(self) -> str:
+        """ "tcp" or "udp"."""
+        ...
+
+    @property
+    def host_ip(self) -> str:
+        """An IPv4 address of the host, or ""."""
+        ...
+
+    @property
+    def host_port(self) -> int:
+        """On the host."""
+        ...
+
+
+class WantedNetwork(Protocol):
+    """The part of `containers.settings.Settings` that speaks of the network; "" in the other two is "choose one"."""
+
+    @property
+    def network(self) -> str:
+        """ "bridge" (also "" and "default"), "host" or "none"."""
+        ...
+
+    @property
+    def mac_address(self) -> str:
+        """For the container's interface."""
+        ...
+
+    @property
+    def ip(self) -> str:
+        """IPv4."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
