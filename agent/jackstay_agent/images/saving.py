@@ -88,7 +88,7 @@ class Saver:
 
     def _write(self, descriptor: int, images: list[ImageToSave], form: str, compression: str) -> None:
         kind = cast(Literal["none", "gzip", "zstd"], compression)
-        with os.fdopen(descriptor, "wb", buffering=_PIECE) as pipe, contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError), os.fdopen(descriptor, "wb", buffering=_PIECE) as pipe:
             out = compressing(pipe, kind)
             write_archive(out, images, self._content.blobs, cast(Literal["docker", "oci"], form))
             out.close()

@@ -178,6 +178,7 @@ def _serve(channel: socket.socket) -> None:
                         os.kill(pid, signal.SIGKILL)
                 continue
             pid = os.fork()
+            faults.point("kernel.spawner.forked")
             if pid == 0:
                 _child(channel, children, number, job, argument, fds)
             for fd in fds:

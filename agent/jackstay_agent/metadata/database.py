@@ -66,8 +66,8 @@ class Database:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._reader, self._close_reader)
         await loop.run_in_executor(self._writer, self._close_writer)
-        self._reader.shutdown(wait=True)
-        self._writer.shutdown(wait=True)
+        await asyncio.to_thread(self._reader.shutdown)
+        await asyncio.to_thread(self._writer.shutdown)
 
     def _connect(self) -> None:
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=30, check_same_thread=False)

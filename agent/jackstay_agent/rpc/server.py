@@ -19,7 +19,7 @@ def prepare_folder(config: Config) -> None:
     """Make the socket's folder, give it to the group when there is one, and take a dead agent's socket away."""
     folder = os.path.dirname(config.socket)
     os.makedirs(folder, mode=0o750, exist_ok=True)
-    os.chmod(folder, 0o750)
+    os.chmod(folder, 0o750)  # noqa: S103 - the group may enter, that is what it is for
     with contextlib.suppress(KeyError):
         os.chown(folder, 0, grp.getgrnam(config.socket_group).gr_gid)
     with contextlib.suppress(FileNotFoundError):

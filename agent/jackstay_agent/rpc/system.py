@@ -21,6 +21,8 @@ from jackstay_proto.v1.system_pb2_grpc import SystemServicer
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+CGROUP_VERSION = "2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "1"
+
 PROTOCOL = 1
 """Changes when an older controller or agent could misunderstand a newer one."""
 
@@ -62,7 +64,7 @@ class SystemService(SystemServicer):
             "Driver": self._driver,
             "DockerRootDir": self._config.state,
             "DefaultRuntime": self._runtime.partition(" ")[0],
-            "CgroupVersion": "2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "1",
+            "CgroupVersion": CGROUP_VERSION,
             "KernelVersion": platform.release(),
             "OSType": "linux",
             "Architecture": platform.machine(),

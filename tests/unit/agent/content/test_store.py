@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from jackstay_agent.content.store import ContentStore
+from jackstay_agent.errors import DigestMismatch, NotFound
+from jackstay_agent.metadata import blobs as rows
+from jackstay_agent.metadata.database import Database
+from jackstay_oci.digest import Digest
+
+
+@pytest.fixture
+async def content(tmp_path: Path) -> AsyncIterator[ContentStore]:
+    database = await Database.open(str(tmp_path / "db"))
+    yield await asyncio.to_thread(ContentStore, str(tmp_path / "content"), database)
+    await database.close()
+
+
+async def test_what_is_put_is_here_and_reads_back(content: ContentStore) -> None:
+    data = bytes(range(256)) * 9000
+    async with content.lease() as lease:
+        digest = await content.put(data, lease)
+    assert await content.has(digest)
+    assert await content.has(digest, len(data))
+    assert not await content.has(digest, 1)
+    assert b"".join([piece async for piece in content.read(digest)]) == data
+    assert b"".join([piece async for piece in content.read(digest, 100, 7)]) == data[100:107]
+
+
+async def test_a_row_without_its_file_counts_as_not_here(content: ContentStore) -> None:
+    async with content.lease() as lease:
+        digest = await content.put(b"x", lease)
+    await asyncio.to_thread(content.blobs.delete, digest)
+    assert not await content.has(digest)
+    with pytest.raises(NotFound):
+        await content.open(digest)
+
+
+async def test_clean_removes_files_without_rows_and_keeps_what_can_be_resumed(content: ContentStore) -> None:
+    stray = await asyncio.to_thread(content.blobs.put, b"a blob that a cut left without its row")
+    ingest = await content.ingest("blob-sha256:whatever")
+    await asyncio.to_thread(ingest.write, b"half")
+    await asyncio.to_thread(ingest.close)
+    unknown = await asyncio.to_thread(content.blobs.ingest, "without a row")
+    await asyncio.to_thread(unknown.close)
+    async with content.lease() as lease:
+        kept = await content.put(b"kept", lease)
+
+    assert await content.clean(72) == 2
+
+    assert not await asyncio.to_thread(content.blobs.has, stray)
+    assert await content.has(kept)
+    left = await asyncio.to_thread(lambda: [status.ref for status in content.blobs.ingests()])
+    assert left == ["blob-sha256:whatever"]
+    assert await content.database.read(lambda c: c.execute("SELECT COUNT(*) FROM leases").fetchone()[0]) == 0
+
+
+async def test_clean_forgets_ingests_that_are_too_old_and_rows_of_lost_ones(content: ContentStore) -> None:
+    ingest = await content.ingest("blob-old")
+    await asyncio.to_thread(ingest.close)
+    await content.database.write("t", lambda c: rows.begin_ingest(c, "blob-lost", None, None))
+    await content.clean(0)
+    assert await content.database.read(rows.ingest_refs) == {}
+    assert await asyncio.to_thread(lambda: list(content.blobs.ingests())) == []
+
+
+async def test_an_ingest_made_here_is_deleted_unless_committed(content: ContentStore) -> None:
+    async with content.new_ingest() as ingest:
+        await asyncio.to_thread(ingest.write, b"made")
+    assert await asyncio.to_thread(lambda: list(content.blobs.ingests())) == []
+    assert await content.database.read(rows.ingest_refs) == {}
+
+
+async def test_a_wrong_digest_is_never_stored(content: ContentStore) -> None:
+    wanted = Digest.of(b"right")
+    ingest = await content.ingest(f"blob-{wanted}", expected=wanted, total=5)
+    await asyncio.to_thread(ingest.write, b"wrong")
+    with pytest.raises(DigestMismatch):
+        await asyncio.to_thread(ingest.commit)
+    assert not await asyncio.to_thread(content.blobs.has, wanted)
