@@ -15,7 +15,8 @@ from pathlib import Path
 from tests.lab.archives import write_archive
 from tests.lab.errors import LabError
 from tests.lab.images import IMAGE_CACHE, Image, busybox_base, busybox_web, debian_apache, synthetic
-from tests.lab.lab import Lab
+from tests.lab.lab import PROGRAMS, Lab
+from tests.lab.processes import adopt_orphans, end_children
 
 DEFAULT_DIR = Path("/var/tmp/jackstay-lab")  # not /run or a tmpfs: images are kept there
 
@@ -32,7 +33,7 @@ def main() -> int:
 
 def up(arguments: argparse.Namespace) -> int:
     """Start hosts that stay."""
-    lab = Lab(arguments.hosts, arguments.dir, state_size=arguments.state_size, stays=True)
+    lab = _lab(arguments, stays=True)
     lab.up()
     for host in lab.hosts.values():
         print(f"{host.name}  {host.address}")
@@ -53,18 +54,16 @@ def run(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:
-        with Lab(arguments.hosts, arguments.dir, state_size=arguments.state_size) as lab:
+        with _lab(arguments, stays=False) as lab:
+            adopt_orphans()
             child = subprocess.Popen(arguments.command, env=lab.environment())
             try:
                 status = child.wait()
             except KeyboardInterrupt:
-                child.send_signal(signal.SIGINT)  # the terminal has sent it one too, a supervisor has not
-                try:
-                    child.wait(10)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
+                _end(child)
                 return 130
+            finally:
+                end_children()
             return 128 - status if status < 0 else status
     except KeyboardInterrupt:
         return 130
@@ -79,6 +78,17 @@ def execute(arguments: argparse.Namespace) -> int:
         raise LabError(f"the lab in {arguments.dir} has no host {arguments.host}")
     command = lab.hosts[arguments.host].command(arguments.command or [os.environ.get("SHELL", "/bin/sh")])
     return subprocess.run(command).returncode
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ask, then insist: a terminal has interrupted the command too, a supervisor has not."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        child.send_signal(number)
+        try:
+            child.wait(3)
+            return
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def image(arguments: argparse.Namespace) -> int:
@@ -96,6 +106,11 @@ def image(arguments: argparse.Namespace) -> int:
         write_archive(arguments.file, [built], arguments.form)
         print(built.id)
     return 0
+
+
+def _lab(arguments: argparse.Namespace, stays: bool) -> Lab:
+    agent = None if arguments.no_agent else (str(PROGRAMS / "jackstayd"),)
+    return Lab(arguments.hosts, arguments.dir, state_size=arguments.state_size, agent=agent, stays=stays)
 
 
 def _interrupt(*_: object) -> None:
@@ -120,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name in ("up", "run"):
             command.add_argument("--hosts", type=int, default=3, help="how many (3)")
+            command.add_argument("--no-agent", action="store_true", help="hosts without an agent")
             command.add_argument("--state-size", help="put the agents' state on a tmpfs of this size, e.g. 2g")
         if name == "exec":
             command.add_argument("host")

@@ -29,17 +29,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def main() -> None:
     config = json.loads(Path(sys.argv[1]).read_text())
+    hierarchies: list[dict[str, str]] = []
     if config["kind"] == "switch":
         _unshare(CLONE_NEWNET)
-        _write_identity(config, os.getpid(), joins=[])
-        _detach(config)
-        _keep(config)
-        return
-
-    _unshare(CLONE_NEWNS)
-    _mount("--make-rprivate", "/")
-    hierarchies = _join_cgroups(config)
-    _unshare(CLONE_NEWCGROUP | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID)
+    else:
+        _unshare(CLONE_NEWNS)
+        _mount("--make-rprivate", "/")
+        hierarchies = _join_cgroups(config)
+        _unshare(CLONE_NEWCGROUP | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID)
     identity_written, tell = os.pipe()
     child = os.fork()
     if child:
@@ -50,7 +47,8 @@ def main() -> None:
     os.read(identity_written, 1)
     os.close(identity_written)
     os.close(tell)
-    _dress(config, hierarchies)
+    if config["kind"] == "host":
+        _dress(config, hierarchies)
     _detach(config)
     _keep(config)
 
@@ -112,7 +110,7 @@ def _join_cgroups(config: dict[str, Any]) -> list[dict[str, str]]:
     A hybrid machine whose v2 still owns controllers gets them as v1 hierarchies, visible to this host alone: crun 1.8
     refuses to run otherwise.
     """
-    hierarchies = []
+    hierarchies: list[dict[str, str]] = []
     for where, kind, options in _cgroup_mounts():
         hierarchies.append(
             {"at": where, "name": os.path.relpath(where, "/sys/fs/cgroup"), "kind": kind, "options": options}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -48,8 +47,7 @@ class Namespace:
         assert started.stdout is not None
         line = started.stdout.readline()
         started.stdout.close()
-        if config["kind"] != "switch":
-            started.wait()
+        started.wait()
         if line != b"ready\n":
             raise LabError(
                 f"{config['name']}: the namespaces could not be made: {(folder / 'init.log').read_text().strip()}"
@@ -109,7 +107,3 @@ class Namespace:
     def destroy(self) -> None:
         """End it and everything in it."""
         self.process.kill()
-        try:
-            os.waitpid(self.process.pid, 0)  # the switch is this process's child when it was made here
-        except ChildProcessError:
-            pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
@@ -98,6 +99,21 @@ def find_inner(process: Process, inner_pid: int, timeout: float = 5) -> Process:
         if time.monotonic() > deadline:
             raise ProcessLookupError(f"no process {inner_pid} in the host")
         time.sleep(0.01)
+
+
+def adopt_orphans() -> None:
+    """From now on, what a child of this process leaves behind becomes this process's child."""
+    PR_SET_CHILD_SUBREAPER = 36  # noqa: N806
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def end_children() -> None:
+    """SIGKILL this process's children, and theirs as they are adopted, until there is none."""
+    while children := Path("/proc/self/task", str(os.getpid()), "children").read_text().split():
+        for pid in map(int, children):
+            os.kill(pid, signal.SIGKILL)  # a child's number stays its own until it is waited for
+            os.waitpid(pid, 0)
 
 
 def _stat(pid: int) -> list[str]:
