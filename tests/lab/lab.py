@@ -204,7 +204,7 @@ class Lab:
                 f"[hosts.{host.name}]",
                 f'address = "{host.address}"',
                 'user = "root"',
-                f'identity_files = ["{self.keys.identity}"]',
+                f'identity = ["{self.keys.identity}"]',
                 f'known_hosts = ["{self.keys.known_hosts}"]',
                 "",
             ]
