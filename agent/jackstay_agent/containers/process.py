@@ -30,6 +30,7 @@ class ProcessPlan:
 
     args: tuple[str, ...]  # never empty
     env: tuple[str, ...]  # "NAME=value", without HOME unless somebody gave it
+    config_env: tuple[str, ...]  # what settings and image say of it, without what every container gets
     cwd: str  # absolute, clean
     user: str  # as written, "" for root
     stop_signal: str  # as written
@@ -61,6 +62,7 @@ def merge(settings: Settings, image: ImageConfig) -> ProcessPlan:
     plan = ProcessPlan(
         args=args,
         env=_environment(settings, config),
+        config_env=override(_usable(config.env), settings.env),
         cwd=_working_dir(settings.working_dir or config.working_dir),
         user=settings.user or config.user,
         stop_signal=settings.stop_signal or config.stop_signal or DEFAULT_STOP_SIGNAL,
@@ -130,9 +132,12 @@ def _environment(settings: Settings, config: ContainerConfig) -> tuple[str, ...]
     base = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={settings.hostname}"]
     if settings.tty:
         base.append("TERM=xterm")
-    # An image's variable that has no value is not worth refusing the image for.
-    image = [variable for variable in config.env if variable.partition("=")[0]]
-    return override(override(base, image), settings.env)
+    return override(override(base, _usable(config.env)), settings.env)
+
+
+def _usable(env: Iterable[str]) -> list[str]:
+    """Without variables that have no name: none is worth refusing an image for."""
+    return [variable for variable in env if variable.partition("=")[0]]
 
 
 def _variable(text: str) -> tuple[str, str | None]:

@@ -1,0 +1,225 @@
+"""Docker's ``container inspect`` document of a container: docker's field names, types and ways to write nothing. Pure.
+
+What an agent has no notion of has the value that docker shows for a container that does not use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from jackstay_agent.containers import spec, spec_mounts, state
+from jackstay_agent.containers.process import ProcessPlan
+from jackstay_agent.containers.settings import Mount, Port, Settings
+from jackstay_agent.metadata.containers import ContainerRow
+
+ZERO_TIME = "0001-01-01T00:00:00Z"
+"""Go's zero time: never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the document tells beside row, settings and plan."""
+
+    network_settings: Mapping[str, Any]  # docker's ``NetworkSettings``, from the networks
+    volume_paths: Mapping[str, str]  # volume's name to its folder on the host
+    files: Mapping[str, str]  # "/etc/hosts", "/etc/resolv.conf", "/etc/hostname" to their host paths
+    log_path: str
+    storage: str  # name of the snapshotter
+    runtime: str  # name of the OCI runtime
+    cgroup_v2: bool = True
+    size_rw: int | None = None  # bytes, None when nobody asked
+    size_root: int | None = None
+
+
+def document(row: ContainerRow, settings: Settings, plan: ProcessPlan, around: Surroundings) -> dict[str, Any]:
+    """The document; `docker inspect` prints it in an array."""
+    built: dict[str, Any] = {
+        "Id": row.id,
+        "Created": rfc3339_nano(row.created),
+        "Path": plan.args[0],
+        "Args": list(plan.args[1:]),
+        "State": _state(row),
+        "Image": row.image_id,
+        "ResolvConfPath": around.files.get("/etc/resolv.conf", ""),
+        "HostnamePath": around.files.get("/etc/hostname", ""),
+        "HostsPath": around.files.get("/etc/hosts", ""),
+        "LogPath": around.log_path,
+        "Name": f"/{row.name}",
+        "RestartCount": 0,
+        "Driver": around.storage,
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": _host_config(settings, around),
+        "GraphDriver": {"Name": around.storage, "Data": None},
+        "Mounts": [_mount_point(mount, around.volume_paths) for mount in settings.mounts],
+        "Config": _config(row, settings, plan),
+        "NetworkSettings": dict(around.network_settings),
+    }
+    if around.size_rw is not None:
+        built["SizeRw"] = around.size_rw
+    if around.size_root is not None:
+        built["SizeRootFs"] = around.size_root
+    return built
+
+
+def rfc3339_nano(nanoseconds: int) -> str:
+    """A time since 1970 as Go's RFC3339Nano writes it, without zeros at the end; 0 is docker's "never"."""
+    if nanoseconds == 0:
+        return ZERO_TIME
+    seconds, rest = divmod(nanoseconds, 10**9)
+    fraction = f".{rest:09}".rstrip("0").rstrip(".")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
+
+
+def _state(row: ContainerRow) -> dict[str, Any]:
+    shown = state.shown(row.state)
+    return {
+        "Status": shown,
+        "Running": state.is_live(row.state),
+        "Paused": shown == "paused",
+        "Restarting": False,
+        "OOMKilled": bool(row.oom),
+        "Dead": shown == "dead",
+        "Pid": row.pid if state.is_live(row.state) else 0,
+        "ExitCode": row.exit_code or 0,
+        "Error": row.error,
+        "StartedAt": rfc3339_nano(row.started),
+        "FinishedAt": rfc3339_nano(row.finished),
+    }
+
+
+def _config(row: ContainerRow, settings: Settings, plan: ProcessPlan) -> dict[str, Any]:
+    built: dict[str, Any] = {
+        "Hostname": settings.hostname,
+        "Domainname": "",
+        "User": plan.user,
+        "AttachStdin": settings.attach_stdin,
+        "AttachStdout": settings.attach_stdin,
+        "AttachStderr": settings.attach_stdin,
+        "Tty": settings.tty,
+        "OpenStdin": settings.open_stdin,
+        "StdinOnce": settings.open_stdin and settings.attach_stdin,
+        "Env": list(plan.config_env),
+        "Cmd": list(plan.command) or None,
+        "Image": row.image,
+        "Volumes": {target: {} for target in plan.volumes} or None,
+        "WorkingDir": "" if plan.cwd == "/" else plan.cwd,
+        "Entrypoint": list(plan.entrypoint) or None,
+        "OnBuild": None,
+        "Labels": dict(plan.labels),
+    }
+    if plan.exposed_ports:
+        built["ExposedPorts"] = {f"{port}/{protocol}": {} for port, protocol in plan.exposed_ports}
+    if plan.healthcheck is not None:
+        check = plan.healthcheck
+        built["Healthcheck"] = {
+            "Test": list(check.test),
+            "Interval": check.interval,
+            "Timeout": check.timeout,
+            "StartPeriod": check.start_period,
+            "Retries": check.retries,
+        }
+    if plan.stop_signal:
+        built["StopSignal"] = plan.stop_signal
+    if settings.stop_timeout is not None:
+        built["StopTimeout"] = settings.stop_timeout
+    return built
+
+
+def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
+    limits = settings.resources
+    open_paths = settings.privileged or "systempaths=unconfined" in settings.security_opt
+    return {
+        "Binds": [_bind(mount) for mount in settings.mounts if not mount.anonymous] or None,
+        "ContainerIDFile": "",
+        "LogConfig": {"Type": "k8s-file", "Config": {}},
+        "NetworkMode": settings.network,
+        "PortBindings": _port_bindings(settings.ports),
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "AutoRemove": settings.auto_remove,
+        "VolumeDriver": "",
+        "VolumesFrom": None,
+        "ConsoleSize": [0, 0],
+        "Annotations": dict(settings.annotations),
+        "CapAdd": list(settings.cap_add) or None,
+        "CapDrop": list(settings.cap_drop) or None,
+        "CgroupnsMode": "private" if around.cgroup_v2 else "host",
+        "Dns": list(settings.dns),
+        "DnsOptions": [],
+        "DnsSearch": list(settings.dns_search),
+        "ExtraHosts": list(settings.add_host) or None,
+        "GroupAdd": list(settings.group_add) or None,
+        "IpcMode": "private",
+        "Cgroup": "",
+        "Links": None,
+        "OomScoreAdj": settings.oom_score_adj or 0,
+        "PidMode": "",
+        "Privileged": settings.privileged,
+        "PublishAllPorts": settings.publish_all,
+        "ReadonlyRootfs": settings.read_only,
+        "SecurityOpt": list(settings.security_opt) or None,
+        "Tmpfs": {path: options for path, _, options in (text.partition(":") for text in settings.tmpfs)},
+        "UTSMode": "",
+        "UsernsMode": "",
+        "ShmSize": settings.shm_size or spec_mounts.DEFAULT_SHM,
+        "Sysctls": dict(settings.sysctls),
+        "Runtime": around.runtime,
+        "Isolation": "",
+        "CpuShares": limits.cpu_shares,
+        "Memory": limits.memory,
+        "NanoCpus": limits.nano_cpus,
+        "CgroupParent": "",
+        "CpuPeriod": 0,
+        "CpuQuota": 0,
+        "CpusetCpus": limits.cpuset_cpus,
+        "CpusetMems": "",
+        "Devices": [],
+        "DeviceCgroupRules": None,
+        "DeviceRequests": None,
+        "MemoryReservation": limits.memory_reservation,
+        "MemorySwap": limits.memory_swap or 2 * limits.memory,
+        "MemorySwappiness": None,
+        "OomKillDisable": False,
+        "PidsLimit": limits.pids_limit if limits.pids_limit > 0 else None,
+        "Ulimits": [{"Name": u.name, "Hard": u.hard, "Soft": u.soft} for u in settings.ulimits],
+        "Init": settings.init,
+        "MaskedPaths": [] if open_paths else list(spec.MASKED),
+        "ReadonlyPaths": [] if open_paths else list(spec.READ_ONLY),
+    }
+
+
+def _bind(mount: Mount) -> str:
+    options = [*(["ro"] if mount.read_only else []), *(["nocopy"] if mount.no_copy else [])]
+    if mount.type == "bind" and mount.propagation not in ("", "rprivate"):
+        options.append(mount.propagation)
+    return ":".join([mount.source, mount.target, *([",".join(options)] if options else [])])
+
+
+def _port_bindings(ports: Sequence[Port]) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        host_port = str(port.host_port) if port.host_port else ""
+        bindings.setdefault(f"{port.container_port}/{port.protocol}", []).append(
+            {"HostIp": port.host_ip, "HostPort": host_port}
+        )
+    return bindings
+
+
+def _mount_point(mount: Mount, volume_paths: Mapping[str, str]) -> dict[str, Any]:
+    built: dict[str, Any] = {"Type": mount.type}
+    if mount.type == "volume":
+        built |= {"Name": mount.source, "Source": volume_paths.get(mount.source, ""), "Driver": "local"}
+    else:
+        built["Source"] = mount.source
+    return built | {
+        "Destination": mount.target,
+        "Mode": "ro" if mount.read_only else "",
+        "RW": not mount.read_only,
+        "Propagation": "" if mount.type == "volume" else mount.propagation,
+    }
