@@ -5,6 +5,7 @@ gRPC and SSH code is imported when a connection is made, not with this module.
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,6 @@ async def connect(host: Host, settings: TunnelSettings | None = None) -> AgentCl
     Raises :class:`~jackstay.errors.Unreachable` or :class:`~jackstay.errors.VersionMismatch`; then, and when it is
     cancelled, nothing stays open. The caller closes what it returns (``async with await connect(host) as agent``).
     """
-    import asyncio
-
     from jackstay.tunnel.tunnel import open_tunnel
 
     settings = settings or TunnelSettings()
@@ -82,22 +81,20 @@ async def _greet(host: Host, tunnel: Tunnel) -> AgentClient:
     try:
         calls = Calls(host.name, lambda: tunnel.failure)
         version = await System(channel, calls).version(VersionRequest())
-        check_version(host.name, version)
+        if version.protocol != PROTOCOL:
+            from importlib.metadata import version as installed
+
+            raise version_mismatch(host.name, version, await asyncio.to_thread(installed, "jackstay"))
     except BaseException:
         await channel.close()
         raise
     return AgentClient(host, version, tunnel, channel, calls)
 
 
-def check_version(host: str, version: VersionReply) -> None:
-    """Raise :class:`~jackstay.errors.VersionMismatch` unless the agent speaks our protocol."""
-    if version.protocol == PROTOCOL:
-        return
-    from importlib.metadata import version as installed
-
-    ours = installed("jackstay")
+def version_mismatch(host: str, version: VersionReply, ours: str) -> VersionMismatch:
+    """The error for an agent of another protocol; ``ours`` is this program's version."""
     older = version.protocol < PROTOCOL
-    raise VersionMismatch(
+    return VersionMismatch(
         f"the agent on {host} is {version.version} and speaks protocol {version.protocol}; "
         f"this is jackstay {ours}, protocol {PROTOCOL}",
         hint=f"upgrade the agent: jackstay host upgrade -H {host}" if older else "upgrade jackstay on this machine",

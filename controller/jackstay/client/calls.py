@@ -6,6 +6,7 @@ Every call carries who asks (``jackstay-user``, for the agent's log; the agent d
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import secrets
 import socket
@@ -85,22 +86,24 @@ class BidiCall(Generic[Request, Reply]):
         self._calls = calls
 
     async def write(self, request: Request) -> None:
-        """Send one request. Raises the call's error when it has already failed."""
+        """Send one request. Raises the call's error when it has failed; dropped when the agent has ended it well."""
         try:
             await self._call.write(request)
         except grpc.aio.AioRpcError as error:
             raise self._calls.translate(error) from None
-        except grpc.aio.UsageError:
+        except asyncio.InvalidStateError:
+            if not self._call.done():
+                raise  # `done_writing` came before: the caller's mistake
             await self._raise_status()
-            raise
 
     async def done_writing(self) -> None:
         """Say that no request follows; replies may still come. Allowed when the call has ended."""
-        if not self._call.done():
-            try:
-                await self._call.done_writing()
-            except grpc.aio.AioRpcError as error:
-                raise self._calls.translate(error) from None
+        try:
+            await self._call.done_writing()
+        except asyncio.InvalidStateError:
+            pass  # it has ended meanwhile
+        except grpc.aio.AioRpcError as error:
+            raise self._calls.translate(error) from None
 
     async def __aiter__(self) -> AsyncIterator[Reply]:
         """The replies, until the agent ends the call."""

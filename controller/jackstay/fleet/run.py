@@ -80,9 +80,12 @@ class _Fleet(Generic[T]):
     async def run(self, batch: Sequence[Host]) -> None:
         """All hosts of one batch, by as many workers as may be at work at once."""
         waiting = iter(batch)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._options.fanout, len(batch))):
-                group.create_task(self._worker(waiting))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._options.fanout, len(batch))):
+                    group.create_task(self._worker(waiting))
+        except BaseExceptionGroup as several:  # only `on_outcome` raises in a worker: hand out what it raised
+            raise several.exceptions[0] from None
 
     def result(self, hosts: Sequence[Host]) -> FleetResult[T]:
         """The outcomes of all hosts, in order."""
@@ -135,7 +138,10 @@ class _Fleet(Generic[T]):
                     hint="allow more with --timeout",
                 ) from None
         finally:
-            await client.close()
+            try:
+                await client.close()
+            except Exception:  # the work's result stands, however the goodbye went
+                log.debug("closing the connection to %s failed", host.name, exc_info=True)
 
     def _ended(self, host: Host, error: Error, start: float) -> Outcome[T]:
         return Outcome(host.name, outcome_name(error), error=ErrorInfo.of(error), seconds=time.monotonic() - start)

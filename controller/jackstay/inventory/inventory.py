@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from jackstay.inventory.places import config_folder
 from jackstay.inventory.ssh_names import ssh_config_names
 
 LAST_FAILED = "@last-failed"
+HOST_NAME = re.compile(r"[\w][\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ class Inventory:
                 f"there is no host {name} in {self.path or 'the inventory'}",
                 hint=f"did you mean {near}? A host that is not in the inventory is written user@{name}",
             )
-        if name.startswith("-"):
-            raise UsageError(f"'{name}' is not a host name")
+        if not HOST_NAME.fullmatch(name):
+            raise UsageError(f"{name!r} is not a host name", hint="examples: web1, 'web[1-40]', '@web', user@host:port")
         return Host(name=name, address=name)
 
     def _names(self, sets: Sequence[str], last_failed: Path | None) -> dict[str, None]:

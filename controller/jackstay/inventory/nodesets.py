@@ -24,13 +24,14 @@ def expand(text: str, hosts: Collection[str], groups: Mapping[str, str]) -> list
     Raises :class:`~jackstay.errors.UsageError` when the set is malformed or names an unknown group.
     """
     from ClusterShell.NodeSet import NodeSet, NodeSetException
+    from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
 
     addresses: dict[str, int] = {}  # as written → number of its placeholder
     resolver = _resolver(hosts, groups)
     try:
         parts = [_without_address(part, addresses) for part in _items(text)]
         names = [str(node) for node in NodeSet("".join(parts), resolver=resolver)]
-    except NodeSetException as error:
+    except (NodeSetException, GroupResolverError, GroupSourceError, RecursionError) as error:
         raise UsageError(
             f"'{text}' is not a host set: {error}", hint="examples: web1, 'web[1-40]', '@web!web7'"
         ) from None

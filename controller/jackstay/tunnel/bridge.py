@@ -28,6 +28,8 @@ class NearEnd(asyncio.Protocol):
         self._bridge = bridge
         self._transport: asyncio.Transport | None = None
         self._remote: RemoteEnd | None = None
+        self._early: list[bytes] = []  # read before the far side was open
+        self._early_eof = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept, and ask for the far side."""
@@ -42,19 +44,27 @@ class NearEnd(asyncio.Protocol):
             remote.close()
             return
         self._remote = remote
+        for data in self._early:
+            remote.write(data)
+        self._early.clear()
+        if self._early_eof:
+            remote.write_eof()
         remote.join(self)
-        if not remote.closed:
-            self._transport.resume_reading()
+        self.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Bytes for the agent."""
         if self._remote:
             self._remote.write(data)
+        else:  # some versions of Python begin to read although `connection_made` has paused
+            self._early.append(data)
+            self.pause_reading()
 
     def eof_received(self) -> bool:
         """The local side writes no more; the agent's answer may still come."""
         if self._remote:
             self._remote.write_eof()
+        self._early_eof = self._remote is None
         return True
 
     def pause_writing(self) -> None:
@@ -121,7 +131,7 @@ class Bridge:
 
     async def start(self) -> None:
         """Listen. Raises :class:`OSError`."""
-        self._folder = await asyncio.to_thread(private_folder)
+        self._folder = await _make_folder()
         self.path = os.path.join(self._folder, "agent")
         try:
             loop = asyncio.get_running_loop()
@@ -166,7 +176,7 @@ class Bridge:
         await asyncio.sleep(0)  # let the aborted transports tell
         if self._folder:
             folder, self._folder = self._folder, None
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
     async def _join(self, near: NearEnd) -> None:
         try:
@@ -176,6 +186,17 @@ class Bridge:
         except BaseException:
             near.abort()
             raise
+
+
+async def _make_folder() -> str:
+    """A private folder; when the caller is cancelled while a thread makes it, it is removed again."""
+    making = asyncio.ensure_future(asyncio.to_thread(private_folder))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        folder = await making
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        raise
 
 
 def private_folder(make: Callable[..., str] = tempfile.mkdtemp) -> str:

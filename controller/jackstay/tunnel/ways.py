@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MARK = b"jackstay-dial\n"
 NO_PROGRAM, NO_SOCKET, DENIED = 67, 68, 69  # exit codes of the script below
+LAST_CALL = 0.3  # seconds between the end of a session's output and the end that the near side sees
 MAX_PACKET = 32 * 1024  # larger packets gain nothing: sshd reads 32 KiB at a time
 
 
@@ -127,6 +128,7 @@ class DialEnd(RemoteEnd):
         self._before = b""
         self.ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.complaint = ""
+        self._last_call: asyncio.TimerHandle | None = None
         self.exit_code: int | None = None
 
     def session_started(self) -> None:
@@ -158,6 +160,14 @@ class DialEnd(RemoteEnd):
             self._before = b""
         super().join(near)
 
+    def eof_received(self) -> bool:
+        """The agent writes no more, or the program has failed: its exit code follows at once if so.
+
+        Waiting for it a moment lets :meth:`Ways.ended` know the reason before the near side sees the end.
+        """
+        self._last_call = asyncio.get_running_loop().call_later(LAST_CALL, super().eof_received)
+        return True
+
     def exit_status_received(self, status: int) -> None:
         """Keep the exit code."""
         self.exit_code = status
@@ -167,6 +177,8 @@ class DialEnd(RemoteEnd):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The session has ended."""
+        if self._last_call:
+            self._last_call.cancel()
         if not self.ready.done():
             self.ready.set_result(False)
         super().connection_lost(exc)
