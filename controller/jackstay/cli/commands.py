@@ -1,0 +1,152 @@
+"""Every command: its name, the module that holds it, and its line in ``jackstay --help``. Importing this imports none.
+
+A command's module is imported when the command is run, so that ``--help``, ``--version`` and completion stay fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command; its module has a function ``command`` whose docstring begins with ``summary``."""
+
+    module: str
+    summary: str
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Commands below a noun."""
+
+    summary: str
+    entries: Mapping[str, Entry]
+
+
+def _entry(module: str, summary: str) -> Entry:
+    return Entry(f"jackstay.cli.{module}", summary)
+
+
+RUN = _entry("run", "Create a container from an image and start it.")
+CREATE = _entry("create", "Create a container without starting it.")
+START = _entry("start", "Start containers that exist.")
+STOP = _entry("stop", "Stop running containers.")
+RESTART = _entry("restart", "Restart containers.")
+KILL = _entry("kill", "Send a signal to running containers.")
+PAUSE = _entry("pause", "Freeze every process of containers.")
+UNPAUSE = _entry("unpause", "Let frozen containers go on.")
+RM = _entry("rm", "Remove containers.")
+RENAME = _entry("rename", "Give a container another name.")
+PS = _entry("ps", "List containers.")
+LOGS = _entry("logs", "Print what a container wrote.")
+EXEC = _entry("exec", "Run a command in a running container.")
+ATTACH = _entry("attach", "Join the terminal of a running container.")
+WAIT = _entry("wait", "Wait until containers stop, and print their exit codes.")
+COMMIT = _entry("commit", "Make an image of a container's changes.")
+IMAGES = _entry("images", "List images.")
+LOAD = _entry("load", "Load images from an archive.")
+SAVE = _entry("save", "Save images to an archive.")
+TAG = _entry("tag", "Give an image another name.")
+RMI = _entry("rmi", "Remove images.")
+HISTORY = _entry("history", "Show how an image came to be.")
+
+ROOT: Mapping[str, Entry | Group] = {
+    "copy": _entry("copy", "Copy images between hosts and archives."),
+    "run": RUN,
+    "create": CREATE,
+    "start": START,
+    "stop": STOP,
+    "restart": RESTART,
+    "kill": KILL,
+    "pause": PAUSE,
+    "unpause": UNPAUSE,
+    "rm": RM,
+    "rename": RENAME,
+    "ps": PS,
+    "logs": LOGS,
+    "exec": EXEC,
+    "attach": ATTACH,
+    "wait": WAIT,
+    "commit": COMMIT,
+    "images": IMAGES,
+    "load": LOAD,
+    "save": SAVE,
+    "tag": TAG,
+    "rmi": RMI,
+    "history": HISTORY,
+    "inspect": _entry("inspect", "Show everything about containers or images."),
+    "info": _entry("info", "Show a host and its agent."),
+    "version": _entry("version", "Show the versions here and on the hosts."),
+    "completion": _entry("completion", "Print the completion script of a shell."),
+    "container": Group(
+        "Containers.",
+        {
+            "run": RUN,
+            "create": CREATE,
+            "start": START,
+            "stop": STOP,
+            "restart": RESTART,
+            "kill": KILL,
+            "pause": PAUSE,
+            "unpause": UNPAUSE,
+            "rm": RM,
+            "rename": RENAME,
+            "ls": PS,
+            "logs": LOGS,
+            "exec": EXEC,
+            "attach": ATTACH,
+            "wait": WAIT,
+            "commit": COMMIT,
+            "inspect": _entry("container_inspect", "Show everything about containers."),
+        },
+    ),
+    "image": Group(
+        "Images.",
+        {
+            "ls": IMAGES,
+            "inspect": _entry("image_inspect", "Show everything about images."),
+            "rm": RMI,
+            "prune": _entry("image_prune", "Remove images that nothing uses."),
+            "tag": TAG,
+            "history": HISTORY,
+            "load": LOAD,
+            "save": SAVE,
+        },
+    ),
+    "volume": Group(
+        "Volumes.",
+        {
+            "create": _entry("volume_create", "Create a volume."),
+            "ls": _entry("volume_ls", "List volumes."),
+            "inspect": _entry("volume_inspect", "Show everything about volumes."),
+            "rm": _entry("volume_rm", "Remove volumes."),
+            "prune": _entry("volume_prune", "Remove volumes that no container uses."),
+        },
+    ),
+    "network": Group(
+        "Networks.",
+        {
+            "ls": _entry("network_ls", "List networks."),
+            "inspect": _entry("network_inspect", "Show everything about networks."),
+        },
+    ),
+    "host": Group(
+        "The hosts of the fleet.",
+        {
+            "add": _entry("host_add", "Add a host to the inventory."),
+            "rm": _entry("host_rm", "Remove hosts from the inventory."),
+            "ls": _entry("host_ls", "List hosts, or preview a set."),
+            "check": _entry("host_check", "Check the way to hosts and what they can do."),
+        },
+    ),
+    "system": Group(
+        "The agents.",
+        {
+            "df": _entry("system_df", "Show what takes space."),
+            "info": _entry("info", "Show a host and its agent."),
+        },
+    ),
+}

@@ -1,0 +1,42 @@
+"""``jackstay commit``, ``jackstay container commit``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jackstay.cli.invocation import select, show
+from jackstay.cli.output.view import field
+
+
+def command(
+    ctx: typer.Context,
+    container: Annotated[str, typer.Argument(metavar="CONTAINER")],
+    name: Annotated[str, typer.Argument(metavar="[NAME[:TAG]]", show_default=False)] = "",
+    author: Annotated[str, typer.Option("--author", "-a", help="Who made it.")] = "",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--change", "-c", metavar="INSTRUCTION", help="A Dockerfile instruction. Repeatable."),
+    ] = None,
+    message: Annotated[str, typer.Option("--message", "-m", help="What was changed.")] = "",
+    pause: Annotated[bool, typer.Option("--pause/--no-pause", "-p", help="Freeze the container meanwhile.")] = True,
+) -> int:
+    """Make an image of a container's changes.
+
+    \b
+    Examples:
+      jackstay -H web1 commit -p -c 'CMD ["httpd", "-f"]' app httpd:1.1
+    """
+    from jackstay.client import messages
+
+    request = messages.CommitRequest(
+        container=container, name=name, author=author, message=message, changes=change or (), pause=pause
+    )
+    return show(
+        ctx,
+        select(ctx),
+        lambda hosts: hosts.images.commit(request),
+        lambda image_id: [{"ID": image_id}],
+        field("ID"),
+    )

@@ -1,0 +1,146 @@
+"""The flags that ``run`` and ``create`` share: everything that the protocol's ``CreateContainerRequest`` can carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+Texts = list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFlags:
+    """What was given; docker's names, as text."""
+
+    add_host: Texts = None
+    annotation: Texts = None
+    cap_add: Texts = None
+    cap_drop: Texts = None
+    cidfile: str | None = None
+    cpu_shares: int = 0
+    cpus: str | None = None
+    cpuset_cpus: str = ""
+    dns: Texts = None
+    dns_search: Texts = None
+    entrypoint: str | None = None
+    env: Texts = None
+    env_file: Texts = None
+    group_add: Texts = None
+    hostname: str = ""
+    init: bool = False
+    interactive: bool = False
+    ip: str = ""
+    label: Texts = None
+    label_file: Texts = None
+    mac_address: str = ""
+    memory: str | None = None
+    memory_reservation: str | None = None
+    memory_swap: str | None = None
+    mount: Texts = None
+    name: str = ""
+    network: str = ""
+    oom_score_adj: int | None = None
+    pids_limit: int = 0
+    privileged: bool = False
+    publish: Texts = None
+    publish_all: bool = False
+    read_only: bool = False
+    replace: bool = False
+    rm: bool = False
+    security_opt: Texts = None
+    shm_size: str | None = None
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+    sysctl: Texts = None
+    tmpfs: Texts = None
+    tty: bool = False
+    ulimit: Texts = None
+    user: str = ""
+    volume: Texts = None
+    workdir: str = ""
+
+
+def container_flags(
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Else one is made.")] = "",
+    interactive: Annotated[bool, typer.Option("--interactive", "-i", help="Keep standard input open.")] = False,
+    tty: Annotated[bool, typer.Option("--tty", "-t", help="Give it a terminal.")] = False,
+    rm: Annotated[bool, typer.Option("--rm", help="Remove it when it ends.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Remove a container of that name first.")] = False,
+    env: Annotated[
+        Texts, typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Without a value: this shell's.")
+    ] = None,
+    env_file: Annotated[Texts, typer.Option("--env-file", metavar="FILE", help="A NAME=VALUE a line.")] = None,
+    workdir: Annotated[str, typer.Option("--workdir", "-w", metavar="PATH", help="The working folder.")] = "",
+    user: Annotated[str, typer.Option("--user", "-u", metavar="NAME|UID[:GROUP|GID]", help="Who runs it.")] = "",
+    group_add: Annotated[Texts, typer.Option("--group-add", metavar="GROUP", help="More groups.")] = None,
+    entrypoint: Annotated[
+        str | None, typer.Option("--entrypoint", metavar="COMMAND", help="Instead of the image's; '' for none.")
+    ] = None,
+    hostname: Annotated[str, typer.Option("--hostname", "-h", metavar="NAME", help="Inside.")] = "",
+    volume: Annotated[
+        Texts,
+        typer.Option("--volume", "-v", metavar="[HOST-PATH|NAME:]PATH[:ro]", help="A folder of the host, or a volume."),
+    ] = None,
+    mount: Annotated[Texts, typer.Option("--mount", metavar="type=…,source=…,target=…", help="As docker's.")] = None,
+    tmpfs: Annotated[Texts, typer.Option("--tmpfs", metavar="PATH[:OPTIONS]", help="In memory.")] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Its root cannot be written.")] = False,
+    shm_size: Annotated[str | None, typer.Option("--shm-size", metavar="SIZE", help="Of /dev/shm (64m).")] = None,
+    publish: Annotated[
+        Texts, typer.Option("--publish", "-p", metavar="[IP:][HOST:]PORT[/udp]", help="Ports, also ranges.")
+    ] = None,
+    publish_all: Annotated[
+        bool, typer.Option("--publish-all", "-P", help="Every port that the image exposes.")
+    ] = False,
+    network: Annotated[str, typer.Option("--network", "--net", metavar="NAME", help="bridge, host or none.")] = "",
+    ip: Annotated[str, typer.Option("--ip", metavar="ADDRESS", help="Its IPv4 address.")] = "",
+    mac_address: Annotated[str, typer.Option("--mac-address", metavar="MAC", help="Its link address.")] = "",
+    dns: Annotated[Texts, typer.Option("--dns", metavar="ADDRESS", help="Name servers.")] = None,
+    dns_search: Annotated[Texts, typer.Option("--dns-search", metavar="DOMAIN", help="Search domains.")] = None,
+    add_host: Annotated[Texts, typer.Option("--add-host", metavar="NAME:ADDRESS", help="Lines of /etc/hosts.")] = None,
+    memory: Annotated[str | None, typer.Option("--memory", "-m", metavar="SIZE", help="At most, e.g. 512m.")] = None,
+    memory_reservation: Annotated[
+        str | None, typer.Option("--memory-reservation", metavar="SIZE", help="Soft limit.")
+    ] = None,
+    memory_swap: Annotated[
+        str | None, typer.Option("--memory-swap", metavar="SIZE", help="Memory and swap together; -1: no limit.")
+    ] = None,
+    cpus: Annotated[str | None, typer.Option("--cpus", metavar="NUMBER", help="CPUs, e.g. 1.5.")] = None,
+    cpu_shares: Annotated[
+        int, typer.Option("--cpu-shares", "-c", metavar="N", min=0, show_default=False, help="Relative weight.")
+    ] = 0,
+    cpuset_cpus: Annotated[
+        str, typer.Option("--cpuset-cpus", metavar="LIST", help="Only these CPUs, e.g. 0-2,4.")
+    ] = "",
+    pids_limit: Annotated[
+        int, typer.Option("--pids-limit", metavar="N", show_default=False, help="Processes at most; -1: no limit.")
+    ] = 0,
+    oom_score_adj: Annotated[
+        int | None,
+        typer.Option(
+            "--oom-score-adj", metavar="N", min=-1000, max=1000, help="For the kernel's choice when memory ends."
+        ),
+    ] = None,
+    ulimit: Annotated[Texts, typer.Option("--ulimit", metavar="NAME=SOFT[:HARD]", help="Resource limits.")] = None,
+    sysctl: Annotated[
+        Texts, typer.Option("--sysctl", metavar="KEY=VALUE", help="Kernel settings of its namespaces.")
+    ] = None,
+    cap_add: Annotated[Texts, typer.Option("--cap-add", metavar="CAP", help="Give a capability.")] = None,
+    cap_drop: Annotated[Texts, typer.Option("--cap-drop", metavar="CAP", help="Take a capability away.")] = None,
+    privileged: Annotated[bool, typer.Option("--privileged", help="Everything is allowed.")] = False,
+    security_opt: Annotated[
+        Texts, typer.Option("--security-opt", metavar="OPTION", help="seccomp=…, no-new-privileges.")
+    ] = None,
+    init: Annotated[bool, typer.Option("--init", help="A small init that reaps processes.")] = False,
+    label: Annotated[Texts, typer.Option("--label", "-l", metavar="KEY=VALUE", help="Labels.")] = None,
+    label_file: Annotated[Texts, typer.Option("--label-file", metavar="FILE", help="A KEY=VALUE a line.")] = None,
+    annotation: Annotated[Texts, typer.Option("--annotation", metavar="KEY=VALUE", help="For the OCI runtime.")] = None,
+    stop_signal: Annotated[str, typer.Option("--stop-signal", metavar="SIGNAL", help="What stop sends.")] = "",
+    stop_timeout: Annotated[
+        int | None, typer.Option("--stop-timeout", metavar="SECONDS", min=0, help="How long stop waits (10).")
+    ] = None,
+    cidfile: Annotated[str | None, typer.Option("--cidfile", metavar="FILE", help="Write its id there.")] = None,
+) -> ContainerFlags:
+    """Collect the flags."""
+    return ContainerFlags(**locals())

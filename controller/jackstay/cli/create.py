@@ -1,0 +1,43 @@
+"""``jackstay create``, ``jackstay container create``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jackstay.cli.container_flags import container_flags
+from jackstay.cli.invocation import select, show
+from jackstay.cli.lazy import group_value
+from jackstay.cli.output.view import field
+
+if TYPE_CHECKING:
+    from jackstay.client import AgentClient
+
+OPTION_GROUPS = (container_flags,)
+INTERSPERSED = False
+
+
+def command(
+    ctx: typer.Context,
+    image: Annotated[str, typer.Argument(metavar="IMAGE")],
+    args: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND] [ARG...]", show_default=False)] = None,
+) -> int:
+    """Create a container without starting it.
+
+    \b
+    Examples:
+      jackstay -H '@web' create --name app -p 8080:80 httpd:1.1
+    """
+    from jackstay.cli.creating import create, environment, id_file
+    from jackstay.cli.parsing.container_request import build_request
+
+    flags = group_value(ctx, container_flags)
+    request = build_request(flags, image, args or (), environment(), detach=False)
+    hosts = select(ctx)
+    with id_file(flags, hosts) as file:
+
+        async def work(agent: AgentClient) -> str:
+            return (await create(agent, request, file)).id
+
+        return show(ctx, hosts, lambda hosts: hosts.run(work), lambda container: [{"ID": container}], field("ID"))

@@ -1,0 +1,84 @@
+"""What ``run`` and ``create`` share: the container is made on a host, its id noted, a missing image explained."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from jackstay.cli.container_id_file import ContainerIdFile
+from jackstay.cli.invocation import with_host
+from jackstay.client import messages
+from jackstay.errors import Error, UsageError
+
+if TYPE_CHECKING:
+    from jackstay.cli.container_flags import ContainerFlags
+    from jackstay.client import AgentClient
+    from jackstay.library import Hosts
+
+
+@contextmanager
+def id_file(flags: ContainerFlags, hosts: Hosts) -> Iterator[ContainerIdFile | None]:
+    """The ``--cidfile`` for the block, or ``None``.
+
+    Raises:
+        UsageError: several hosts would write it, or it exists.
+    """
+    if flags.cidfile is None:
+        yield None
+        return
+    if len(hosts) > 1:
+        raise UsageError("--cidfile: one file cannot hold the ids of several hosts", hint="choose one host with -H")
+    file = ContainerIdFile(flags.cidfile)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+async def create(
+    agent: AgentClient, request: messages.CreateContainerRequest, file: ContainerIdFile | None
+) -> messages.CreateContainerReply:
+    """Make the container; warnings go to stderr.
+
+    Raises:
+        Error: the agent's; for an image that is not there, with a hint how to bring it.
+    """
+    host = agent.host.name
+    try:
+        reply = await agent.containers.create(request)
+    except Error as error:
+        if error.reason == "NOT_FOUND" and not error.hint:
+            error.hint = (
+                f"bring the image there: jackstay copy HOST::{request.image} {host}::, or jackstay -H {host} load"
+            )
+        raise
+    for warning in reply.warnings:
+        print(f"WARNING: {with_host(host, warning)}", file=sys.stderr)
+    if file is not None:
+        file.write(reply.id)
+    return reply
+
+
+async def start(agent: AgentClient, request: messages.CreateContainerRequest, container: str) -> None:
+    """Start it. One with ``--rm`` that cannot be started is removed, as docker does.
+
+    Raises:
+        Error: the agent's.
+    """
+    try:
+        await agent.containers.start(messages.StartContainerRequest(container=container))
+    except Error:
+        if request.auto_remove:
+            try:
+                await agent.containers.remove(messages.RemoveContainerRequest(container=container, force=True))
+            except Error:
+                pass  # the first error is what went wrong; the agent may have removed it itself
+        raise
+
+
+def environment() -> dict[str, str]:
+    """What ``-e NAME`` takes values from."""
+    return dict(os.environ)

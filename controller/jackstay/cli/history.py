@@ -1,0 +1,45 @@
+"""``jackstay history``, ``jackstay image history``."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from jackstay.cli.invocation import select, show
+from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.view import Table
+
+COLUMNS = (
+    ("IMAGE", "ID"),
+    ("CREATED", "CreatedSince"),
+    ("CREATED BY", "CreatedBy"),
+    ("SIZE", "Size"),
+    ("COMMENT", "Comment"),
+)
+
+
+def command(
+    ctx: typer.Context,
+    image: Annotated[str, typer.Argument(metavar="IMAGE")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Ids only.")] = False,
+) -> int:
+    """Show how an image came to be.
+
+    \b
+    Examples:
+      jackstay -H web1 history httpd:1.1
+      jackstay -H web1 history --no-trunc httpd:1.1
+    """
+    from jackstay.cli.output.objects import history_object
+
+    full, now = fleet_flags_of(ctx).no_trunc, time.time()
+    return show(
+        ctx,
+        select(ctx),
+        lambda hosts: hosts.images.history(image),
+        lambda items: [history_object(item, now, full=full) for item in items],
+        Table(COLUMNS),
+        quiet="ID" if quiet else None,
+    )

@@ -1,0 +1,56 @@
+"""``jackstay load``, ``jackstay image load``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jackstay.cli.invocation import select, show
+from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.view import Lines
+from jackstay.errors import UsageError
+
+if TYPE_CHECKING:
+    from jackstay.fleet import FleetResult
+    from jackstay.library import Hosts
+
+
+def command(
+    ctx: typer.Context,
+    input_: Annotated[
+        str, typer.Option("--input", "-i", metavar="FILE", help="An archive or an OCI folder; else standard input.")
+    ] = "-",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> int:
+    """Load images from an archive.
+
+    Every host asks only for what it lacks. Archives of docker save and podman save and OCI archives are read,
+    also compressed ones.
+
+    \b
+    Examples:
+      jackstay -H web1 load -i images.tar.gz
+      docker save app:1 | jackstay -H '@web' load
+    """
+    if input_ == "-" and sys.stdin.isatty():
+        raise UsageError("load: standard input is a terminal", hint="name an archive with -i FILE")
+    flags = fleet_flags_of(ctx)
+
+    async def work(hosts: Hosts) -> FleetResult[list[dict[str, Any]]]:
+        from jackstay.cli.transfer import transfer
+
+        async with hosts.fleet.source(input_ if input_ == "-" else f"docker-archive:{input_}") as (source, _):
+            images = await source.images(all=True)
+            return await transfer(hosts, source, images, flags, quiet=quiet)
+
+    return show(ctx, select(ctx), work, list, Lines(loaded_line))
+
+
+def loaded_line(item: dict[str, Any]) -> str:
+    """As docker says it."""
+    from jackstay.cli.output.names import familiar
+
+    name = str(item["image"])
+    return f"Loaded image ID: {name}" if name.startswith("sha256:") else f"Loaded image: {familiar(name)}"

@@ -1,0 +1,151 @@
+"""The protocol's messages as docker's objects: docker's field names, values as docker prints them. Pure.
+
+Each function takes the time as an argument. ``full`` switches shortening off, as ``--no-trunc`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from jackstay.cli.output.ports import BoundPort, format_ports
+from jackstay.cli.output.units import ago, ellipsis, human_duration, human_size, rfc3339, short_id, timestamp
+
+if TYPE_CHECKING:
+    from jackstay.client import messages
+
+Object = dict[str, Any]
+COMMAND_WIDTH = 20
+CREATED_BY_WIDTH = 45
+
+
+def container_object(item: messages.ContainerSummary, now: float, *, full: bool = False, size: bool = False) -> Object:
+    """A row of ``ps``."""
+    command = " ".join(item.command)
+    bound = [BoundPort(p.protocol or "tcp", p.host_ip, p.container_port, p.host_port) for p in item.ports]
+    published = {port.container_port for port in bound}
+    exposed = [BoundPort("tcp", "", port, 0) for port in item.exposed if port not in published]
+    image = short_id(item.image) if item.image.startswith("sha256:") and not full else item.image
+    return {
+        "Command": f'"{command if full else ellipsis(command, COMMAND_WIDTH)}"',
+        "CreatedAt": timestamp(item.created),
+        "ID": item.id if full else short_id(item.id),
+        "Image": image,
+        "Labels": _pairs(item.labels),
+        "Mounts": ",".join(item.mounts),
+        "Names": item.name,
+        "Networks": ",".join(item.networks),
+        "Ports": format_ports([*bound, *exposed]),
+        "RunningFor": ago(item.created, now),
+        "Size": f"{human_size(item.size_rw)} (virtual {human_size(item.size_root)})" if size else "0B",
+        "State": item.state,
+        "Status": container_status(item, now),
+    }
+
+
+def container_status(item: messages.ContainerSummary, now: float) -> str:
+    """``Up 5 minutes``, ``Up 5 minutes (Paused)``, ``Exited (0) 2 hours ago``, ``Created``, ``Dead``."""
+    if item.state in ("running", "paused"):
+        up = f"Up {human_duration(now - item.started)}"
+        return up + " (Paused)" if item.state == "paused" else up
+    if item.state == "exited":
+        return f"Exited ({item.exit_code}) {ago(item.finished, now)}"
+    return item.state.capitalize()
+
+
+def image_object(item: messages.ImageSummary, now: float, *, full: bool = False) -> Object:
+    """A row of ``images``."""
+    return {
+        "Containers": str(item.containers),
+        "CreatedAt": timestamp(item.created),
+        "CreatedSince": ago(item.created, now),
+        "Digest": item.digest or "<none>",
+        "ID": item.id if full else short_id(item.id),
+        "Repository": item.repository,
+        "SharedSize": human_size(item.shared_size),
+        "Size": human_size(item.size),
+        "Tag": item.tag,
+        "UniqueSize": human_size(item.unique_size),
+    }
+
+
+def history_object(item: messages.HistoryEntry, now: float, *, full: bool = False) -> Object:
+    """A row of ``history``."""
+    created_by = " ".join(item.created_by.split())
+    return {
+        "Comment": item.comment,
+        "CreatedAt": rfc3339(item.created),
+        "CreatedBy": created_by if full else ellipsis(created_by, CREATED_BY_WIDTH),
+        "CreatedSince": ago(item.created, now),
+        "ID": item.id if full else short_id(item.id),
+        "Size": human_size(item.size),
+    }
+
+
+def volume_object(item: messages.Volume) -> Object:
+    """A row of ``volume ls``."""
+    return {
+        "Driver": "local",
+        "Labels": _pairs(item.labels),
+        "Mountpoint": item.mountpoint,
+        "Name": item.name,
+        "Scope": "local",
+    }
+
+
+def volume_document(item: messages.Volume) -> Object:
+    """An element of ``volume inspect``."""
+    return {
+        "CreatedAt": rfc3339(item.created),
+        "Driver": "local",
+        "Labels": dict(sorted(item.labels.items())) or None,
+        "Mountpoint": item.mountpoint,
+        "Name": item.name,
+        "Options": None,
+        "Scope": "local",
+    }
+
+
+def network_object(item: messages.NetworkSummary, *, full: bool = False) -> Object:
+    """A row of ``network ls``."""
+    return {
+        "Driver": item.driver,
+        "Gateway": item.gateway,
+        "ID": item.id if full else short_id(item.id),
+        "Name": item.name,
+        "Scope": "local",
+        "Subnet": item.subnet,
+    }
+
+
+def usage_object(item: messages.DiskUsage) -> Object:
+    """A row of ``system df``."""
+    percent = f" ({item.reclaimable * 100 // item.size}%)" if item.size else ""
+    return {
+        "Active": str(item.active),
+        "Reclaimable": human_size(item.reclaimable) + percent,
+        "Size": human_size(item.size),
+        "TotalCount": str(item.total),
+        "Type": item.type,
+    }
+
+
+def removed_objects(items: Iterable[messages.RemovedImage]) -> list[Object]:
+    """What ``rmi`` did: ``Untagged`` or ``Deleted``, an object each."""
+    return [{"Untagged": item.untagged} if item.untagged else {"Deleted": item.deleted} for item in items]
+
+
+def version_object(item: messages.VersionReply) -> Object:
+    """A host's part of ``version``."""
+    return {
+        "Version": item.version,
+        "Protocol": str(item.protocol),
+        "Runtime": item.runtime,
+        "KernelVersion": item.kernel,
+        "Os": item.os,
+        "Arch": item.architecture,
+    }
+
+
+def _pairs(labels: Any) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))

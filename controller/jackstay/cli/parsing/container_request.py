@@ -1,0 +1,146 @@
+"""The flags of ``run`` and ``create`` as the protocol's request. Pure, except that files named by flags are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from jackstay.cli.parsing.environment import parse_environment, parse_pairs, read_environment_file
+from jackstay.cli.parsing.mounts import MountSpec, parse_mount, parse_volume
+from jackstay.cli.parsing.ports import parse_publish
+from jackstay.cli.parsing.sizes import parse_bytes, parse_memory_swap, parse_nano_cpus
+from jackstay.cli.parsing.ulimits import parse_ulimit
+from jackstay.client import messages
+from jackstay.errors import UsageError
+
+if TYPE_CHECKING:
+    from jackstay.cli.container_flags import ContainerFlags
+
+
+def build_request(
+    flags: ContainerFlags, image: str, command: Sequence[str], environ: Mapping[str, str], *, detach: bool
+) -> messages.CreateContainerRequest:
+    """The request. ``environ`` gives the values of variables that are named without one.
+
+    Raises:
+        InvalidArgument, UsageError: a flag is malformed or contradicts another.
+        NotFound: a file that a flag names cannot be read.
+    """
+    if flags.tmpfs and any(not text.startswith("/") for text in flags.tmpfs):
+        raise UsageError("--tmpfs: the path in the container must be absolute")
+    mounts, tmpfs = _mounts(flags)
+    return messages.CreateContainerRequest(
+        image=image,
+        name=flags.name,
+        command=command,
+        entrypoint=_entrypoint(flags.entrypoint),
+        env=_environment(flags, environ),
+        user=flags.user,
+        working_dir=flags.workdir,
+        hostname=flags.hostname,
+        tty=flags.tty,
+        open_stdin=flags.interactive,
+        attach_stdin=flags.interactive and not detach,
+        auto_remove=flags.rm,
+        labels=_labels(flags),
+        annotations=parse_pairs(flags.annotation or (), "--annotation"),
+        mounts=[_mount(mount) for mount in mounts],
+        ports=[
+            messages.PortBinding(
+                host_ip=port.host_ip,
+                host_port=port.host_port,
+                container_port=port.container_port,
+                protocol=port.protocol,
+            )
+            for text in flags.publish or ()
+            for port in parse_publish(text)
+        ],
+        publish_all=flags.publish_all,
+        resources=_resources(flags),
+        cap_add=flags.cap_add or (),
+        cap_drop=flags.cap_drop or (),
+        privileged=flags.privileged,
+        security_opt=flags.security_opt or (),
+        read_only=flags.read_only,
+        network=flags.network,
+        dns=flags.dns or (),
+        dns_search=flags.dns_search or (),
+        add_host=[_host_line(text) for text in flags.add_host or ()],
+        stop_signal=flags.stop_signal,
+        stop_timeout=flags.stop_timeout,
+        mac_address=flags.mac_address,
+        ip=flags.ip,
+        tmpfs=tmpfs,
+        ulimits=[
+            messages.Ulimit(name=limit.name, soft=limit.soft, hard=limit.hard)
+            for limit in map(parse_ulimit, flags.ulimit or ())
+        ],
+        sysctls=parse_pairs(flags.sysctl or (), "--sysctl"),
+        shm_size=parse_bytes(flags.shm_size, "--shm-size") if flags.shm_size is not None else 0,
+        group_add=flags.group_add or (),
+        init=flags.init,
+        oom_score_adj=flags.oom_score_adj,
+        replace=flags.replace,
+    )
+
+
+def _entrypoint(text: str | None) -> messages.Entrypoint | None:
+    return None if text is None else messages.Entrypoint(args=[text] if text else [])
+
+
+def _environment(flags: ContainerFlags, environ: Mapping[str, str]) -> list[str]:
+    from_files = [line for path in flags.env_file or () for line in read_environment_file(path)]
+    return parse_environment([*from_files, *(flags.env or ())], environ)
+
+
+def _labels(flags: ContainerFlags) -> dict[str, str]:
+    from_files = [line for path in flags.label_file or () for line in read_environment_file(path)]
+    return parse_pairs(from_files, "--label-file") | parse_pairs(flags.label or (), "--label")
+
+
+def _mounts(flags: ContainerFlags) -> tuple[list[MountSpec], list[str]]:
+    mounts = [parse_volume(text) for text in flags.volume or ()]
+    tmpfs = list(flags.tmpfs or ())
+    for text in flags.mount or ():
+        mount, in_memory = parse_mount(text)
+        if mount is not None:
+            mounts.append(mount)
+        if in_memory is not None:
+            tmpfs.append(in_memory)
+    targets = [mount.target for mount in mounts] + [text.partition(":")[0] for text in tmpfs]
+    if twice := [target for target in targets if targets.count(target) > 1]:
+        raise UsageError(f"two mounts at {twice[0]}")
+    return mounts, tmpfs
+
+
+def _mount(mount: MountSpec) -> messages.Mount:
+    return messages.Mount(
+        type=mount.type,
+        source=mount.source,
+        target=mount.target,
+        read_only=mount.read_only,
+        no_copy=mount.no_copy,
+        propagation=mount.propagation,
+        create_source=mount.create_source,
+    )
+
+
+def _resources(flags: ContainerFlags) -> messages.Resources:
+    return messages.Resources(
+        memory=parse_bytes(flags.memory, "--memory") if flags.memory is not None else 0,
+        memory_reservation=(
+            parse_bytes(flags.memory_reservation, "--memory-reservation") if flags.memory_reservation is not None else 0
+        ),
+        memory_swap=parse_memory_swap(flags.memory_swap) if flags.memory_swap is not None else 0,
+        nano_cpus=parse_nano_cpus(flags.cpus) if flags.cpus is not None else 0,
+        cpu_shares=flags.cpu_shares,
+        cpuset_cpus=flags.cpuset_cpus,
+        pids_limit=flags.pids_limit,
+    )
+
+
+def _host_line(text: str) -> str:
+    name, mark, address = text.partition("=" if "=" in text else ":")
+    if not name or not mark or not address:
+        raise UsageError(f"--add-host {text!r}: not NAME:ADDRESS")
+    return f"{name}:{address.removeprefix('[').removesuffix(']')}"

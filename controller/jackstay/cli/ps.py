@@ -1,0 +1,58 @@
+"""``jackstay ps``, ``jackstay container ls``."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from jackstay.cli.invocation import select, show
+from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.view import Table
+
+COLUMNS = (
+    ("CONTAINER ID", "ID"),
+    ("IMAGE", "Image"),
+    ("COMMAND", "Command"),
+    ("CREATED", "RunningFor"),
+    ("STATUS", "Status"),
+    ("PORTS", "Ports"),
+    ("NAMES", "Names"),
+)
+
+
+def command(
+    ctx: typer.Context,
+    all_: Annotated[bool, typer.Option("--all", "-a", help="Show those that do not run, too.")] = False,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter", "-f", metavar="KEY=VALUE", help="name, id, status, label, ancestor, exited, volume, network."
+        ),
+    ] = None,
+    last: Annotated[int, typer.Option("--last", "-n", metavar="N", min=1, help="The N newest, of any state.")] = 0,
+    latest: Annotated[bool, typer.Option("--latest", "-l", help="The newest, of any state.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Ids only.")] = False,
+    size: Annotated[bool, typer.Option("--size", "-s", help="Show sizes.")] = False,
+) -> int:
+    """List containers.
+
+    \b
+    Examples:
+      jackstay -H '@web' ps
+      jackstay -H '@web' ps -a --filter status=exited
+      jackstay -H web1 ps -q
+    """
+    from jackstay.cli.output.objects import container_object
+
+    full, now = fleet_flags_of(ctx).no_trunc, time.time()
+    columns = (*COLUMNS, ("SIZE", "Size")) if size else COLUMNS
+    return show(
+        ctx,
+        select(ctx),
+        lambda hosts: hosts.containers.list(all=all_, filters=filters or (), size=size, last=1 if latest else last),
+        lambda items: [container_object(item, now, full=full, size=size) for item in items],
+        Table(columns),
+        quiet="ID" if quiet else None,
+    )

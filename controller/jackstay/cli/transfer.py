@@ -1,0 +1,75 @@
+"""What ``copy`` and ``load`` share: a source is opened, its images go to hosts, with progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jackstay.cli.progress import showing
+
+if TYPE_CHECKING:
+    from jackstay.cli.fleet_flags import FleetFlags
+    from jackstay.copying.plan import HostPlan
+    from jackstay.copying.sources import RangeSource, SourceImage
+    from jackstay.fleet import FleetResult
+    from jackstay.library import Hosts
+
+Object = dict[str, Any]
+
+
+async def transfer(
+    hosts: Hosts, source: RangeSource, images: Sequence[SourceImage], flags: FleetFlags, *, quiet: bool
+) -> FleetResult[list[Object]]:
+    """Copy; the objects of ``data`` for every host."""
+    from jackstay.copying.copy import copy_to_agent, fetched_objects
+    from jackstay.copying.progress import CopyProgress
+
+    progress = CopyProgress()
+    for host in hosts:
+        progress.host(host.name)
+
+    async def work(agent: Any) -> list[Object]:
+        begun = time.monotonic()
+        fetched = await copy_to_agent(agent, source, images, progress)
+        return fetched_objects(fetched, images, source.name, source.via, time.monotonic() - begun)
+
+    async with showing(progress, quiet=quiet or flags.json or flags.jsonl):
+        return await hosts.run(work)
+
+
+async def plan_transfer(hosts: Hosts, source: RangeSource, images: Sequence[SourceImage]) -> FleetResult[list[Object]]:
+    """What :func:`transfer` would do; the objects of ``data``."""
+    from jackstay.copying.copy import plan_objects
+    from jackstay.copying.plan import plan_agent
+
+    async def work(agent: Any) -> list[Object]:
+        plans: list[HostPlan] = await plan_agent(agent, source, images)
+        return plan_objects(plans)
+
+    return await hosts.run(work)
+
+
+def writer_to(fd: int) -> Callable[[bytes], Any]:
+    """An async writer to a descriptor, in a thread, so that a slow reader blocks only this stream."""
+    import asyncio
+
+    from jackstay_oci.tar.window import write_all
+
+    async def write(data: bytes) -> None:
+        await asyncio.to_thread(write_all, fd, data)
+
+    return write
+
+
+def refuse_terminal(what: str) -> None:
+    """Docker's courtesy: no archive is printed on a terminal.
+
+    Raises:
+        UsageError: standard output is one.
+    """
+    from jackstay.errors import UsageError
+
+    if sys.stdout.isatty():
+        raise UsageError(f"{what}: will not write an archive to a terminal", hint="use -o FILE, or redirect")

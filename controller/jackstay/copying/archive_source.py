@@ -1,0 +1,145 @@
+"""An archive on this machine as a source: docker-archive, OCI archive, OCI folder, or standard input.
+
+A plain file is indexed and read in place. What is compressed, or cannot be read at any place, is first written out to
+an unlinked file in ``~/.cache/jackstay/spool`` (0700). All file work is done in threads; memory is one piece a reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jackstay.copying.host_source import canonical
+from jackstay.copying.sources import PIECE, Blob, SourceImage
+from jackstay.errors import Error, NotFound, UsageError
+from jackstay_oci.digest import Digest
+from jackstay_oci.documents import Index, Manifest, parse_manifest
+from jackstay_oci.media_types import is_index, is_manifest
+
+if TYPE_CHECKING:
+    from jackstay_oci.archives.archive import Archive
+    from jackstay_oci.archives.images import ArchiveImage
+    from jackstay_oci.documents import Descriptor
+
+MAX_DOCUMENT = 4 * 1024 * 1024
+"""Bytes of a manifest that are read at most."""
+
+
+def spool_folder(environ: Mapping[str, str]) -> Path:
+    """Where streams are written out; made when missing, for this user only.
+
+    Raises:
+        Error: it belongs to somebody else.
+    """
+    cache = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or str(Path.home()), ".cache")
+    folder = Path(cache) / "jackstay" / "spool"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid != os.geteuid():
+        raise Error(f"{folder} belongs to another user", hint="remove it, or set XDG_CACHE_HOME")
+    if stat.S_IMODE(status.st_mode) != 0o700:
+        folder.chmod(0o700)
+    return folder
+
+
+class ArchiveSource:
+    """An open archive."""
+
+    via = "archive"
+
+    def __init__(self, archive: Archive, name: str) -> None:
+        self._archive = archive
+        self.name = name
+
+    @classmethod
+    async def open(cls, source: str | int, name: str, environ: Mapping[str, str]) -> ArchiveSource:
+        """Open a path or a descriptor; a stream is read to its end first.
+
+        Raises:
+            NotFound, InvalidArchive, InvalidDocument, DigestMismatch, LimitExceeded, DiskFull: see ``open_archive``.
+        """
+        from jackstay_oci.archives.archive import open_archive
+
+        def work() -> Archive:
+            return open_archive(source, spool_dir=spool_folder(environ), name=name)
+
+        return cls(await asyncio.to_thread(work), name)
+
+    async def images(self, wanted: Sequence[str] = (), *, all: bool = False) -> list[SourceImage]:
+        """The images named; none named: the only one, or with ``all`` every one.
+
+        Raises:
+            NotFound: the archive has no image of that name.
+            UsageError: none is named and there are several.
+        """
+        images = self._archive.images
+        if wanted:
+            chosen = [self._find(name) for name in wanted]
+        elif all or len(images) == 1:
+            chosen = [(image, image.names) for image in images]
+        else:
+            named = ", ".join(name for image in images for name in image.names[:1])
+            raise UsageError(
+                f"{self.name} has {len(images)} images: {named}" if images else f"{self.name} has no image",
+                hint="choose with --image NAME, or take --all" if images else "",
+            )
+        return [
+            SourceImage(_blob(image.manifest), names, await self._closure(image.manifest)) for image, names in chosen
+        ]
+
+    def _find(self, name: str) -> tuple[ArchiveImage, tuple[str, ...]]:
+        full = canonical(name)
+        for image in self._archive.images:
+            if full in image.names:
+                return image, (full,)
+        known = ", ".join(name for image in self._archive.images for name in image.names) or "none has a name"
+        raise NotFound(f"{self.name} has no image {name!r}", hint=f"it has: {known}")
+
+    async def _closure(self, root: Descriptor) -> tuple[Blob, ...]:
+        """Every blob below a manifest or index that the archive holds: of other platforms it may hold none."""
+        blobs: dict[str, Blob] = {}
+        waiting = [root]
+        while waiting:
+            descriptor = waiting.pop()
+            if descriptor.digest in blobs or not await asyncio.to_thread(self._archive.has, descriptor.digest):
+                continue
+            blobs[descriptor.digest] = _blob(descriptor)
+            if is_manifest(descriptor.media_type) or is_index(descriptor.media_type):
+                raw = await asyncio.to_thread(self._archive.read, descriptor.digest, 0, MAX_DOCUMENT)
+                document = parse_manifest(raw, descriptor.media_type)
+                waiting.extend(_children(document))
+        return tuple(blobs.values())
+
+    async def read(self, digest: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        """A range of a blob of the archive.
+
+        Raises:
+            NotFound: the archive has no such blob.
+            InvalidArchive: the file was cut meanwhile.
+        """
+        parsed = Digest.parse(digest)
+        end = offset + length
+        while offset < end:
+            data = await asyncio.to_thread(self._archive.read, parsed, offset, min(PIECE, end - offset))
+            if not data:
+                return
+            yield data
+            offset += len(data)
+
+    async def close(self) -> None:
+        """Close the archive."""
+        await asyncio.to_thread(self._archive.close)
+
+
+def _blob(descriptor: Descriptor) -> Blob:
+    return Blob(str(descriptor.digest), descriptor.size, descriptor.media_type)
+
+
+def _children(document: Manifest | Index) -> list[Descriptor]:
+    if isinstance(document, Index):
+        return list(document.manifests)
+    return [document.config, *document.layers]

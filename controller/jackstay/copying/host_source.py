@@ -1,0 +1,85 @@
+"""An agent as a source: the bytes are relayed through this machine, read by ``Content.Read``.
+
+Only blobs of images that were resolved here can be read, so a destination cannot use the relay to look at other images
+of the source's host. Holds no bytes beyond the piece that is under way to each reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from jackstay.client import messages
+from jackstay.copying.sources import Blob, SourceImage
+from jackstay.errors import NotFound, UsageError
+from jackstay_oci.reference import Reference
+
+if TYPE_CHECKING:
+    from jackstay.client import AgentClient
+
+
+class HostSource:
+    """Images of one host; owns the connection."""
+
+    via = "relay"
+
+    def __init__(self, agent: AgentClient) -> None:
+        self._agent = agent
+        self._readable: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+        return self._agent.host.name
+
+    async def images(self, wanted: Sequence[str] = (), *, all: bool = False) -> list[SourceImage]:
+        """Resolve the images on the host; each stays there for ten minutes at least.
+
+        Raises:
+            NotFound: one is not there.
+            UsageError: none is named, and not ``all``.
+        """
+        names = list(wanted) or (await self._all() if all else [])
+        if not names and not all:
+            raise UsageError(f"{self.name}:: names no image", hint=f"write {self.name}::IMAGE, or --image, or --all")
+        return [await self._resolve(name) for name in names]
+
+    async def _all(self) -> list[str]:
+        reply = await self._agent.images.list(messages.ListImagesRequest())
+        return [
+            f"{image.repository}:{image.tag}" for image in reply.images if "<none>" not in (image.repository, image.tag)
+        ]
+
+    async def _resolve(self, name: str) -> SourceImage:
+        reply = await self._agent.content.resolve(messages.ResolveRequest(image=name))
+        blobs = tuple(Blob(blob.digest, blob.size, blob.media_type) for blob in reply.blobs)
+        self._readable.update(blob.digest for blob in blobs)
+        root = Blob(reply.root.digest, reply.root.size, reply.root.media_type)
+        self._readable.add(root.digest)
+        return SourceImage(root, (reply.name,) if reply.name else (), blobs)
+
+    async def read(self, digest: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        """A range of a blob of an image that :meth:`images` gave out.
+
+        Raises:
+            NotFound: it belongs to none of them.
+        """
+        if digest not in self._readable:
+            raise NotFound(f"{digest} belongs to no image that is being copied from {self.name}")
+        if length == 0:  # which Content.Read takes as "to the end"
+            return
+        async for reply in self._agent.content.read(messages.ReadRequest(digest=digest, offset=offset, length=length)):
+            yield reply.data
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._agent.close()
+
+
+def canonical(name: str) -> str:
+    """A name in full, ``latest`` filled in: what an image is stored under.
+
+    Raises:
+        InvalidReference: it is malformed.
+    """
+    return str(Reference.parse(name).with_default_tag())

@@ -1,0 +1,148 @@
+"""One destination's fetch: the agent asks for ranges of what it lacks, we give them from a source.
+
+Memory for one destination stays below ``PARALLEL`` pieces of 1 MiB, and what gRPC holds of one message under way: a
+piece is read only when there is a free place, and writing waits until the agent takes it. Requests that wait for a
+place are a few dozen bytes each and at most ``MAX_WAITING``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from jackstay.client import messages
+from jackstay.copying.sources import PIECE, RangeSource, SourceImage
+from jackstay.errors import AgentError, Error
+
+if TYPE_CHECKING:
+    from jackstay.client import AgentClient
+    from jackstay.client.calls import BidiCall
+
+    Call = BidiCall[messages.FetchRequest, messages.FetchReply]
+
+PARALLEL = 4
+"""Ranges answered at the same time."""
+MAX_WAITING = 4096
+"""Requests that an agent may have open; more is a broken agent."""
+
+OnProgress = Callable[[messages.FetchProgress], None]
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What a fetch did: the agent's account, and how many bytes we wrote for each blob, framing included."""
+
+    done: messages.FetchDone
+    wire: dict[str, int] = field(default_factory=dict)  # digest → bytes
+
+
+async def serve(
+    agent: AgentClient,
+    source: RangeSource,
+    images: Sequence[SourceImage],
+    on_progress: OnProgress | None = None,
+) -> Fetched:
+    """Drive ``Images.Fetch`` of one agent to its end.
+
+    Raises:
+        Error: the agent's own, ``SOURCE_FAILED`` among them when the source could not give what was asked for.
+    """
+    async with agent.images.fetch() as call:
+        await call.write(messages.FetchRequest(start=start_request(source.name, images)))
+        answerer = _Answerer(call, source)
+        try:
+            async for reply in call:
+                kind = reply.WhichOneof("reply")
+                if kind == "wanted":
+                    answerer.answer(reply.wanted)
+                elif kind == "progress" and on_progress is not None:
+                    on_progress(reply.progress)
+                elif kind == "done":
+                    await answerer.close()
+                    await call.done_writing()
+                    return Fetched(reply.done, answerer.wire)
+        finally:
+            await answerer.close()
+        raise AgentError("INTERNAL", f"the agent on {agent.host.name} ended the copy without a result")
+
+
+def start_request(source: str, images: Sequence[SourceImage]) -> messages.FetchStart:
+    """The first message of a fetch."""
+    return messages.FetchStart(
+        source=source,
+        images=[
+            messages.ImageTarget(
+                root=messages.Descriptor(
+                    media_type=image.root.media_type, digest=image.root.digest, size=image.root.size
+                ),
+                names=image.names,
+            )
+            for image in images
+        ],
+    )
+
+
+class _Answerer:
+    """Answers ranges concurrently. One message is written at a time, for a call takes one writer."""
+
+    def __init__(self, call: Call, source: RangeSource) -> None:
+        self._call = call
+        self._source = source
+        self._places = asyncio.Semaphore(PARALLEL)
+        self._writing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.wire: dict[str, int] = {}
+
+    def answer(self, wanted: messages.RangeWanted) -> None:
+        """Begin to answer; never waits, so that the agent's other messages are still read."""
+        if len(self._tasks) >= MAX_WAITING:
+            raise AgentError("LIMIT_EXCEEDED", f"the agent asked for more than {MAX_WAITING} ranges at once")
+        task = asyncio.create_task(self._answer(wanted))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        # A broken call is told by its reader, which holds the status; here it is only taken note of.
+        if not task.cancelled():
+            task.exception()
+
+    async def _answer(self, wanted: messages.RangeWanted) -> None:
+        async with self._places:
+            try:
+                await self._send_range(wanted)
+            except Error as error:
+                failed = messages.RangeFailed(request=wanted.request, reason=error.reason, message=error.message)
+                await self._write(messages.FetchRequest(failed=failed), wanted.digest)
+
+    async def _send_range(self, wanted: messages.RangeWanted) -> None:
+        sent = 0
+        async for data in self._source.read(wanted.digest, wanted.offset, wanted.length):
+            if sent + len(data) > wanted.length:
+                raise AgentError(
+                    "SOURCE_FAILED", f"{self._source.name} gave more than was asked for of {wanted.digest}"
+                )
+            for start in range(0, len(data), PIECE):
+                piece = messages.RangeData(request=wanted.request, data=data[start : start + PIECE])
+                await self._write(messages.FetchRequest(data=piece), wanted.digest)
+            sent += len(data)
+        if sent < wanted.length:
+            raise AgentError(
+                "SOURCE_FAILED",
+                f"{self._source.name} has only {wanted.offset + sent} bytes of {wanted.digest}, "
+                f"{wanted.offset + wanted.length} were asked for",
+            )
+
+    async def _write(self, request: messages.FetchRequest, digest: str) -> None:
+        async with self._writing:
+            await self._call.write(request)
+        self.wire[digest] = self.wire.get(digest, 0) + request.ByteSize()
+
+    async def close(self) -> None:
+        """Stop answering."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

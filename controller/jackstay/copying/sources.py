@@ -1,0 +1,68 @@
+"""What a copy reads from: images, and ranges of their blobs. Implementations are in sibling files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+PIECE = 1024 * 1024
+"""Bytes of one piece that a source yields at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A blob below an image."""
+
+    digest: str
+    size: int  # bytes
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """An image that a source has: its root (manifest or index), and the names it shall get at the destination."""
+
+    root: Blob
+    names: tuple[str, ...]  # canonical references, maybe none
+    blobs: tuple[Blob, ...]  # the whole closure, the root included
+
+    def named(self, *names: str) -> SourceImage:
+        """The same image with other names."""
+        return replace(self, names=names)
+
+    @property
+    def label(self) -> str:
+        """What to call it in output: its first name, else its digest."""
+        return self.names[0] if self.names else self.root.digest
+
+
+class RangeSource(Protocol):
+    """Somewhere blobs can be read in any order, by several readers at once."""
+
+    @property
+    def name(self) -> str:
+        """What errors and progress call it: ``web1``, ``images.tar``."""
+
+    @property
+    def via(self) -> str:
+        """How its bytes travel: ``relay`` (through this machine, from another host) or ``archive``."""
+
+    async def images(self, wanted: Sequence[str] = (), *, all: bool = False) -> list[SourceImage]:
+        """The images named, with the names they have; none named: the only one there is, or with ``all`` every one.
+
+        Raises:
+            NotFound: one is not there.
+            UsageError: none is named and there are several.
+        """
+
+    def read(self, digest: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        """A range of a blob of the images given out, in pieces of at most ``PIECE`` bytes.
+
+        Raises:
+            NotFound: the blob belongs to no image that was given out.
+            Error: the range cannot be read.
+        """
+
+    async def close(self) -> None:
+        """Give back what is held. Closing twice is allowed."""

@@ -1,0 +1,185 @@
+"""Containers on hosts. Verbs that take several names go on after one fails; see :meth:`Hosts.each`."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jackstay.client import messages
+
+if TYPE_CHECKING:
+    from jackstay.client import AgentClient
+    from jackstay.fleet import FleetResult
+    from jackstay.library.hosts import Hosts
+
+QUEUE = 64
+"""Replies of at most 256 KiB that wait for a slow reader of :meth:`Containers.logs`; then the hosts wait."""
+
+
+class Containers:
+    """Verbs; each gives one outcome a host."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
+
+    async def create(self, request: messages.CreateContainerRequest) -> FleetResult[messages.CreateContainerReply]:
+        """Make a container."""
+
+        async def work(agent: AgentClient) -> messages.CreateContainerReply:
+            return await agent.containers.create(request)
+
+        return await self._hosts.run(work)
+
+    async def run(self, request: messages.CreateContainerRequest) -> FleetResult[messages.CreateContainerReply]:
+        """Make a container and start it, in the background. One that does not start is removed when it is ``--rm``."""
+
+        async def work(agent: AgentClient) -> messages.CreateContainerReply:
+            reply = await agent.containers.create(request)
+            await agent.containers.start(messages.StartContainerRequest(container=reply.id))
+            return reply
+
+        return await self._hosts.run(work)
+
+    async def start(self, names: Sequence[str]) -> FleetResult[list[str]]:
+        """Start containers; their names."""
+
+        async def work(agent: AgentClient, name: str) -> str:
+            await agent.containers.start(messages.StartContainerRequest(container=name))
+            return name
+
+        return await self._hosts.each(names, work)
+
+    async def stop(self, names: Sequence[str], *, timeout: int | None = None) -> FleetResult[list[str]]:
+        """Stop containers; ``timeout`` seconds until they are killed, absent: each container's own."""
+
+        async def work(agent: AgentClient, name: str) -> str:
+            await agent.containers.stop(messages.StopContainerRequest(container=name, timeout=timeout))
+            return name
+
+        return await self._hosts.each(names, work)
+
+    async def restart(self, names: Sequence[str], *, timeout: int | None = None) -> FleetResult[list[str]]:
+        """Stop containers and start them again."""
+
+        async def work(agent: AgentClient, name: str) -> str:
+            await agent.containers.restart(messages.RestartContainerRequest(container=name, timeout=timeout))
+            return name
+
+        return await self._hosts.each(names, work)
+
+    async def kill(self, names: Sequence[str], *, signal: str = "KILL") -> FleetResult[list[str]]:
+        """Send a signal to containers."""
+
+        async def work(agent: AgentClient, name: str) -> str:
+            await agent.containers.kill(messages.KillContainerRequest(container=name, signal=signal))
+            return name
+
+        return await self._hosts.each(names, work)
+
+    async def pause(self, names: Sequence[str]) -> FleetResult[list[str]]:
+        """Freeze containers."""
+
+        async def work(agent: AgentClient, name: str) -> str:
+            await agent.containers.pause(messages.PauseContainerRequest(container=name))
+            return name
+
+        return await self._hosts.each(names, work)
+
+    async def unpause(self, names: Sequence[str]) -> FleetResult[list[str]]:
+        """Let frozen containers go on."""
+
+        async def work(agent: AgentClient, name: str) -> str:
+            await agent.containers.unpause(messages.UnpauseContainerRequest(container=name))
+            return name
+
+        return await self._hosts.each(names, work)
+
+    async def remove(
+        self, names: Sequence[str], *, force: bool = False, volumes: bool = False
+    ) -> FleetResult[list[str]]:
+        """Remove containers; running ones only with ``force``; with ``volumes`` their anonymous volumes too."""
+
+        async def work(agent: AgentClient, name: str) -> str:
+            request = messages.RemoveContainerRequest(container=name, force=force, volumes=volumes)
+            await agent.containers.remove(request)
+            return name
+
+        return await self._hosts.each(names, work)
+
+    async def rename(self, container: str, name: str) -> FleetResult[None]:
+        """Give a container another name."""
+
+        async def work(agent: AgentClient) -> None:
+            await agent.containers.rename(messages.RenameContainerRequest(container=container, name=name))
+
+        return await self._hosts.run(work)
+
+    async def list(
+        self, *, all: bool = False, filters: Sequence[str] = (), size: bool = False, last: int = 0
+    ) -> FleetResult[list[messages.ContainerSummary]]:
+        """The containers, newest first; only running ones unless ``all``."""
+
+        async def work(agent: AgentClient) -> list[messages.ContainerSummary]:
+            request = messages.ListContainersRequest(all=all, filters=filters, size=size, last=last)
+            return list((await agent.containers.list(request)).containers)
+
+        return await self._hosts.run(work)
+
+    async def inspect(self, names: Sequence[str], *, size: bool = False) -> FleetResult[builtins.list[dict[str, Any]]]:
+        """Docker's ``container inspect`` objects."""
+
+        async def work(agent: AgentClient, name: str) -> dict[str, Any]:
+            request = messages.InspectContainerRequest(container=name, size=size)
+            document: dict[str, Any] = json.loads((await agent.containers.inspect(request)).document)
+            return document
+
+        return await self._hosts.each(names, work)
+
+    async def wait(self, names: Sequence[str], *, condition: str = "not-running") -> FleetResult[builtins.list[int]]:
+        """Wait until containers are in ``condition``; their exit codes."""
+
+        async def work(agent: AgentClient, name: str) -> int:
+            request = messages.WaitContainerRequest(container=name, condition=condition)
+            return (await agent.containers.wait(request)).exit_code
+
+        return await self._hosts.each(names, work)
+
+    async def logs(self, container: str, *, follow: bool = False) -> AsyncIterator[tuple[str, messages.LogEntry]]:
+        """What a container wrote on every host: the host's name and an entry, in order for each host.
+
+        Raises:
+            Error: a host failed; what the others had said until then was given.
+        """
+        queue: asyncio.Queue[tuple[str, messages.LogEntry] | None] = asyncio.Queue(QUEUE)
+        request = messages.LogsRequest(container=container, follow=follow, stdout=True, stderr=True)
+
+        async def work(agent: AgentClient) -> None:
+            async for reply in agent.containers.logs(request):
+                for entry in reply.entries:
+                    await queue.put((agent.host.name, entry))
+
+        async def everything() -> FleetResult[None]:
+            try:
+                return await self._hosts.run(work)
+            finally:
+                await queue.put(None)
+
+        task = asyncio.create_task(everything())
+        try:
+            while (item := await queue.get()) is not None:
+                yield item
+        finally:
+            if not task.done():
+                task.cancel()
+            # A cancelled task may still be waiting to put its end mark: make room for it.
+            while not queue.empty():
+                queue.get_nowait()
+            await asyncio.gather(task, return_exceptions=True)
+        for outcome in task.result().failed:
+            assert outcome.error is not None
+            from jackstay.errors import AgentError
+
+            raise AgentError(outcome.error.kind, f"{outcome.host}: {outcome.error.message}", outcome.error.hint)

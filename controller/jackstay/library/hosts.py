@@ -1,0 +1,120 @@
+"""Some hosts, chosen: every verb goes to all of them and ends in one outcome a host."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jackstay.errors import Error
+from jackstay.fleet import FleetResult, Outcome, run
+
+if TYPE_CHECKING:
+    from jackstay.client import AgentClient
+    from jackstay.inventory import Host
+    from jackstay.library.containers import Containers
+    from jackstay.library.fleet import Fleet
+    from jackstay.library.images import Images
+    from jackstay.library.networks import Networks
+    from jackstay.library.system import System
+    from jackstay.library.volumes import Volumes
+
+T = TypeVar("T")
+OnOutcome = Callable[[Outcome[Any]], None]
+
+
+class Hosts:
+    """Hosts to work on, in order, each once."""
+
+    def __init__(self, hosts: Sequence[Host], fleet: Fleet) -> None:
+        self.hosts = tuple(hosts)
+        self.fleet = fleet
+        self.on_outcome: OnOutcome | None = None
+        """Called as each host ends; set it to show outcomes while others still work."""
+
+    def __len__(self) -> int:
+        return len(self.hosts)
+
+    def __iter__(self) -> Iterator[Host]:
+        return iter(self.hosts)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the user calls them."""
+        return tuple(host.name for host in self.hosts)
+
+    @cached_property
+    def images(self) -> Images:
+        """Images on the hosts."""
+        from jackstay.library.images import Images
+
+        return Images(self)
+
+    @cached_property
+    def containers(self) -> Containers:
+        """Containers on the hosts."""
+        from jackstay.library.containers import Containers
+
+        return Containers(self)
+
+    @cached_property
+    def volumes(self) -> Volumes:
+        """Volumes on the hosts."""
+        from jackstay.library.volumes import Volumes
+
+        return Volumes(self)
+
+    @cached_property
+    def networks(self) -> Networks:
+        """Networks on the hosts."""
+        from jackstay.library.networks import Networks
+
+        return Networks(self)
+
+    @cached_property
+    def system(self) -> System:
+        """The agents themselves."""
+        from jackstay.library.system import System
+
+        return System(self)
+
+    async def run(self, work: Callable[[AgentClient], Awaitable[T]]) -> FleetResult[T]:
+        """Do ``work`` with every host's agent; what it raises becomes that host's outcome.
+
+        Raises:
+            UsageError: the fleet's options are malformed.
+        """
+        return await run(
+            self.hosts, work, self.fleet.options, on_outcome=self.on_outcome, connector=self.fleet.connector
+        )
+
+    async def each(
+        self, names: Sequence[str], work: Callable[[AgentClient, str], Awaitable[T]]
+    ) -> FleetResult[list[T]]:
+        """Do ``work`` for every name on every host, going on after one fails, as docker does.
+
+        A host where some failed has the first error (told with how many more) and, as ``value``, what was done.
+        """
+        done: dict[str, list[T]] = {}
+
+        async def all_names(agent: AgentClient) -> list[T]:
+            finished = done[agent.host.name] = []
+            errors: list[Error] = []
+            for name in names:
+                try:
+                    finished.append(await work(agent, name))
+                except Error as error:
+                    errors.append(error)
+            if errors:
+                if len(errors) > 1:
+                    errors[0].message += f" (and {len(errors) - 1} more failed)"
+                raise errors[0]
+            return finished
+
+        result = await self.run(all_names)
+        outcomes = tuple(
+            replace(outcome, value=done[outcome.host]) if not outcome.ok and done.get(outcome.host) else outcome
+            for outcome in result.outcomes
+        )
+        return replace(result, outcomes=outcomes)

@@ -1,0 +1,144 @@
+"""Images on hosts."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jackstay.client import messages
+
+if TYPE_CHECKING:
+    from jackstay.client import AgentClient
+    from jackstay.copying.plan import HostPlan
+    from jackstay.copying.progress import CopyProgress
+    from jackstay.copying.serve import Fetched
+    from jackstay.copying.sources import RangeSource, SourceImage
+    from jackstay.fleet import FleetResult
+    from jackstay.library.hosts import Hosts
+
+
+class Images:
+    """Verbs; each gives one outcome a host."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
+
+    async def fetch(
+        self,
+        source: RangeSource,
+        images: Sequence[SourceImage],
+        *,
+        progress: CopyProgress | None = None,
+    ) -> FleetResult[Fetched]:
+        """Make ``images`` of ``source`` be on the hosts; each asks only for what it lacks."""
+        from jackstay.copying.copy import copy_to_agent
+
+        async def work(agent: AgentClient) -> Fetched:
+            return await copy_to_agent(agent, source, images, progress)
+
+        return await self._hosts.run(work)
+
+    async def plan(self, source: RangeSource, images: Sequence[SourceImage]) -> FleetResult[list[HostPlan]]:
+        """What :meth:`fetch` would send to every host, and what it would spare."""
+        from jackstay.copying.plan import plan_agent
+
+        async def work(agent: AgentClient) -> list[HostPlan]:
+            return await plan_agent(agent, source, images)
+
+        return await self._hosts.run(work)
+
+    async def copy(self, source: str, *, images: Sequence[str] = (), all: bool = False) -> FleetResult[Fetched]:
+        """Copy images from an endpoint (``web1::app:1``, ``docker-archive:FILE``, ``oci:DIR``) to the hosts.
+
+        Raises:
+            UsageError: the endpoint is malformed, or has not exactly the images that were asked for.
+            Unsupported: the endpoint is of a kind that cannot be copied from yet.
+            Unreachable: the source's host cannot be talked to.
+        """
+        async with self._hosts.fleet.source(source) as (opened, named):
+            return await self.fetch(opened, await opened.images([*named, *images], all=all))
+
+    async def save(
+        self,
+        names: Sequence[str],
+        write: Callable[[bytes], Awaitable[None]],
+        *,
+        format: str = "docker",
+        compression: str = "none",
+    ) -> FleetResult[int]:
+        """Stream an archive of images to ``write``; the bytes written. Meant for one host."""
+
+        async def work(agent: AgentClient) -> int:
+            total = 0
+            request = messages.SaveRequest(images=names, format=format, compression=compression)
+            async for reply in agent.images.save(request):
+                await write(reply.data)
+                total += len(reply.data)
+            return total
+
+        return await self._hosts.run(work)
+
+    async def list(
+        self, reference: str = "", *, all: bool = False, filters: Sequence[str] = ()
+    ) -> FleetResult[list[messages.ImageSummary]]:
+        """The images, newest first."""
+
+        async def work(agent: AgentClient) -> list[messages.ImageSummary]:
+            request = messages.ListImagesRequest(all=all, filters=filters, reference=reference)
+            return list((await agent.images.list(request)).images)
+
+        return await self._hosts.run(work)
+
+    async def inspect(self, names: Sequence[str]) -> FleetResult[builtins.list[dict[str, Any]]]:
+        """Docker's ``image inspect`` objects."""
+
+        async def work(agent: AgentClient, name: str) -> dict[str, Any]:
+            reply = await agent.images.inspect(messages.InspectImageRequest(image=name))
+            document: dict[str, Any] = json.loads(reply.document)
+            return document
+
+        return await self._hosts.each(names, work)
+
+    async def history(self, image: str) -> FleetResult[builtins.list[messages.HistoryEntry]]:
+        """How an image came to be, newest first."""
+
+        async def work(agent: AgentClient) -> list[messages.HistoryEntry]:
+            return list((await agent.images.history(messages.HistoryRequest(image=image))).entries)
+
+        return await self._hosts.run(work)
+
+    async def tag(self, source: str, target: str) -> FleetResult[None]:
+        """Give an image another name."""
+
+        async def work(agent: AgentClient) -> None:
+            await agent.images.tag(messages.TagRequest(source=source, target=target))
+
+        return await self._hosts.run(work)
+
+    async def remove(
+        self, names: Sequence[str], *, force: bool = False
+    ) -> FleetResult[builtins.list[builtins.list[messages.RemovedImage]]]:
+        """Remove names, and images that have none left; for each name what went."""
+
+        async def work(agent: AgentClient, name: str) -> list[messages.RemovedImage]:
+            return list((await agent.images.remove(messages.RemoveImageRequest(image=name, force=force))).removed)
+
+        return await self._hosts.each(names, work)
+
+    async def prune(self, *, all: bool = False) -> FleetResult[messages.PruneImagesReply]:
+        """Remove images without a name that nothing uses; with ``all`` named ones too."""
+
+        async def work(agent: AgentClient) -> messages.PruneImagesReply:
+            return await agent.images.prune(messages.PruneImagesRequest(all=all))
+
+        return await self._hosts.run(work)
+
+    async def commit(self, request: messages.CommitRequest) -> FleetResult[str]:
+        """Make an image of a container's changes; its id."""
+
+        async def work(agent: AgentClient) -> str:
+            return (await agent.images.commit(request)).image_id
+
+        return await self._hosts.run(work)
