@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from jackstay_agent.containers import spec, spec_mounts, state
 from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.containers.settings import Mount, Port, Settings
+from jackstay_agent.images.document_times import render
 from jackstay_agent.metadata.containers import ContainerRow
-
-ZERO_TIME = "0001-01-01T00:00:00Z"
-"""Go's zero time: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +35,7 @@ def document(row: ContainerRow, settings: Settings, plan: ProcessPlan, around: S
     """The document; `docker inspect` prints it in an array."""
     built: dict[str, Any] = {
         "Id": row.id,
-        "Created": rfc3339_nano(row.created),
+        "Created": render(row.created),
         "Path": plan.args[0],
         "Args": list(plan.args[1:]),
         "State": _state(row),
@@ -68,15 +65,6 @@ def document(row: ContainerRow, settings: Settings, plan: ProcessPlan, around: S
     return built
 
 
-def rfc3339_nano(nanoseconds: int) -> str:
-    """A time since 1970 as Go's RFC3339Nano writes it, without zeros at the end; 0 is docker's "never"."""
-    if nanoseconds == 0:
-        return ZERO_TIME
-    seconds, rest = divmod(nanoseconds, 10**9)
-    fraction = f".{rest:09}".rstrip("0").rstrip(".")
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
-
-
 def _state(row: ContainerRow) -> dict[str, Any]:
     shown = state.shown(row.state)
     return {
@@ -89,8 +77,8 @@ def _state(row: ContainerRow) -> dict[str, Any]:
         "Pid": row.pid if state.is_live(row.state) else 0,
         "ExitCode": row.exit_code or 0,
         "Error": row.error,
-        "StartedAt": rfc3339_nano(row.started),
-        "FinishedAt": rfc3339_nano(row.finished),
+        "StartedAt": render(row.started),
+        "FinishedAt": render(row.finished),
     }
 
 
