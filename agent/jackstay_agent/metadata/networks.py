@@ -49,7 +49,7 @@ class PortRow:
 
 
 def ensure_network(connection: sqlite3.Connection, wanted: NetworkRow) -> NetworkRow:
-    """The network of *wanted*'s name: made when missing, changed to *wanted* while it has no endpoint, else as it is."""
+    """The network of *wanted*'s name: made when missing, changed to *wanted* while it has no endpoint, else kept."""
     found = network(connection, wanted.name)
     if found is None:
         connection.execute(
@@ -97,7 +97,7 @@ def endpoints(
         " WHERE (?1 IS NULL OR e.container = ?1) AND (?2 IS NULL OR e.network = ?2) ORDER BY e.rowid",
         (container, network_id),
     )
-    return [EndpointRow(*row[:6], bool(row[6])) for row in rows]
+    return [EndpointRow(*(*row[:6], bool(row[6]))) for row in rows]
 
 
 def activate(connection: sqlite3.Connection, container: str, ports: Iterable[PortRow]) -> None:

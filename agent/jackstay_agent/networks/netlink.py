@@ -164,6 +164,7 @@ def _do(route: IPRoute, folder: str, step: Step) -> None:
             _write_sysctl("/proc/sys/net/ipv4/ip_forward", "1")
         case "attach":
             route.link("set", index=_index(route, step.subject), master=_index(route, step.value))
+            _join(route, step.subject)
         case "delete_link":
             _delete_link(route, step.subject)
         case "remove_netns":
@@ -201,7 +202,7 @@ def _link(host: int, inner: int, endpoint: dict[str, Any]) -> None:
             peer={"ifname": "eth0", "address": endpoint["mac"], "net_ns_fd": inner},
         )
         faults.point("networks.netns.linked")
-        route.link("set", index=_index(route, endpoint["interface"]), state="up")
+        _join(route, endpoint["interface"])
     syscalls.setns(inner)
     _write_sysctl("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1")
     interface = ipaddress.IPv4Interface(endpoint["cidr"])
@@ -217,6 +218,17 @@ def _link(host: int, inner: int, endpoint: dict[str, Any]) -> None:
         route.link("set", index=index, state="up")
         route.route("add", dst="default", gateway=endpoint["gateway"], oif=index)
     syscalls.setns(host)
+
+
+def _join(route: IPRoute, interface: str) -> None:
+    """Let the bridge's port *interface* carry packets, also back to where they came from (hairpin).
+
+    A host with br_netfilter (another engine loads it) translates a container's packet to its own published port inside
+    the bridge, which then has to send it out of the port it came in by.
+    """
+    index = _index(route, interface)
+    route.brport("set", index=index, mode=1)
+    route.link("set", index=index, state="up")
 
 
 def _clear(folder: str, container: str, endpoint: dict[str, Any] | None) -> None:

@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from jackstay_agent import config
-from jackstay_agent.errors import Error, NotFound, PortTaken, RuntimeFailed, Unsupported
+from jackstay_agent.errors import Error, InvalidArgument, NotFound, PortTaken, RuntimeFailed, Unsupported
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.programs import Programs
 from jackstay_agent.metadata import networks as rows
@@ -164,9 +164,9 @@ class Networks:
             network, endpoint, ports, sandbox=self.netns_path(container) if runs else "", exposed=exposed
         )
 
-    async def list(self) -> list[NetworkRow]:
-        """Every network, by name."""
-        return await self._database.read(rows.networks)
+    async def list(self, filters: Iterable[str] = ()) -> list[NetworkRow]:
+        """The networks that fit *filters* ("name=", "driver="), by name. Raises `InvalidArgument` for other filters."""
+        return _matching(await self._database.read(rows.networks), filters)
 
     async def inspect(self, name: str) -> dict[str, Any]:
         """Docker's ``network inspect`` object of the network with this name, id or start of an id.
@@ -333,6 +333,21 @@ def _everything(
 def _deactivate_all(connection: sqlite3.Connection, containers: Iterable[str]) -> None:
     for container in containers:
         rows.deactivate(connection, container)
+
+
+def _matching(networks: Sequence[NetworkRow], filters: Iterable[str]) -> list[NetworkRow]:
+    wanted: dict[str, list[str]] = {"name": [], "driver": []}
+    for each in filters:
+        key, separator, value = each.partition("=")
+        if key not in wanted or not separator:
+            raise InvalidArgument(f"invalid filter {each!r}", hint="filters are driver, name")
+        wanted[key].append(value)
+    return [
+        row
+        for row in networks
+        if (not wanted["name"] or any(text in row.name for text in wanted["name"]))
+        and (not wanted["driver"] or row.driver in wanted["driver"])
+    ]
 
 
 def _canonical(name: str) -> str:

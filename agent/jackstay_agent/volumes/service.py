@@ -1,13 +1,29 @@
-"""The volumes of this host."""
+"""The volumes of this host: folders that outlive containers, below ``STATE/volumes``.
+
+Guarantees: the row comes before the folder and goes before it, so a folder without a row is rubbish that `clean` takes
+away; a volume that a container mounts is not removed. Files of an old volume never appear in a new one of its name.
+Leaves to others: mounting, and copying an image's files into an empty volume (`containers`).
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import structlog
+
+from jackstay_agent.errors import Error, InUse, NotFound
 from jackstay_agent.kernel.jobs import Jobs
+from jackstay_agent.metadata import volumes as rows
 from jackstay_agent.metadata.database import Database
+from jackstay_agent.metadata.volumes import VolumeRow
+from jackstay_agent.volumes import folders, names
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,54 +39,117 @@ class Volume:
 
 
 class Volumes:
-    """Keeps volumes under ``STATE/volumes``."""
+    """Keeps volumes. One object an agent; `clean` comes first."""
 
     def __init__(self, state_dir: str, database: Database, jobs: Jobs) -> None:
-        raise NotImplementedError
+        self._root = os.path.join(state_dir, "volumes")
+        self._database = database
+        self._jobs = jobs
+        # Rows and folders change together only for who holds it, so that no folder is made while its old one goes.
+        self._lock = asyncio.Lock()
 
     async def create(self, name: str | None, labels: Mapping[str, str], anonymous: bool = False) -> Volume:
-        """Make a volume; the existing one when *name* is there already, as docker does. Raises `InvalidArgument`."""
-        raise NotImplementedError
+        """Make a volume, with a name of its own when *name* is None or ""; the existing one when it is there already.
+
+        Raises `InvalidArgument` for a malformed name, `DiskFull`.
+        """
+        chosen = names.checked(name) if name else names.anonymous()
+        unnamed = anonymous or not name
+        now = time.time_ns()
+        await self._database.write("volumes.create", lambda c: rows.add(c, chosen, now, unnamed, labels))
+        await self.materialize(chosen)
+        return await self.inspect(chosen)
 
     async def list(self, filters: Iterable[str] = ()) -> list[Volume]:
-        """The volumes by name. Raises `InvalidArgument` for an unknown filter."""
-        raise NotImplementedError
+        """The volumes that fit *filters*, by name. Raises `InvalidArgument` for an unknown filter."""
+        found = await self._database.read(rows.volumes)
+        return [self._volume(row) for row in names.matching(found, filters)]
 
     async def inspect(self, name: str) -> Volume:
         """The volume *name*. Raises `NotFound`."""
-        raise NotImplementedError
+        row = await self._database.read(lambda c: rows.volume(c, name))
+        if row is None:
+            raise _not_found(name)
+        return self._volume(row)
 
     async def remove(self, name: str, force: bool = False) -> None:
-        """Remove *name*. Raises `InUse` naming the containers, `NotFound` unless *force*."""
-        raise NotImplementedError
+        """Remove *name* and its files. Raises `InUse` naming the containers, `NotFound` unless *force*."""
+        async with self._lock:
+            found = await self._database.write("volumes.remove", lambda c: _delete(c, name))
+            if not found and not force:
+                raise _not_found(name)
+            aside = await asyncio.to_thread(folders.put_aside, self._root, name) if found else None
+        if aside is not None:
+            await self._discard(aside)
 
-    async def prune(self, all: bool = False) -> tuple[list[str], int]:
-        """Remove unused anonymous volumes (*all*: named ones too): their names and the bytes freed."""
-        raise NotImplementedError
+    async def prune(self, all: bool = False) -> tuple[list[str], int]:  # noqa: A002 - docker's word
+        """Remove the anonymous volumes that nothing mounts (*all*: named ones too): their names, the bytes freed."""
+        async with self._lock:
+            removed = await self._database.write("volumes.prune", lambda c: rows.delete_unused(c, named=all))
+            aside = [await asyncio.to_thread(folders.put_aside, self._root, name) for name in removed]
+        freed = 0
+        for entry in aside:
+            if entry is not None:
+                freed += await self._discard(entry)
+        return removed, freed
 
     def ensure(self, connection: sqlite3.Connection, name: str | None) -> str:
-        """The row of *name*, made when it is missing (None: a new anonymous one); its name. SQL only.
+        """The row of *name*, made when it is missing (None or "": a new anonymous one); its name. SQL only.
 
         Raises `InvalidArgument` for a malformed name.
         """
-        raise NotImplementedError
+        chosen = names.checked(name) if name else names.anonymous()
+        rows.add(connection, chosen, time.time_ns(), not name, {})
+        return chosen
 
     def add_use(self, connection: sqlite3.Connection, container: str, name: str) -> None:
-        """Note that *container* mounts *name*, until its row goes. SQL only."""
-        raise NotImplementedError
+        """Note that *container* mounts *name*, until its row goes. SQL only, after the container's row is there."""
+        rows.add_use(connection, container, name)
 
     async def anonymous_of(self, container: str) -> list[str]:
-        """Names of the anonymous volumes that only *container* mounts: what ``rm -v`` removes after its row is gone."""
-        raise NotImplementedError
+        """The anonymous volumes that only *container* mounts: what ``rm -v`` removes once the container's row is gone."""
+        return await self._database.read(lambda c: rows.anonymous_of(c, container))
 
     async def materialize(self, name: str) -> str:
-        """The folder of *name* to mount, made durably when it is missing. Raises `NotFound` without a row."""
-        raise NotImplementedError
+        """The folder of *name* to mount, made durably when it is missing. Raises `NotFound` without a row, `DiskFull`."""
+        async with self._lock:
+            if await self._database.read(lambda c: rows.volume(c, name)) is None:
+                raise _not_found(name)
+            return await asyncio.to_thread(folders.make, self._root, name)
 
     def path(self, name: str) -> str:
         """Where *name*'s files are. Raises `InvalidArgument` for a malformed name."""
-        raise NotImplementedError
+        return os.path.join(self._root, names.checked(name), folders.DATA)
 
     async def clean(self) -> int:
-        """Remove every folder that has no row, as after a crash; how many."""
-        raise NotImplementedError
+        """Remove every folder that has no row, as after a crash; how many. What cannot be removed is logged."""
+        async with self._lock:
+            known = {row.name for row in await self._database.read(rows.volumes)}
+            rubbish = [entry for entry in await asyncio.to_thread(folders.entries, self._root) if entry not in known]
+            removed = 0
+            for entry in rubbish:
+                try:
+                    await self._discard(entry)
+                    removed += 1
+                except Error as error:
+                    log.warning("a volume's files cannot be removed", error=error.message)
+        return removed
+
+    async def _discard(self, entry: str) -> int:
+        freed: int = await self._jobs.run("jackstay_agent.volumes.folders:remove_job", [self._root, entry])
+        return freed
+
+    def _volume(self, row: VolumeRow) -> Volume:
+        return Volume(row.name, self.path(row.name), row.created, row.labels, row.anonymous, row.users)
+
+
+def _delete(connection: sqlite3.Connection, name: str) -> bool:
+    row = rows.volume(connection, name)
+    if row is not None and row.users:
+        users = ", ".join(rows.names_of(connection, row.users))
+        raise InUse(f"volume {name} is in use by {users}", hint="remove these containers first")
+    return rows.delete(connection, name)
+
+
+def _not_found(name: str) -> NotFound:
+    return NotFound(f"volume {name} not found", hint="`jackstay volume ls` shows what there is")
