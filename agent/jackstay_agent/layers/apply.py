@@ -1,0 +1,132 @@
+"""Unpacking a layer: tar to tree in one pass, in a child whose root is the target.
+
+Guarantees: nothing outside the target is touched, since the child has no way to name it; the digest is that of the
+whole uncompressed stream; bounds hold; memory is that of the decompressor's window (128 MiB at most, 8 in honest zstd),
+a few buffers of 256 KiB and 64 open folders, whatever the layer. Every module is imported before the root changes, so
+no code comes out of the layer. Leaves to `overlay`: that the bytes are on disk, and removing a target that failed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Any
+
+from jackstay_agent.config import Limits
+from jackstay_agent.errors import Error, InvalidArchive, from_os_error
+from jackstay_agent.kernel import syscalls
+from jackstay_agent.layers.lower import mount_lower
+from jackstay_agent.layers.names import Meaning, parse, shown
+from jackstay_agent.layers.tree import Tree
+from jackstay_oci import compression, limits
+from jackstay_oci.digest import Digest, hasher
+from jackstay_oci.reading import BinaryReader, DescriptorReader, Region
+from jackstay_oci.tar.entries import MAX_ID, Entry
+from jackstay_oci.tar.reader import TarReader
+
+_ARCHIVES_FAULT = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EEXIST",
+        "EINVAL",
+        "EISDIR",
+        "ELOOP",
+        "EMLINK",
+        "ENAMETOOLONG",
+        "ENOENT",
+        "ENOTDIR",
+        "EPERM",
+        "ERANGE",
+    )
+)
+
+
+def apply_layer(argument: Any, descriptors: list[int]) -> list[Any]:
+    """The job: unpack the blob (second descriptor) into the folder (first descriptor), which becomes the root.
+
+    The argument has ``compression``, ``limits`` (the five of them that bound a layer), and of the stack below
+    ``folder``, ``target`` and ``lower`` as `lower.mount_lower` takes them; ``lower`` is empty when there is none. The
+    result is the diffID, bytes, inodes, and whether something of the tree below was needed and could not be seen.
+    """
+    target, blob = descriptors
+    bounds = limits.Limits(**argument["limits"])
+    source = _source(blob, argument["compression"], bounds)
+    lower = None
+    if argument["lower"]:
+        lower = mount_lower(argument["folder"], argument["target"], argument["lower"])
+    os.umask(0)
+    syscalls.enter_root(target)
+    os.close(target)  # it belongs to the mounts that were left
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    tree = Tree(root, lower)
+    diff_id = apply(tree, source, bounds)
+    return [str(diff_id), tree.size, tree.inodes, tree.incomplete]
+
+
+def bounds_of(configured: Limits) -> dict[str, int]:
+    """The limits of a layer as the job's argument has them."""
+    return {
+        "entries": configured.layer_entries,
+        "name_bytes": configured.name_bytes,
+        "header_bytes": configured.header_bytes,
+        "total_bytes": configured.layer_bytes,
+        "ratio": configured.compression_ratio,
+    }
+
+
+def apply(tree: Tree, source: BinaryReader, bounds: limits.Limits) -> Digest:
+    """Unpack the tar that *source* gives into *tree*; its diffID.
+
+    Raises `InvalidArchive`, `LimitExceeded`, `DiskFull`.
+    """
+    hashing = _Hashing(source)
+    reader = TarReader(hashing, bounds, name="the layer")
+    for entry in reader:
+        try:
+            _put(tree, reader, entry)
+        except OSError as error:
+            raise _meaning(error, entry) from error
+        except InvalidArchive as error:
+            raise InvalidArchive(f"layer entry {shown(entry.name)}: {error.message}", hint=error.hint) from error
+    reader.drain()
+    tree.finish()
+    return Digest.finish(hashing.hash)
+
+
+def _put(tree: Tree, reader: TarReader, entry: Entry) -> None:
+    if not (0 <= entry.uid <= MAX_ID and 0 <= entry.gid <= MAX_ID):
+        raise InvalidArchive(f"it belongs to {entry.uid}:{entry.gid}, ids go from 0 to {MAX_ID}")
+    name = parse(entry.name)
+    if name.meaning is Meaning.ENTRY:
+        tree.add(name.parent, name.base, entry, reader.copy_to_fd)
+    elif name.meaning is Meaning.WHITEOUT:
+        tree.hide(name.parent, name.base)
+    elif name.meaning is Meaning.OPAQUE:
+        tree.hide_all(name.parent)
+
+
+def _meaning(error: OSError, entry: Entry) -> Error:
+    if error.errno in _ARCHIVES_FAULT:
+        return InvalidArchive(f"layer entry {shown(entry.name)} cannot be made: {error.strerror}")
+    return from_os_error(error, f"unpacking {shown(entry.name)}")
+
+
+def _source(blob: int, kind: compression.Kind, bounds: limits.Limits) -> BinaryReader:
+    status = os.fstat(blob)
+    regular = stat.S_ISREG(status.st_mode)
+    packed = Region(blob, 0, status.st_size) if regular else DescriptorReader(blob)
+    return compression.decompressing(packed, kind=kind, limits=bounds)
+
+
+class _Hashing:
+    """Passes bytes on and hashes them."""
+
+    def __init__(self, source: BinaryReader) -> None:
+        self._source = source
+        self.hash = hasher()
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self.hash.update(data)
+        return data

@@ -1,0 +1,316 @@
+"""A folder that a layer is unpacked into: one method a kind of entry.
+
+Guarantees: every name is resolved by the kernel below the root (openat2, RESOLVE_IN_ROOT), so that links in the layer
+lead around inside it as they will in the container; the last part of a name is never followed; what an overlay
+interprets (character device 0:0, ``trusted.overlay.*``) comes from whiteouts only. Leaves to `apply`: where entries
+come from, bounds, and what an `OSError` means.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from jackstay_agent.errors import InvalidArchive
+from jackstay_agent.kernel import syscalls
+from jackstay_agent.layers import xattrs
+from jackstay_agent.layers.deleting import delete
+from jackstay_agent.layers.folder_times import FolderTimes
+from jackstay_agent.layers.names import shown, split
+from jackstay_oci.tar.entries import Entry, Kind
+
+_PATH = os.O_PATH | os.O_DIRECTORY
+_READ = os.O_RDONLY | os.O_DIRECTORY
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FOLDERS = 64
+_LINKS = 40  # as the kernel bounds them
+_NODES = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
+
+
+class Tree:
+    """The tree below the folder *root*; *lower* is what it will lie on, or None.
+
+    Attributes:
+        size: bytes of files made, holes counted; what a later entry replaced stays counted.
+        inodes: files, folders and nodes made.
+        incomplete: whether something was needed of the tree below and there was none to look at.
+    """
+
+    def __init__(self, root: int, lower: int | None = None) -> None:
+        self._root = root
+        self._lower = lower
+        self._open: OrderedDict[bytes, int] = OrderedDict()
+        self._stale = False
+        self._times = FolderTimes(root)
+        self.size = 0
+        self.inodes = 0
+        self.incomplete = False
+        if lower is not None:
+            self._times.remember(b".", os.stat(b".", dir_fd=lower).st_mtime_ns)
+
+    def add(self, parent: bytes, base: bytes, entry: Entry, write: Callable[[int], int]) -> None:
+        """Make *entry* as *base* in the folder *parent*, in place of what is there.
+
+        *write* puts a file's content into a descriptor and says how many bytes it is. Raises `InvalidArchive`,
+        `OSError`.
+        """
+        if not base:
+            if entry.kind is not Kind.DIRECTORY:
+                raise InvalidArchive(f"the layer's root is a {entry.kind.value}")
+            self._dress(self._folder(b""), b".", b".", entry)
+            return
+        folder = self._folder(parent)
+        if entry.kind is Kind.FILE:
+            self._add_file(folder, base, entry, write)
+        elif entry.kind is Kind.DIRECTORY:
+            self._add_folder(folder, base, entry, parent + b"/" + base if parent else base)
+        elif entry.kind is Kind.HARDLINK:
+            self._add_link(folder, base, entry)
+        else:
+            self._add_node(folder, base, entry)
+
+    def hide(self, parent: bytes, base: bytes) -> None:
+        """Hide *base* of the tree below. What this layer itself has under that name stays, whichever comes first
+        (image-spec, layer.md, "Whiteouts": they only apply to lower layers)."""
+        folder = self._folder(parent)
+        try:
+            os.mknod(base, stat.S_IFCHR, 0, dir_fd=folder)
+            self.inodes += 1
+        except FileExistsError:
+            if stat.S_ISDIR(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode):
+                self._make_opaque(folder, base)
+
+    def hide_all(self, parent: bytes) -> None:
+        """Hide everything that the tree below has in the folder *parent*; what this layer has there stays."""
+        if parent:
+            self._make_opaque(self._folder(parent), b".")
+        elif self._lower is None:
+            self.incomplete = True
+        else:
+            # Overlay does not look for the mark on the root, so each name is hidden by itself.
+            listed = os.open(b".", _READ | os.O_CLOEXEC, dir_fd=self._lower)
+            try:
+                for name in os.listdir(listed):
+                    self.hide(b"", os.fsencode(name))
+            finally:
+                os.close(listed)
+
+    def finish(self) -> None:
+        """Give the folders their times."""
+        self._times.set_all()
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        self._forget()
+        self._times.close()
+
+    def _add_file(self, folder: int, base: bytes, entry: Entry, write: Callable[[int], int]) -> None:
+        try:
+            descriptor = os.open(base, _NEW, 0o600, dir_fd=folder)
+        except FileExistsError:
+            self._clear(folder, base)
+            descriptor = os.open(base, _NEW, 0o600, dir_fd=folder)
+        try:
+            if entry.size:
+                self.size += write(descriptor)
+            os.fchown(descriptor, entry.uid, entry.gid)
+            if entry.xattrs:
+                xattrs.write(descriptor, entry.xattrs)  # after chown, which takes capabilities away
+            os.fchmod(descriptor, entry.mode)  # after chown, which takes set-user-id away
+            os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+        finally:
+            os.close(descriptor)
+        self.inodes += 1
+
+    def _add_folder(self, folder: int, base: bytes, entry: Entry, path: bytes) -> None:
+        self._make_folder(folder, base)
+        self._dress(folder, base, path, entry)
+
+    def _make_folder(self, folder: int, base: bytes) -> None:
+        """A folder *base*; one that takes the place of something else shows nothing of the tree below."""
+        try:
+            os.mkdir(base, 0o700, dir_fd=folder)
+        except FileExistsError:
+            if stat.S_ISDIR(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode):
+                return
+            self._clear(folder, base)
+            os.mkdir(base, 0o700, dir_fd=folder)
+            self._make_opaque(folder, base)
+        self.inodes += 1
+
+    def _dress(self, folder: int, base: bytes, path: bytes, entry: Entry) -> None:
+        descriptor = os.open(base, _READ | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            os.fchown(descriptor, entry.uid, entry.gid)
+            if entry.xattrs:
+                xattrs.write(descriptor, entry.xattrs)
+            os.fchmod(descriptor, entry.mode)
+        finally:
+            os.close(descriptor)
+        self._times.remember(path, entry.mtime_ns)
+
+    def _add_link(self, folder: int, base: bytes, entry: Entry) -> None:
+        parent, name = split(entry.linkname)
+        try:
+            source = syscalls.openat2(parent or b".", _PATH, dir_fd=self._root, resolve=syscalls.RESOLVE_IN_ROOT)
+            try:
+                target = os.stat(name or b".", dir_fd=source, follow_symlinks=False)
+                if is_whiteout(target):
+                    raise FileNotFoundError
+                self._link(source, name, target, folder, base)
+            finally:
+                os.close(source)
+        except (FileNotFoundError, NotADirectoryError):
+            raise InvalidArchive(f"hard link to {shown(entry.linkname)}, which the layer does not have") from None
+
+    def _link(self, source: int, name: bytes, target: os.stat_result, folder: int, base: bytes) -> None:
+        try:
+            os.link(name, base, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+        except FileExistsError:
+            if os.path.samestat(target, os.stat(base, dir_fd=folder, follow_symlinks=False)):
+                return
+            self._clear(folder, base)
+            os.link(name, base, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+
+    def _add_node(self, folder: int, base: bytes, entry: Entry) -> None:
+        """A symlink, device or FIFO."""
+        device = os.makedev(entry.devmajor, entry.devminor)
+        if entry.kind is Kind.CHARACTER and not device:
+            raise InvalidArchive("a character device 0:0, which overlay takes for a whiteout")
+
+        def make() -> None:
+            if entry.kind is Kind.SYMLINK:
+                os.symlink(entry.linkname, base, dir_fd=folder)
+            else:
+                os.mknod(base, _NODES[entry.kind] | entry.mode, device, dir_fd=folder)
+
+        try:
+            make()
+        except FileExistsError:
+            self._clear(folder, base)
+            make()
+        os.chown(base, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+        os.utime(base, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=folder, follow_symlinks=False)
+        self.inodes += 1
+
+    def _folder(self, path: bytes) -> int:
+        """A descriptor of the folder *path*, which is made, with what leads to it, where it is missing.
+
+        It stays good until the next call.
+        """
+        if self._stale:
+            self._forget()
+        found = self._open.get(path)
+        if found is not None:
+            self._open.move_to_end(path)
+            return found
+        try:
+            found = syscalls.openat2(path or b".", _PATH, dir_fd=self._root, resolve=syscalls.RESOLVE_IN_ROOT)
+        except (FileNotFoundError, NotADirectoryError):
+            found = self._lead_to(path)
+        self._open[path] = found
+        if len(self._open) > _OPEN_FOLDERS:
+            os.close(self._open.popitem(last=False)[1])
+        return found
+
+    def _lead_to(self, path: bytes) -> int:
+        """Make the folders that lead to *path*, following links of the layer as the kernel would in its root."""
+        left = deque(path.split(b"/"))
+        way: list[bytes] = []  # of folders only, so that ".." may take the last one off
+        links = 0
+        while left:
+            part = left.popleft()
+            if part in (b"", b".", b".."):
+                if part == b".." and way:
+                    way.pop()
+                continue
+            above = self._resolve(way)
+            try:
+                links += self._step(above, way, part, left)
+            finally:
+                os.close(above)
+            if links > _LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        return self._resolve(way)
+
+    def _step(self, above: int, way: list[bytes], part: bytes, left: deque[bytes]) -> int:
+        """Go into *part* of the folder *above*, made if it is missing; 1 when it was a link, to be gone through yet."""
+        try:
+            status = os.stat(part, dir_fd=above, follow_symlinks=False)
+        except FileNotFoundError:
+            status = None
+        if status is not None and stat.S_ISLNK(status.st_mode):
+            target = os.readlink(part, dir_fd=above)
+            if target.startswith(b"/"):
+                way.clear()
+            left.extendleft(reversed(target.split(b"/")))
+            return 1
+        way.append(part)
+        if status is None or is_whiteout(status):
+            self._make_folder(above, part)
+            self._imply(above, part, b"/".join(way))
+        elif not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        return 0
+
+    def _resolve(self, way: list[bytes]) -> int:
+        return syscalls.openat2(b"/".join(way) or b".", _PATH, dir_fd=self._root, resolve=syscalls.RESOLVE_IN_ROOT)
+
+    def _imply(self, above: int, base: bytes, path: bytes) -> None:
+        """Dress a folder that the layer has no entry for like the one below it."""
+        entry = Entry(name=path, kind=Kind.DIRECTORY, mode=0o755)
+        if self._lower is None:
+            self.incomplete = True
+        else:
+            try:
+                below = syscalls.openat2(path, _READ, dir_fd=self._lower, resolve=syscalls.RESOLVE_IN_ROOT)
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            else:
+                try:
+                    entry = like(below, path)
+                finally:
+                    os.close(below)
+        self._dress(above, base, path, entry)
+
+    def _make_opaque(self, folder: int, base: bytes) -> None:
+        descriptor = os.open(base, _READ | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            os.setxattr(descriptor, xattrs.OPAQUE, b"y")
+        finally:
+            os.close(descriptor)
+
+    def _clear(self, folder: int, base: bytes) -> None:
+        """Take away what this layer made as *base*."""
+        kind = stat.S_IFMT(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode)
+        delete(base, folder)
+        if kind in (stat.S_IFDIR, stat.S_IFLNK):
+            self._stale = True  # an open folder may have been reached through it
+
+    def _forget(self) -> None:
+        for descriptor in self._open.values():
+            os.close(descriptor)
+        self._open.clear()
+        self._stale = False
+
+
+def like(folder: int, name: bytes) -> Entry:
+    """An entry *name* with the metadata of the open *folder*."""
+    status = os.fstat(folder)
+    return Entry(
+        name=name,
+        kind=Kind.DIRECTORY,
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        mtime_ns=status.st_mtime_ns,
+        xattrs=xattrs.read(folder),
+    )
+
+
+def is_whiteout(status: os.stat_result) -> bool:
+    """Whether overlay takes the file for a whiteout."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
