@@ -60,9 +60,8 @@ def commit(story: Story) -> None:
     story.tell(f"\n{commit.__doc__}")
     layers = sorted(_files(story, "web1", "content/blobs/sha256"))
     printed = story.run("-H", "web1", "commit", "-p", "-c", story.base.command, "centos1", "httpd:1.1").stdout.strip()
-    (base,), (image,) = (
-        data(story.ask("-H", "web1", "--json", "image", "inspect", name)) for name in ("base:1", "httpd:1.1")
-    )
+    (base,) = data(story.ask("-H", "web1", "--json", "image", "inspect", "base:1"))
+    (image,) = data(story.ask("-H", "web1", "--json", "image", "inspect", "httpd:1.1"))
     story.check("it prints the new image's id", printed == image["Id"], printed)
     below = base["RootFS"]["Layers"]
     story.check("the base's layers lie under one new one", image["RootFS"]["Layers"][:-1] == below, image["RootFS"])
