@@ -84,10 +84,9 @@ def run_the_new_image(story: Story) -> None:
         page = fetch(f"http://{story.lab.hosts['web1'].address}:8081/")
         story.check(f"the published port says it, asked from {where}", PAGE in page, page)
     command = re.findall(r'"([^"]*)"', story.base.command)
-    story.check(
-        "inspect shows the command that commit gave", container["Config"]["Cmd"] == command, container["Config"]
-    )
-    story.check("and no entrypoint", not container["Config"]["Entrypoint"], container["Config"])
+    config = container["Config"]
+    story.check("inspect shows the command that commit gave", config["Cmd"] == command, config)
+    story.check("and no entrypoint", not config["Entrypoint"], config)
 
 
 def save_several(story: Story) -> None:
@@ -95,15 +94,13 @@ def save_several(story: Story) -> None:
     archive = story.folder / "images.tar.gz"
     story.run("-H", "web1", "save", "-o", archive, "--compress", "gzip", "httpd:1.1", "base:1", "other:1")
     with gzip.open(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as tar:
-        sizes = {entry.name: entry.size for entry in tar if entry.isfile()}
-        names = sorted(sizes)
+        names = sorted(entry.name for entry in tar if entry.isfile())
     blobs = [name for name in names if name.startswith("blobs/sha256/")]
     # Layers of the base, one of httpd, one of other; three configs, three manifests.
     expected = len(story.base.image.layers) + 2 + 3 + 3
     story.check(f"layers that are shared are in it once ({len(blobs)} blobs)", len(blobs) == expected, names)
-    story.check(
-        "docker's manifest.json and the OCI index.json are there", {"manifest.json", "index.json"} <= set(names)
-    )
+    both = {"manifest.json", "index.json"} <= set(names)
+    story.check("docker's manifest.json and the OCI index.json are there", both, names)
 
 
 def remove_and_load(story: Story) -> None:
@@ -147,9 +144,9 @@ def copy_to_the_fleet(story: Story) -> None:
     others = ("web2", "web3")
     story.run("copy", "web1::httpd:1.1", "web[2-3]::")
     (image,) = data(story.ask("-H", "web1", "--json", "image", "inspect", "httpd:1.1"))
-    for host in others:
-        (copied,) = data(story.ask("-H", host, "--json", "image", "inspect", "httpd:1.1"))
-        story.check(f"{host} has the image, with the same id", copied["Id"] == image["Id"], copied["Id"])
+    for other in others:
+        (copied,) = data(story.ask("-H", other, "--json", "image", "inspect", "httpd:1.1"))
+        story.check(f"{other} has the image, with the same id", copied["Id"] == image["Id"], copied["Id"])
     before = {name: host.link_bytes() for name, host in story.lab.hosts.items()}
     again = data(story.ask("--json", "copy", "web1::httpd:1.1", "web[2-3]::"), "web2")
     moved = {name: story.lab.hosts[name].link_bytes().since(before[name]) for name in others}

@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
 import subprocess
 import termios
@@ -23,7 +22,7 @@ class Terminal:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self._process = subprocess.Popen(
-            # The terminal becomes the controlling one of the new session, so that ^C and window sizes arrive as signals.
+            # The terminal becomes the controlling one of the new session, ^C and window sizes are signals.
             ["setsid", "--ctty", *argv],
             stdin=slave,
             stdout=slave,
@@ -50,7 +49,7 @@ class Terminal:
         os.write(self._master, text.replace("\n", "\r").encode())
 
     def expect(self, pattern: str, timeout: float = 20) -> re.Match[str]:
-        """Wait until what is shown since the last match has ``pattern``. Raises :class:`AssertionError` with the screen."""
+        """Wait until ``pattern`` is shown after the last match. Raises :class:`AssertionError` with all that was."""
         deadline = time.monotonic() + timeout
         while True:
             match = re.search(pattern, self.shown[self._seen :])
@@ -62,9 +61,8 @@ class Terminal:
                 raise AssertionError(f"{pattern!r} was not shown; the terminal shows:\n{self.shown}")
 
     def resize(self, rows: int, columns: int) -> None:
-        """Change the window's size."""
+        """Change the window's size; the kernel tells the program."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self._process.send_signal(signal.SIGWINCH)
 
     def wait(self, timeout: float = 20) -> int:
         """Wait for the program's end, reading on; its exit code."""
