@@ -36,7 +36,7 @@ _KINDS = {
     b"6": Kind.FIFO,
 }
 _COPY = 1 << 18
-_MAX_TIME = (1 << 63) - 1
+_MAX_TIME = (1 << 40) * 10**9
 _MAX_DEV = (1 << 32) - 1
 _ZEROS = bytes(1 << 16)
 _Records = dict[bytes, bytes]
