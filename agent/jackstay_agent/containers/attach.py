@@ -102,6 +102,7 @@ class Hub:
         self._writing = asyncio.Lock()
         self._stdin_closed = False
         self.ended = asyncio.Event()
+        self.left = False  # this side closed the connection, the process goes on
 
     @property
     def is_open(self) -> bool:
@@ -112,6 +113,10 @@ class Hub:
     def has_clients(self) -> bool:
         """Whether somebody is attached."""
         return bool(self._clients)
+
+    async def opened(self) -> None:
+        """Wait until the streams are joined, or never will be."""
+        await self._opened.wait()
 
     async def open(self) -> None:
         """Connect. Raises `RuntimeFailed` when conmon is not there. No effect when it is connected."""
@@ -169,10 +174,12 @@ class Hub:
         """Wait until all output has reached the clients' buffers, conmon having ended; then end them."""
         if self._reader is not None:
             await asyncio.wait([self._reader], timeout=seconds)
+        self.ended.set()
         await self.close()
 
     async def close(self) -> None:
         """Disconnect and end all clients. The container does not notice, unless its input hangs on this connection."""
+        self.left = not self.ended.is_set()
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.wait([self._reader])

@@ -13,11 +13,12 @@ import json
 import os
 import shutil
 import signal as signals
+from collections.abc import AsyncIterator
 from typing import Any
 
 from jackstay_agent import faults
 from jackstay_agent.containers import identity
-from jackstay_agent.containers.attach import Client, Hub, resize
+from jackstay_agent.containers.attach import Client, Hub, Stream, resize
 from jackstay_agent.containers.ids import new_id
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.containers.monitor import Monitors, Streams, failure, relocate
@@ -34,12 +35,18 @@ class Session:
         self, session: str, folder: str, pid: int, pid_start: int, hub: Hub | None, client: Client | None
     ) -> None:
         self.id = session
-        self.output = client
+        self._client = client
         self._folder = folder
         self._pid = pid
         self._pid_start = pid_start
         self._hub = hub
         self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
+        """What it writes, until it ends; nothing of a detached one."""
+        if self._client is not None:
+            async for stream, data in self._client:
+                yield stream, data
 
     async def write(self, data: bytes) -> None:
         """Write to its standard input."""

@@ -68,6 +68,11 @@ class Exits:
             asyncio.get_running_loop().remove_reader(pidfd)
             os.close(pidfd)
 
+    async def settle(self) -> None:
+        """Wait until what has been reported so far is dealt with."""
+        if self._reports:
+            await asyncio.wait(tuple(self._reports))
+
     async def close(self) -> None:
         """End listening; reports under way are finished."""
         for container in tuple(self._watched):

@@ -89,6 +89,14 @@ def get(connection: sqlite3.Connection, container: str) -> ContainerRow:
     return ContainerRow(*found)
 
 
+def by_name(connection: sqlite3.Connection, name: str) -> ContainerRow:
+    """The container called *name*. Raises `NotFound`."""
+    found = connection.execute(f"{_SELECT} WHERE name = ?", (name,)).fetchone()
+    if found is None:
+        raise no_such(name)
+    return ContainerRow(*found)
+
+
 def find(connection: sqlite3.Connection, text: str) -> ContainerRow:
     """The container that *text* means: a full id, a name, or the start of an id, in that order, as docker does.
 
@@ -113,6 +121,11 @@ def find(connection: sqlite3.Connection, text: str) -> ContainerRow:
 def every(connection: sqlite3.Connection) -> list[ContainerRow]:
     """All containers, newest first."""
     return [ContainerRow(*found) for found in connection.execute(f"{_SELECT} ORDER BY created DESC, rowid DESC")]
+
+
+def names(connection: sqlite3.Connection) -> set[str]:
+    """The names that are taken."""
+    return {found[0] for found in connection.execute("SELECT name FROM containers")}
 
 
 def no_such(text: str) -> NotFound:

@@ -1,0 +1,150 @@
+"""Copy-up: an empty volume that is mounted over a folder of the image gets that folder's files first, as docker does.
+
+The work is a job's. Guarantees: both trees are walked by descriptors that follow no link, the image's folder is found
+by the kernel inside the root (openat2 RESOLVE_IN_ROOT), so that no link in an image leads the copy out of it; owner,
+mode, times and extended attributes are kept; the copy is on disk when the job returns. A volume that has files is left
+alone; a copy that was cut is not taken for one that was made, since it is marked until it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from typing import Any
+
+from jackstay_agent import faults
+from jackstay_agent.kernel import syscalls
+from jackstay_agent.kernel.jobs import Jobs
+
+JOB = "jackstay_agent.containers.copy_up:fill"
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PIECE = 1 << 30
+
+
+async def copy_up(jobs: Jobs, rootfs: str, target: str, volume: str) -> None:
+    """Fill the folder *volume*, when it is empty, with the files of *target* in the mounted *rootfs*."""
+    await jobs.run(JOB, [rootfs, target, volume])
+
+
+def fill(argument: Any, _descriptors: list[int]) -> bool:
+    """The job behind `copy_up`: ``[rootfs, target, volume]``; whether anything was copied."""
+    rootfs, target, volume = argument
+    mark = f"{volume}.copying"
+    into = os.open(volume, _FOLDER)
+    try:
+        if os.path.lexists(mark):
+            _empty(into)
+        elif os.listdir(into):
+            return False
+        source = _find(rootfs, target)
+        if source is None:
+            _unmark(mark)
+            return False
+        try:
+            with open(mark, "wb"):
+                pass
+            _copy_folder(source, into, {})
+            _copy_status(source, into)
+            syscalls.syncfs(into)
+            faults.point("containers.copy_up.synced")
+            _unmark(mark)
+        finally:
+            os.close(source)
+        return True
+    finally:
+        os.close(into)
+
+
+def _find(rootfs: str, target: str) -> int | None:
+    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return syscalls.openat2(
+            target.lstrip("/") or ".",
+            os.O_RDONLY | os.O_DIRECTORY,
+            dir_fd=root,
+            resolve=syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS,
+        )
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
+    finally:
+        os.close(root)
+
+
+def _copy_folder(source: int, into: int, links: dict[tuple[int, int], tuple[int, str]]) -> None:
+    """Copy what is in *source* into the folder *into*; *links* has the files with several names copied so far."""
+    for name in sorted(os.listdir(source)):
+        status = os.stat(name, dir_fd=source, follow_symlinks=False)
+        kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFDIR:
+            os.mkdir(name, 0o700, dir_fd=into)
+            below, copy = os.open(name, _FOLDER, dir_fd=source), os.open(name, _FOLDER, dir_fd=into)
+            try:
+                _copy_folder(below, copy, links)
+                _copy_status(below, copy)
+            finally:
+                os.close(below)
+                os.close(copy)
+        elif kind == stat.S_IFREG:
+            _copy_file(source, into, name, status, links)
+        elif kind == stat.S_IFLNK:
+            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=into)
+            os.chown(name, status.st_uid, status.st_gid, dir_fd=into, follow_symlinks=False)
+            os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=into, follow_symlinks=False)
+        elif kind == stat.S_IFIFO:
+            os.mkfifo(name, 0o600, dir_fd=into)
+            os.chown(name, status.st_uid, status.st_gid, dir_fd=into, follow_symlinks=False)
+            os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=into)
+        # Device nodes and sockets of an image have no business in a volume.
+
+
+def _copy_file(
+    source: int, into: int, name: str, status: os.stat_result, links: dict[tuple[int, int], tuple[int, str]]
+) -> None:
+    identity = status.st_dev, status.st_ino
+    if identity in links:
+        folder, first = links[identity]
+        os.link(first, name, src_dir_fd=folder, dst_dir_fd=into, follow_symlinks=False)
+        return
+    reading = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
+    try:
+        writing = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=into)
+        try:
+            while os.sendfile(writing, reading, None, _PIECE):
+                pass
+            _copy_status(reading, writing)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+    if status.st_nlink > 1:
+        links[identity] = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=into), name
+
+
+def _copy_status(source: int, into: int) -> None:
+    status = os.fstat(source)
+    os.fchown(into, status.st_uid, status.st_gid)
+    os.fchmod(into, stat.S_IMODE(status.st_mode))
+    for name in os.listxattr(source):
+        if name.startswith("user.") or name == "security.capability":
+            with contextlib.suppress(OSError):  # a filesystem that has none keeps none
+                os.setxattr(into, name, os.getxattr(source, name))
+    os.utime(into, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _empty(folder: int) -> None:
+    for entry in os.listdir(folder):
+        if stat.S_ISDIR(os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mode):
+            shutil.rmtree(entry, dir_fd=folder)
+        else:
+            os.unlink(entry, dir_fd=folder)
+
+
+def _unmark(mark: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(mark)

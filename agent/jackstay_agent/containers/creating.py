@@ -1,0 +1,151 @@
+"""create: a container's row, its writable snapshot, its address and its volumes, in one transaction.
+
+Guarantees: when it returns all of them exist, else none. Everything that can be known to be wrong before the start is
+refused here. Leaves to `starting` all that needs the root filesystem.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sqlite3
+import time
+
+import msgspec
+
+from jackstay_agent.containers import host_facts, spec
+from jackstay_agent.containers.engine import Engine
+from jackstay_agent.containers.ids import new_id, new_name
+from jackstay_agent.containers.process import ProcessPlan, absolute, merge
+from jackstay_agent.containers.settings import Mount, Settings
+from jackstay_agent.containers.spec_mounts import ResolvedMount
+from jackstay_agent.errors import InvalidArgument, NotFound
+from jackstay_agent.images.stored import StoredImage
+from jackstay_agent.metadata import containers as rows
+from jackstay_agent.metadata.containers import ContainerRow
+
+CGROUP = "/jackstay"
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}", re.ASCII)
+
+
+def check_name(name: str) -> str:
+    """*name* without docker's leading slash. Raises `InvalidArgument`."""
+    name = name.removeprefix("/")
+    if not _NAME.fullmatch(name):
+        raise InvalidArgument(
+            f"Invalid container name ({name[:60]}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+            hint="2 to 128 characters",
+        )
+    return name
+
+
+def with_name(settings: Settings, name: str) -> str:
+    """The JSON of *settings* with another name."""
+    return msgspec.json.encode(msgspec.structs.replace(settings, name=name)).decode()
+
+
+async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
+    """Make a container; its id, and warnings for the user. An empty name or host name is filled in.
+
+    Raises `NotFound` for the image or network, `NameTaken`, `AddressTaken`, `InvalidArgument`, `Unsupported`.
+    """
+    image = await engine.images.find(settings.image)
+    config = await engine.images.config(image)
+    container = new_id()
+    named = check_name(settings.name) if settings.name else ""
+    hostname = settings.hostname or (os.uname().nodename if settings.network == "host" else container[:12])
+    settings = msgspec.structs.replace(settings, hostname=hostname)
+    plan = merge(settings, config)
+    settings = msgspec.structs.replace(settings, mounts=_mounts(settings, plan))
+    await asyncio.to_thread(_check_sources, settings.mounts)
+    warnings = await _rehearse(container, settings, plan)
+    await _insert(engine, container, msgspec.structs.replace(settings, name=named), image)
+    return container, warnings
+
+
+async def _insert(engine: Engine, container: str, settings: Settings, image: StoredImage) -> None:
+    key = f"container-{container}"
+
+    def along(connection: sqlite3.Connection) -> None:
+        name = settings.name or new_name(rows.names(connection))
+        rows.reserve(connection, name)
+        mounts = tuple(
+            msgspec.structs.replace(mount, source=engine.volumes.ensure(connection, mount.source or None))
+            if mount.type == "volume"
+            else mount
+            for mount in settings.mounts
+        )
+        whole = msgspec.structs.replace(settings, name=name, mounts=mounts)
+        row = ContainerRow(
+            id=container,
+            name=name,
+            image=settings.image,
+            image_root=str(image.root),
+            image_id=str(image.image_id),
+            snapshot=key,
+            config=msgspec.json.encode(whole).decode(),
+            state="created",
+            created=time.time_ns(),
+        )
+        try:
+            rows.insert(connection, row)
+        except sqlite3.IntegrityError as error:
+            raise NotFound(f"No such image: {settings.image}", hint="it was removed just now") from error
+        for volume in {mount.source for mount in mounts if mount.type == "volume"}:
+            engine.volumes.add_use(connection, container, volume)
+        engine.networks.allocate(connection, container, whole)
+
+    await engine.snapshotter.prepare(key, image.chain_id or None, along=along)
+
+
+def _mounts(settings: Settings, plan: ProcessPlan) -> tuple[Mount, ...]:
+    """The settings' mounts and the image's volumes, targets cleaned, anonymous volumes marked."""
+    mounts = [
+        msgspec.structs.replace(
+            mount,
+            target=absolute(mount.target, "the mount path"),
+            anonymous=mount.type == "volume" and not mount.source,
+            propagation=mount.propagation or "rprivate",
+        )
+        for mount in settings.mounts
+    ]
+    for mount in mounts:
+        if mount.type not in ("volume", "bind"):
+            raise InvalidArgument(f"invalid mount type {mount.type!r}", hint="give volume or bind; tmpfs with --tmpfs")
+        if mount.type == "bind":
+            absolute(mount.source, "the bind source path")
+    mounts += [Mount(type="volume", source="", target=path, anonymous=True) for path in plan.volumes]
+    return tuple(mounts)
+
+
+def _check_sources(mounts: tuple[Mount, ...]) -> None:
+    for mount in mounts:
+        if mount.type == "bind" and not mount.create_source and not os.path.exists(mount.source):
+            raise InvalidArgument(
+                f"bind source path does not exist: {mount.source}", hint="make it on the host, or use -v which does"
+            )
+
+
+async def _rehearse(container: str, settings: Settings, plan: ProcessPlan) -> list[str]:
+    """Build the runtime specification as the start will, for its errors and warnings."""
+    context = spec.SpecContext(
+        id=container,
+        rootfs="/",
+        hostname=settings.hostname,
+        netns_path=None,
+        cgroups_path=f"{CGROUP}/{container}",
+        facts=await asyncio.to_thread(host_facts.read),
+        mounts=tuple(
+            ResolvedMount(
+                source=mount.source if mount.type == "bind" else "/",
+                target=mount.target,
+                read_only=mount.read_only,
+                propagation=mount.propagation,
+            )
+            for mount in settings.mounts
+        ),
+    )
+    spec.build(settings, plan, context)
+    return list(context.warnings)

@@ -1,0 +1,74 @@
+"""What happens when a container has ended: everything of the run is taken away, and one transaction says how it was."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from jackstay_agent.containers import identity
+from jackstay_agent.containers.engine import Engine, Entry, settings_of
+from jackstay_agent.containers.exits import Exit
+from jackstay_agent.containers.releasing import forget, release
+from jackstay_agent.containers.removing import remove_locked
+from jackstay_agent.containers.state import is_live
+from jackstay_agent.errors import Error, NotFound
+from jackstay_agent.metadata.containers import ContainerRow
+
+_log = structlog.get_logger("containers")
+
+KILLED = 137
+UNKNOWN = 255
+
+
+async def ended(engine: Engine, container: str, how: Exit) -> None:
+    """Act on the end of *container*. Never raises: what goes wrong is logged, and tried again at the next start."""
+    entry = engine.entry(container)
+    try:
+        async with entry.lock:
+            await ended_locked(engine, entry, container, how)
+    except NotFound:
+        return  # removed meanwhile
+    except Exception:
+        _log.exception("cannot end", container=container)
+
+
+async def ended_locked(engine: Engine, entry: Entry, container: str, how: Exit) -> None:
+    """`ended` for a caller that holds the lock."""
+    row = await engine.get(container)
+    if not is_live(row.state):
+        return
+    code, error = await asyncio.to_thread(_judge, row, how)
+    if entry.hub is not None:
+        hub, entry.hub = entry.hub, None
+        await hub.finish()
+    wrong = await release(engine, container)
+    await engine.change(
+        "exited",
+        container,
+        state="exited",
+        pid=0,
+        pid_start=0,
+        monitor_pid=0,
+        monitor_start=0,
+        exit_code=code,
+        error=error or wrong,
+        oom=int(how.oom),
+        finished=how.finished,
+    )
+    entry.end(code)
+    try:
+        await forget(engine, container)
+    except Error as stuck:
+        _log.error("cannot delete the bundle", container=container, error=str(stuck))
+    if settings_of(row).auto_remove:
+        await remove_locked(engine, entry, await engine.get(container), volumes=True)
+
+
+def _judge(row: ContainerRow, how: Exit) -> tuple[int, str]:
+    """The exit code and the error of a run that ended so."""
+    if how.code is not None:
+        return how.code, ""
+    if identity.is_alive(row.pid, row.pid_start):
+        return KILLED, "the container's monitor (conmon) died, so the container was killed"
+    return UNKNOWN, "the container ended while nobody watched, its exit code is not known"

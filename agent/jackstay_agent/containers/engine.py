@@ -1,0 +1,133 @@
+"""What the verbs on containers share: the agent's services, and what is known of each container beyond its row.
+
+One lock a container orders the verbs on it. Whoever changes a container's state tells its `Entry`, which wakes those
+who wait for an end. Verbs run to their end even when the one who asked goes away (`Engine.finish`), so that no
+container is left half started by a closed laptop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+
+from jackstay_agent.config import Config
+from jackstay_agent.containers.attach import Hub
+from jackstay_agent.containers.exec import Execs
+from jackstay_agent.containers.exits import Exits
+from jackstay_agent.containers.layout import Layout
+from jackstay_agent.containers.monitor import Monitors
+from jackstay_agent.containers.process import ProcessPlan, merge
+from jackstay_agent.containers.runtime import Runtime
+from jackstay_agent.containers.settings import Settings
+from jackstay_agent.images.service import Images
+from jackstay_agent.kernel.jobs import Jobs
+from jackstay_agent.kernel.mounts import Mounts
+from jackstay_agent.layers.snapshotter import Snapshotter
+from jackstay_agent.metadata import containers as rows
+from jackstay_agent.metadata.containers import ContainerRow
+from jackstay_agent.metadata.database import Database
+from jackstay_agent.networks.service import Networks
+from jackstay_agent.volumes.service import Volumes
+
+T = TypeVar("T")
+
+
+class Entry:
+    """What is known of a container in this agent's life."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.hub: Hub | None = None
+        self.ends = 0  # how often it ended
+        self.code = 0  # of the last end
+        self.gone = False  # its row is removed
+        self.over = asyncio.Event()  # set when the run under way ends; a new one for each run
+        self._changed = asyncio.Event()
+
+    def begin(self) -> None:
+        """A run begins."""
+        self.over = asyncio.Event()
+
+    def end(self, code: int) -> None:
+        """The run has ended with *code*."""
+        self.ends += 1
+        self.code = code
+        self.over.set()
+        self._wake()
+
+    def remove(self) -> None:
+        """The container is gone."""
+        self.gone = True
+        self.over.set()
+        self._wake()
+
+    async def changed(self) -> None:
+        """Wait for the next `end` or `remove`."""
+        await self._changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+@dataclass(slots=True)
+class Engine:
+    """The services."""
+
+    config: Config
+    database: Database
+    jobs: Jobs
+    mounts: Mounts
+    snapshotter: Snapshotter
+    images: Images
+    networks: Networks
+    volumes: Volumes
+    layout: Layout
+    runtime: Runtime
+    monitors: Monitors
+    execs: Execs
+    exits: Exits
+    entries: dict[str, Entry] = field(default_factory=dict)
+    work: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def entry(self, container: str) -> Entry:
+        """The entry of the container with that id."""
+        return self.entries.setdefault(container, Entry())
+
+    async def find(self, text: str) -> ContainerRow:
+        """The container that *text* means: a name, an id, the start of one. Raises `NotFound`, `Ambiguous`."""
+        return await self.database.read(lambda c: rows.find(c, text))
+
+    async def get(self, container: str) -> ContainerRow:
+        """The row of the id *container*, as it is now. Raises `NotFound`."""
+        return await self.database.read(lambda c: rows.get(c, container))
+
+    async def plan(self, row: ContainerRow) -> ProcessPlan:
+        """What *row*'s container runs."""
+        image = await self.images.by_root(row.image_root)
+        return merge(settings_of(row), await self.images.config(image))
+
+    async def change(self, label: str, container: str, **values: Any) -> None:
+        """Set columns of the container in a transaction of their own."""
+        await self.database.write(f"containers.{label}", lambda c: rows.change(c, container, **values))
+
+    async def finish(self, verb: Coroutine[Any, Any, T]) -> T:
+        """Await *verb*; when the caller is cancelled, it goes on to its end."""
+        task = asyncio.ensure_future(verb)
+        self.work.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self.work.discard(task)
+        if not task.cancelled():
+            task.exception()  # taken: a caller that went away is told nothing
+
+
+def settings_of(row: ContainerRow) -> Settings:
+    """The settings of *row*'s container."""
+    return msgspec.json.decode(row.config, type=Settings)

@@ -1,0 +1,175 @@
+"""The agent's start: containers are found again, and what a death of the agent or the host left half done is finished.
+
+Order: exits are listened for before anything is looked at, so that none is missed. A row that says running is believed
+if its monitor lives; if not, its exit file tells, or nobody knows. What has no row is rubbish and removed, but only
+below the agent's own folders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+
+import structlog
+
+from jackstay_agent.containers import identity
+from jackstay_agent.containers.ending import UNKNOWN, ended_locked
+from jackstay_agent.containers.engine import Engine, Entry, settings_of
+from jackstay_agent.containers.exits import Exit, read_exit
+from jackstay_agent.containers.layout import Layout
+from jackstay_agent.containers.releasing import delete_bundle, forget, release
+from jackstay_agent.containers.removing import remove_locked
+from jackstay_agent.errors import Error
+from jackstay_agent.kernel.threads import finish
+from jackstay_agent.metadata import containers as rows
+from jackstay_agent.metadata.containers import ContainerRow
+
+_log = structlog.get_logger("containers")
+
+_AT_ONCE = 8
+
+
+async def recover(engine: Engine) -> None:
+    """Find every container again. One that cannot be is logged and does not stop the others."""
+    rebooted = await finish(_prepare, engine.layout)
+    await engine.exits.open()
+    every = await engine.database.read(rows.every)
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(row: ContainerRow) -> None:
+        entry = engine.entry(row.id)
+        async with turns, entry.lock:
+            try:
+                await _recover_one(engine, entry, row, rebooted)
+            except (Error, OSError) as error:
+                _log.error("cannot recover", container=row.id, error=str(error))
+
+    await asyncio.gather(*(one(row) for row in every))
+    await _sweep(engine, {row.id for row in await engine.database.read(rows.every)})
+    await engine.exits.settle()
+    await finish(_remember_boot, engine.layout)
+
+
+async def _recover_one(engine: Engine, entry: Entry, row: ContainerRow, rebooted: bool) -> None:
+    if row.state == "starting":
+        row = await _recover_starting(engine, row, rebooted)
+    if row.state in ("running", "paused"):
+        await _recover_live(engine, entry, row, rebooted)
+    elif row.state in ("removing", "dead"):
+        await remove_locked(engine, entry, row, volumes=settings_of(row).auto_remove)
+    else:
+        await release(engine, row.id)
+        await forget(engine, row.id)
+        if settings_of(row).auto_remove and row.state == "exited":
+            await remove_locked(engine, entry, row, volumes=True)
+
+
+async def _recover_live(engine: Engine, entry: Entry, row: ContainerRow, rebooted: bool) -> None:
+    if rebooted:
+        await release(engine, row.id)
+        await engine.change(
+            "rebooted",
+            row.id,
+            state="exited",
+            pid=0,
+            pid_start=0,
+            monitor_pid=0,
+            monitor_start=0,
+            exit_code=UNKNOWN,
+            error="the host was restarted while the container ran",
+            finished=time.time_ns(),
+        )
+        await forget(engine, row.id)
+        if settings_of(row).auto_remove:
+            await remove_locked(engine, entry, await engine.get(row.id), volumes=True)
+        return
+    how = await asyncio.to_thread(read_exit, engine.layout, row.id)
+    if how is None and not await asyncio.to_thread(identity.is_alive, row.monitor_pid, row.monitor_start):
+        how = Exit(None, time.time_ns(), False)
+    if how is not None:
+        await ended_locked(engine, entry, row.id, how)
+        return
+    known = await engine.runtime.state(row.id)
+    if known is not None and known.status == "paused" and row.state == "running":
+        await engine.runtime.resume(row.id)  # a commit froze it, or a pause that nobody was told of
+    elif known is not None and known.status == "running" and row.state == "paused":
+        await engine.change("unpaused", row.id, state="running")
+    await engine.exits.watch(row.id, row.monitor_pid, row.monitor_start)
+
+
+async def _recover_starting(engine: Engine, row: ContainerRow, rebooted: bool) -> ContainerRow:
+    """Settle a start that the agent died in: it counts when the process was let go, else it is undone."""
+    if not rebooted:
+        found = await asyncio.to_thread(_adopt, engine.layout, row.id)
+        known = await engine.runtime.state(row.id)
+        ran = await asyncio.to_thread(read_exit, engine.layout, row.id) is not None
+        if ran or (found["monitor_start"] and known is not None and known.status in ("running", "paused")):
+            await engine.change(
+                "adopted", row.id, state="running", started=time.time_ns(), finished=0, exit_code=None, **found
+            )
+            return await engine.get(row.id)
+    await engine.change(
+        "unstarted",
+        row.id,
+        state="exited" if row.finished else "created",
+        error="the agent was restarted while the container started",
+    )
+    return await engine.get(row.id)
+
+
+def _adopt(layout: Layout, container: str) -> dict[str, int]:
+    pid = identity.read_pid(layout.pid_file(container))
+    monitor = identity.read_pid(layout.monitor_pid_file(container))
+    return {
+        "pid": pid,
+        "pid_start": identity.started(pid),
+        "monitor_pid": monitor,
+        "monitor_start": identity.started(monitor),
+    }
+
+
+async def _sweep(engine: Engine, known: set[str]) -> None:
+    """Remove bundles, logs and exit files of containers that have no row."""
+    layout = engine.layout
+    for container in await asyncio.to_thread(_listed, layout.bundles):
+        if container not in known:
+            _log.info("removing what has no row", container=container)
+            await release(engine, container)
+            try:
+                await finish(delete_bundle, layout.bundle(container))
+            except Error as error:
+                _log.error("cannot delete the bundle", container=container, error=str(error))
+    for container in await asyncio.to_thread(_listed, layout.logs):
+        if container not in known:
+            await finish(shutil.rmtree, layout.lasting(container), ignore_errors=True)
+    for name in await asyncio.to_thread(_listed, layout.exits):
+        if name not in known:
+            await asyncio.to_thread(os.unlink, os.path.join(layout.exits, name))
+
+
+def _prepare(layout: Layout) -> bool:
+    """Make the folders; whether the host was restarted since the agent's last start."""
+    for folder in (layout.run, layout.state):
+        os.makedirs(folder, mode=0o750, exist_ok=True)
+    for folder in (layout.bundles, layout.exits, layout.runtime, layout.logs):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    try:
+        with open(layout.boot_id, encoding="ascii") as file:
+            return file.read().strip() != identity.boot_id()
+    except FileNotFoundError:
+        return False
+
+
+def _remember_boot(layout: Layout) -> None:
+    """Written last: a recovery after a restart of the host that is cut is done again as one."""
+    with open(layout.boot_id, "w", encoding="ascii") as file:
+        file.write(identity.boot_id())
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,60 @@
+"""Taking away what a run of a container holds: processes, network, mount, bundle. Each step is safe to do again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+
+import structlog
+
+from jackstay_agent.containers.engine import Engine
+from jackstay_agent.errors import Error
+
+_log = structlog.get_logger("containers")
+
+
+async def release(engine: Engine, container: str) -> str:
+    """End what is left of *container*'s processes, disconnect it, unmount its root; "" or what went wrong.
+
+    Every step is tried, whatever the others do. Its bundle and its exit file stay, as they tell how it ended.
+    """
+    wrong = ""
+    for step in (
+        engine.monitors.discard(container),
+        engine.networks.disconnect(container),
+        engine.snapshotter.unmount(engine.layout.rootfs(container)),
+    ):
+        try:
+            await step
+        except (Error, OSError) as error:
+            _log.error("cannot release", container=container, error=str(error))
+            wrong = wrong or str(error)
+    return wrong
+
+
+async def forget(engine: Engine, container: str) -> None:
+    """Delete the bundle and the exit file, once the row says how the run ended. Raises `Error` while the root is
+    mounted."""
+    await asyncio.to_thread(delete_bundle, engine.layout.bundle(container))
+    await asyncio.to_thread(_unlink, engine.layout.exit_file(container))
+
+
+def delete_bundle(bundle: str) -> None:
+    """Delete *bundle*, but never what is mounted in it: a mounted root would lose the container's files."""
+    rootfs = os.path.join(bundle, "rootfs")
+    try:
+        os.rmdir(rootfs)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise Error(
+            f"{rootfs} is still in use: {error.strerror}", hint="find who uses it with: fuser -vm on that folder"
+        ) from error
+    shutil.rmtree(bundle, ignore_errors=True)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

@@ -1,0 +1,63 @@
+"""rm: a container goes, with its snapshot, log and, if wished, its anonymous volumes.
+
+Guarantees: the row says ``removing`` before anything is taken away, so that an agent that dies here finishes it at its
+next start; row and snapshot go in one transaction. When something cannot be removed the row says ``dead`` and why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+
+from jackstay_agent.containers import state
+from jackstay_agent.containers.engine import Engine, Entry
+from jackstay_agent.containers.releasing import forget, release
+from jackstay_agent.errors import Error, InUse, NotFound
+from jackstay_agent.metadata import containers as rows
+from jackstay_agent.metadata.containers import ContainerRow
+
+_KILLED = 137
+
+
+async def remove(engine: Engine, text: str, *, force: bool, volumes: bool) -> str:
+    """Remove the container that *text* means; its id. *force* kills it first.
+
+    Raises `NotFound`, `Ambiguous`, `WrongState` for a running one without *force*, `Error` when something resists.
+    """
+    found = await engine.find(text)
+    entry = engine.entry(found.id)
+    async with entry.lock:
+        row = await engine.get(found.id)
+        state.check_can_remove(row.state, row.id, force=force)
+        await remove_locked(engine, entry, row, volumes=volumes)
+    return found.id
+
+
+async def remove_locked(engine: Engine, entry: Entry, row: ContainerRow, *, volumes: bool) -> None:
+    """`remove` for a caller that holds the lock and has decided that *row* may go."""
+    container = row.id
+    engine.exits.forget(container)
+    anonymous = await engine.volumes.anonymous_of(container) if volumes else []
+    await engine.change("removing", container, state="removing")
+    try:
+        wrong = await release(engine, container)
+        if wrong:
+            raise Error(f"cannot remove container {container}: {wrong}")
+        if entry.hub is not None:
+            hub, entry.hub = entry.hub, None
+            await hub.finish(1.0)
+        await forget(engine, container)
+        await engine.snapshotter.remove(row.snapshot, along=lambda connection: rows.delete(connection, container))
+    except (Error, OSError) as error:
+        await engine.change("dead", container, state="dead", error=str(error))
+        raise
+    await asyncio.to_thread(shutil.rmtree, engine.layout.lasting(container), ignore_errors=True)
+    for volume in anonymous:
+        try:
+            await engine.volumes.remove(volume)
+        except (InUse, NotFound):
+            continue
+    if state.is_live(row.state):
+        entry.end(_KILLED)
+    entry.remove()
+    engine.entries.pop(container, None)

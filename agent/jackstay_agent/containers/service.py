@@ -1,0 +1,202 @@
+"""Containers on this host: the service that the rest of the agent calls. Each verb has a file of its own beside this.
+
+Containers outlive the agent: `close` leaves them running and `recover` finds them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from jackstay_agent.config import Config
+from jackstay_agent.containers import (
+    attaching,
+    creating,
+    ending,
+    listing,
+    logs,
+    recovery,
+    removing,
+    starting,
+    state,
+    stopping,
+    waiting,
+)
+from jackstay_agent.containers.engine import Engine, settings_of
+from jackstay_agent.containers.exec import Execs, Session
+from jackstay_agent.containers.exec_process import ExecRequest
+from jackstay_agent.containers.exits import Exit, Exits
+from jackstay_agent.containers.layout import Layout
+from jackstay_agent.containers.monitor import Monitors
+from jackstay_agent.containers.runtime import PREFERRED, Runtime, choose
+from jackstay_agent.containers.settings import Settings
+from jackstay_agent.content.store import ContentStore
+from jackstay_agent.errors import NotFound, Unsupported
+from jackstay_agent.images.service import Images
+from jackstay_agent.kernel.jobs import Jobs
+from jackstay_agent.kernel.mounts import Mounts
+from jackstay_agent.kernel.programs import Programs
+from jackstay_agent.layers.snapshotter import Snapshotter
+from jackstay_agent.metadata import containers as rows
+from jackstay_agent.metadata.containers import ContainerRow
+from jackstay_agent.metadata.database import Database
+from jackstay_agent.networks.service import Networks
+from jackstay_agent.volumes.service import Volumes
+
+JOB_MODULES = ("jackstay_agent.containers.users", "jackstay_agent.containers.copy_up")
+"""Where the jobs of this package live, for the spawner."""
+
+
+class Containers:
+    """The containers of one agent. Call `recover` once before anything else."""
+
+    def __init__(
+        self,
+        config: Config,
+        database: Database,
+        jobs: Jobs,
+        programs: Programs,
+        mounts: Mounts,
+        snapshotter: Snapshotter,
+        images: Images,
+        content: ContentStore,
+        networks: Networks,
+        volumes: Volumes,
+    ) -> None:
+        layout = Layout(state=config.state, run=config.run)
+        runtime = Runtime(programs, config.runtime or PREFERRED[0], layout.runtime)
+        monitors = Monitors(config.conmon, runtime, layout)
+        self._content = content
+        self.engine = Engine(
+            config=config,
+            database=database,
+            jobs=jobs,
+            mounts=mounts,
+            snapshotter=snapshotter,
+            images=images,
+            networks=networks,
+            volumes=volumes,
+            layout=layout,
+            runtime=runtime,
+            monitors=monitors,
+            execs=Execs(monitors, layout),
+            exits=Exits(layout, self._ended),
+        )
+
+    async def recover(self) -> None:
+        """Find the containers that run, and clean up after an agent or a host that died."""
+        try:
+            self.engine.runtime.path = await asyncio.to_thread(choose, self.engine.config.runtime)
+        except Unsupported:
+            pass  # images can be served without one; a start says what is missing
+        await recovery.recover(self.engine)
+
+    async def close(self) -> None:
+        """Let go of the containers, which go on; verbs under way are finished first, for at most 30 s."""
+        if self.engine.work:
+            await asyncio.wait(tuple(self.engine.work), timeout=30)
+        for entry in self.engine.entries.values():
+            if entry.hub is not None:
+                await entry.hub.close()
+        await self.engine.execs.close()
+        await self.engine.exits.close()
+
+    async def runtime_version(self) -> str:
+        """The OCI runtime's name and version; "" when none is installed."""
+        try:
+            return await self.engine.runtime.version()
+        except Unsupported:
+            return ""
+
+    async def find(self, text: str) -> ContainerRow:
+        """The container that *text* means: a name, an id, the start of one. Raises `NotFound`, `Ambiguous`."""
+        return await self.engine.find(text)
+
+    async def create(self, settings: Settings, *, replace: bool = False) -> tuple[str, list[str]]:
+        """See `creating.create`. *replace* removes a container of that name first."""
+        return await self.engine.finish(self._create(settings, replace))
+
+    async def start(self, text: str) -> str:
+        """See `starting.start`."""
+        return await self.engine.finish(starting.start(self.engine, text))
+
+    async def stop(self, text: str, timeout: int | None = None) -> str:
+        """See `stopping.stop`."""
+        return await self.engine.finish(stopping.stop(self.engine, text, timeout))
+
+    async def restart(self, text: str, timeout: int | None = None) -> str:
+        """See `stopping.restart`."""
+        return await self.engine.finish(stopping.restart(self.engine, text, timeout))
+
+    async def kill(self, text: str, signal: str = "") -> str:
+        """See `stopping.kill`."""
+        return await self.engine.finish(stopping.kill(self.engine, text, signal))
+
+    async def pause(self, text: str) -> None:
+        """See `stopping.pause`."""
+        await self.engine.finish(stopping.pause(self.engine, text))
+
+    async def unpause(self, text: str) -> None:
+        """See `stopping.unpause`."""
+        await self.engine.finish(stopping.unpause(self.engine, text))
+
+    async def remove(self, text: str, *, force: bool = False, volumes: bool = False) -> str:
+        """See `removing.remove`."""
+        return await self.engine.finish(removing.remove(self.engine, text, force=force, volumes=volumes))
+
+    async def rename(self, text: str, name: str) -> None:
+        """Give a container another name. Raises `NotFound`, `NameTaken`, `InvalidArgument`, `WrongState`."""
+        await self.engine.finish(self._rename(text, name))
+
+    async def wait(self, text: str, condition: str = "") -> int:
+        """See `waiting.wait`."""
+        return await waiting.wait(self.engine, text, condition)
+
+    async def list_all(
+        self, *, every: bool = False, filters: Iterable[str] = (), last: int = 0, size: bool = False
+    ) -> list[listing.Listed]:
+        """See `listing.list_containers`."""
+        return await listing.list_containers(self.engine, every=every, texts=filters, last=last, size=size)
+
+    async def inspect(self, text: str, *, size: bool = False) -> dict[str, Any]:
+        """See `listing.inspect`."""
+        return await listing.inspect(self.engine, text, size=size)
+
+    async def logs(self, text: str, wanted: logs.Wanted, *, follow: bool = False) -> AsyncIterator[list[logs.Entry]]:
+        """The container's output so far in batches; with *follow* until it stops, if it runs. Raises `NotFound`."""
+        row = await self.engine.find(text)
+        ended = self.engine.entry(row.id).over if follow and state.is_live(row.state) else None
+        async for batch in logs.read(self.engine.layout.log(row.id), wanted, ended=ended):
+            yield batch
+
+    async def attach(self, text: str, *, stdout: bool = True, stderr: bool = True) -> attaching.Attached:
+        """See `attaching.attach`."""
+        return await attaching.attach(self.engine, text, stdout=stdout, stderr=stderr)
+
+    async def execute(self, text: str, request: ExecRequest) -> Session:
+        """See `attaching.execute`."""
+        return await attaching.execute(self.engine, text, request)
+
+    async def _create(self, settings: Settings, replace: bool) -> tuple[str, list[str]]:
+        if replace and settings.name:
+            name = creating.check_name(settings.name)
+            try:
+                # By name alone: the text must not mean the start of another container's id.
+                found = await self.engine.database.read(lambda c: rows.by_name(c, name))
+                await removing.remove(self.engine, found.id, force=True, volumes=True)
+            except NotFound:
+                pass
+        return await creating.create(self.engine, settings)
+
+    async def _rename(self, text: str, name: str) -> None:
+        name = creating.check_name(name)
+        found = await self.engine.find(text)
+        async with self.engine.entry(found.id).lock:
+            row = await self.engine.get(found.id)
+            state.check_can_rename(row.state, row.id)
+            config = creating.with_name(settings_of(row), name)
+            await self.engine.database.write("containers.renamed", lambda c: rows.rename(c, row.id, name, config))
+
+    async def _ended(self, container: str, how: Exit) -> None:
+        await ending.ended(self.engine, container, how)

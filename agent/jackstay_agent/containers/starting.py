@@ -1,0 +1,218 @@
+"""start: from a row to a running process.
+
+Guarantees: when `start` returns, the container runs and its row says so, or it ran and has ended already; when it
+raises, everything is undone (processes, network, mount, bundle), and the row is back in its former state with the
+error and the exit code that docker gives it. Three transactions: starting, the network's, running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from jackstay_agent import faults
+from jackstay_agent.containers import host_facts, runtime, spec, state, users
+from jackstay_agent.containers.copy_up import copy_up
+from jackstay_agent.containers.creating import CGROUP
+from jackstay_agent.containers.engine import Engine, Entry, settings_of
+from jackstay_agent.containers.monitor import Streams
+from jackstay_agent.containers.process import ProcessPlan
+from jackstay_agent.containers.releasing import forget, release
+from jackstay_agent.containers.removing import remove_locked
+from jackstay_agent.containers.settings import Port, Settings
+from jackstay_agent.containers.spec_mounts import ResolvedMount
+from jackstay_agent.errors import Error, InvalidArgument
+from jackstay_agent.kernel.threads import finish
+from jackstay_agent.metadata.containers import ContainerRow
+from jackstay_agent.networks.attachment import Attachment
+from jackstay_agent.networks.resolver_files import hosts, resolv_conf, source_of
+
+_log = structlog.get_logger("containers")
+
+FILES = {"/etc/hosts": "hosts", "/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname"}
+"""Where the container's own files appear in it, and what they are called in its bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a start works on."""
+
+    row: ContainerRow
+    settings: Settings
+    plan: ProcessPlan
+
+
+async def start(engine: Engine, text: str) -> str:
+    """Start the container that *text* means; its id. No effect on one that runs.
+
+    Raises `NotFound`, `WrongState`, `PortTaken`, `CommandNotFound`, `CommandNotExecutable`, `InvalidArgument`,
+    `RuntimeFailed`.
+    """
+    found = await engine.find(text)
+    entry = engine.entry(found.id)
+    async with entry.lock:
+        await start_locked(engine, entry, found.id)
+    return found.id
+
+
+async def start_locked(engine: Engine, entry: Entry, container: str) -> None:
+    """`start` for a caller that holds the container's lock."""
+    row = await engine.get(container)
+    if not state.can_start(row.state, row.id):
+        return
+    run = _Run(row, settings_of(row), await engine.plan(row))
+    await engine.change("starting", row.id, state="starting", error="")
+    try:
+        await _run(engine, entry, run)
+    except BaseException as error:
+        await asyncio.shield(_undo(engine, entry, run, error))
+        raise
+
+
+async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
+    layout, container = engine.layout, run.row.id
+    bundle, rootfs = layout.bundle(container), layout.rootfs(container)
+    await forget(engine, container)  # what an earlier run may have left
+    await finish(_make_bundle, bundle, rootfs)
+    await engine.snapshotter.mount(run.row.snapshot, rootfs)
+    attachment = await engine.networks.connect(container, run.settings, _published(run.settings, run.plan))
+    await finish(_write_files, bundle, run.settings, attachment)
+    mounts = await _volumes(engine, run.settings, rootfs)
+    context = spec.SpecContext(
+        id=container,
+        rootfs=rootfs,
+        hostname=run.settings.hostname,
+        netns_path=attachment.netns_path,
+        cgroups_path=f"{CGROUP}/{container}",
+        facts=await asyncio.to_thread(host_facts.read),
+        user=await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add),
+        mounts=mounts,
+        files={target: os.path.join(bundle, name) for target, name in FILES.items()},
+    )
+    await finish(_write_spec, bundle, spec.build(run.settings, run.plan, context))
+    monitored = await engine.monitors.create(container, run.row.name, streams_of(run.settings))
+    if entry.hub is not None and entry.hub.has_clients:
+        await entry.hub.open()
+    await engine.runtime.start(container)
+    faults.point("containers.start.started")
+    entry.begin()
+    await engine.change(
+        "running",
+        container,
+        state="running",
+        pid=monitored.pid,
+        pid_start=monitored.pid_start,
+        monitor_pid=monitored.monitor_pid,
+        monitor_start=monitored.monitor_start,
+        exit_code=None,
+        error="",
+        oom=0,
+        started=time.time_ns(),
+        finished=0,
+    )
+    await engine.exits.watch(container, monitored.monitor_pid, monitored.monitor_start)
+
+
+async def _undo(engine: Engine, entry: Entry, run: _Run, error: BaseException) -> None:
+    container = run.row.id
+    engine.exits.forget(container)
+    await release(engine, container)
+    try:
+        await forget(engine, container)
+    except Error as stuck:
+        _log.error("cannot delete the bundle", container=container, error=str(stuck))
+    if entry.hub is not None:
+        hub, entry.hub = entry.hub, None
+        await hub.close()
+    told = error if isinstance(error, Error) else Error(f"the start was cut: {error}")
+    code = runtime.exit_code(told)
+    entry.code = code
+    await engine.change("unstarted", container, state=run.row.state, error=told.message, exit_code=code)
+    if run.settings.auto_remove:
+        await remove_locked(engine, entry, await engine.get(container), volumes=True)
+
+
+def streams_of(settings: Settings) -> Streams:
+    """How conmon is to hold the standard streams.
+
+    Who created the container attached to it, as ``run -i`` does, has its standard input end with the connection. One
+    created with ``-i`` alone keeps it open, so that others may come and go (docker's StdinOnce); so does a terminal,
+    which has no end, and must not get one when the agent is restarted.
+    """
+    keep = settings.open_stdin and (settings.tty or not settings.attach_stdin)
+    return Streams(tty=settings.tty, stdin=settings.open_stdin, keep_stdin=keep)
+
+
+def _published(settings: Settings, plan: ProcessPlan) -> tuple[Port, ...]:
+    """The ports to publish: those asked for, and with ``-P`` every exposed one that is not among them."""
+    if not settings.publish_all:
+        return settings.ports
+    asked = {(port.container_port, port.protocol) for port in settings.ports}
+    return settings.ports + tuple(
+        Port(container_port=port, protocol=protocol)
+        for port, protocol in plan.exposed_ports
+        if (port, protocol) not in asked
+    )
+
+
+async def _volumes(engine: Engine, settings: Settings, rootfs: str) -> tuple[ResolvedMount, ...]:
+    resolved = []
+    for mount in settings.mounts:
+        source = mount.source
+        if mount.type == "volume":
+            source = await engine.volumes.materialize(mount.source)
+            if not mount.no_copy:
+                await copy_up(engine.jobs, rootfs, mount.target, source)
+        else:
+            await finish(_bind_source, source, mount.create_source)
+        resolved.append(
+            ResolvedMount(source=source, target=mount.target, read_only=mount.read_only, propagation=mount.propagation)
+        )
+    return tuple(resolved)
+
+
+def _bind_source(source: str, create: bool) -> None:
+    if os.path.exists(source):
+        return
+    if not create:
+        raise InvalidArgument(
+            f"bind source path does not exist: {source}", hint="make it on the host, or use -v which does"
+        )
+    os.makedirs(source, exist_ok=True)
+
+
+def _make_bundle(bundle: str, rootfs: str) -> None:
+    os.makedirs(os.path.dirname(bundle), mode=0o700, exist_ok=True)
+    os.mkdir(bundle, 0o700)
+    # The runtime enters it as the container's root, which may be any user.
+    os.mkdir(rootfs, 0o755)
+
+
+def _write_files(bundle: str, settings: Settings, attachment: Attachment) -> None:
+    host_network = attachment.network == "host"
+    with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
+        resolver = file.read()
+    source = source_of(resolver)
+    if not host_network and source != "/etc/resolv.conf":
+        with open(source, encoding="utf-8", errors="replace") as file:
+            resolver = file.read()
+    texts = {
+        "hosts": hosts(settings.hostname, attachment.address, settings.add_host, host_gateway=attachment.gateway),
+        "resolv.conf": resolv_conf(resolver, settings.dns, settings.dns_search, keep_loopback=host_network),
+        "hostname": f"{settings.hostname}\n",
+    }
+    for name, text in texts.items():
+        with open(os.path.join(bundle, name), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(text)
+
+
+def _write_spec(bundle: str, built: dict[str, Any]) -> None:
+    with open(os.path.join(bundle, "config.json"), "x", encoding="utf-8") as file:
+        json.dump(built, file)

@@ -1,0 +1,121 @@
+"""stop, kill, restart, pause, unpause: what is done to a process that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal as signals
+
+from jackstay_agent.containers import signals as names
+from jackstay_agent.containers import state
+from jackstay_agent.containers.engine import Engine, settings_of
+from jackstay_agent.containers.starting import start_locked
+from jackstay_agent.errors import RuntimeFailed
+from jackstay_agent.metadata.containers import ContainerRow
+
+DEFAULT_TIMEOUT = 10
+"""Seconds between the stop signal and SIGKILL, as docker has it."""
+
+_KILL_SECONDS = 30
+
+
+async def stop(engine: Engine, text: str, timeout: int | None) -> str:
+    """Stop the container that *text* means: its stop signal, then after *timeout* seconds SIGKILL; its id.
+
+    *timeout* None is the container's own, else `DEFAULT_TIMEOUT`. No effect on one that does not run. Returns when its
+    row says that it ended. Raises `NotFound`, `RuntimeFailed` when even SIGKILL does not end it.
+    """
+    row = await engine.find(text)
+    await _stop(engine, row.id, timeout)
+    return row.id
+
+
+async def restart(engine: Engine, text: str, timeout: int | None) -> str:
+    """`stop`, then start; its id. Raises what both raise."""
+    row = await engine.find(text)
+    await _stop(engine, row.id, timeout)
+    entry = engine.entry(row.id)
+    async with entry.lock:
+        await start_locked(engine, entry, row.id)
+    return row.id
+
+
+async def kill(engine: Engine, text: str, signal: str) -> str:
+    """Send *signal* ("" for KILL) to the container's first process; its id.
+
+    Raises `NotFound`, `InvalidArgument`, `WrongState` when it does not run.
+    """
+    number = names.parse(signal or "KILL")
+    found = await engine.find(text)
+    entry = engine.entry(found.id)
+    async with entry.lock:
+        row = await engine.get(found.id)
+        state.check_can_signal(row.state, row.id)
+        await _signal(engine, row, number)
+        over = entry.over
+    if number == signals.SIGKILL:
+        await _within(over, _KILL_SECONDS)
+    return row.id
+
+
+async def pause(engine: Engine, text: str) -> None:
+    """Freeze the container. Raises `NotFound`, `WrongState`."""
+    found = await engine.find(text)
+    async with engine.entry(found.id).lock:
+        row = await engine.get(found.id)
+        state.check_can_pause(row.state, row.id)
+        await engine.runtime.pause(row.id)
+        await engine.change("paused", row.id, state="paused")
+
+
+async def unpause(engine: Engine, text: str) -> None:
+    """Let the container go on. Raises `NotFound`, `WrongState`."""
+    found = await engine.find(text)
+    async with engine.entry(found.id).lock:
+        row = await engine.get(found.id)
+        state.check_can_unpause(row.state, row.id)
+        await engine.runtime.resume(row.id)
+        await engine.change("unpaused", row.id, state="running")
+
+
+async def _stop(engine: Engine, container: str, timeout: int | None) -> None:
+    entry = engine.entry(container)
+    async with entry.lock:
+        row = await engine.get(container)
+        if not state.check_can_stop(row.state):
+            return
+        over = entry.over
+        settings = settings_of(row)
+        if timeout is None:
+            timeout = settings.stop_timeout if settings.stop_timeout is not None else DEFAULT_TIMEOUT
+        if timeout > 0:
+            await _signal(engine, row, names.parse((await engine.plan(row)).stop_signal))
+    if timeout > 0 and await _within(over, timeout):
+        return
+    async with entry.lock:
+        if over.is_set():
+            return
+        row = await engine.get(container)
+        if state.is_live(row.state):
+            await _signal(engine, row, signals.SIGKILL)
+    if not await _within(over, _KILL_SECONDS):
+        raise RuntimeFailed(
+            f"container {container} did not end within {_KILL_SECONDS} s of SIGKILL",
+            hint="a process in uninterruptible sleep cannot be killed; see the host's kernel log",
+        )
+
+
+async def _signal(engine: Engine, row: ContainerRow, number: int) -> None:
+    await engine.runtime.kill(row.id, number)
+    if row.state == "paused" and number in (signals.SIGKILL, signals.SIGTERM):
+        # A frozen process does not even die.
+        await engine.runtime.resume(row.id)
+        await engine.change("unpaused", row.id, state="running")
+
+
+async def _within(over: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await over.wait()
+    except TimeoutError:
+        return False
+    return True

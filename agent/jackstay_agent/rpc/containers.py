@@ -1,0 +1,281 @@
+"""The ``Containers`` service: thin; parses, calls `containers`, converts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+import msgspec
+
+from jackstay_agent.containers import settings as values
+from jackstay_agent.containers import signals, state
+from jackstay_agent.containers.attaching import Seat
+from jackstay_agent.containers.exec_process import ExecRequest
+from jackstay_agent.containers.listing import Listed
+from jackstay_agent.containers.logs import Wanted
+from jackstay_agent.containers.service import Containers
+from jackstay_agent.containers.settings import Settings
+from jackstay_agent.errors import InvalidArgument, WrongState
+from jackstay_proto.v1 import containers_pb2 as pb
+from jackstay_proto.v1.containers_pb2_grpc import ContainersServicer
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_SAME = {
+    *("image", "name", "user", "working_dir", "hostname", "tty", "open_stdin", "attach_stdin", "auto_remove"),
+    *("publish_all", "privileged", "read_only", "stop_signal", "mac_address", "ip", "shm_size", "init"),
+}
+_LISTS = {
+    *("command", "env", "cap_add", "cap_drop", "security_opt", "dns", "dns_search", "add_host", "tmpfs", "group_add"),
+}
+_RESOURCES = tuple(field.name for field in msgspec.structs.fields(values.Resources))
+
+
+class ContainersService(ContainersServicer):
+    """Serves containers."""
+
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+
+    async def Create(self, request: pb.CreateContainerRequest, context: Context) -> pb.CreateContainerReply:
+        """See containers.proto."""
+        container, warnings = await self._containers.create(parse_settings(request), replace=request.replace)
+        return pb.CreateContainerReply(id=container, warnings=warnings)
+
+    async def Start(self, request: pb.StartContainerRequest, context: Context) -> pb.StartContainerReply:
+        """See containers.proto."""
+        return pb.StartContainerReply(id=await self._containers.start(request.container))
+
+    async def Stop(self, request: pb.StopContainerRequest, context: Context) -> pb.StopContainerReply:
+        """See containers.proto."""
+        timeout = request.timeout if request.HasField("timeout") else None
+        return pb.StopContainerReply(id=await self._containers.stop(request.container, timeout))
+
+    async def Restart(self, request: pb.RestartContainerRequest, context: Context) -> pb.RestartContainerReply:
+        """See containers.proto."""
+        timeout = request.timeout if request.HasField("timeout") else None
+        return pb.RestartContainerReply(id=await self._containers.restart(request.container, timeout))
+
+    async def Kill(self, request: pb.KillContainerRequest, context: Context) -> pb.KillContainerReply:
+        """See containers.proto."""
+        return pb.KillContainerReply(id=await self._containers.kill(request.container, request.signal))
+
+    async def Pause(self, request: pb.PauseContainerRequest, context: Context) -> pb.PauseContainerReply:
+        """See containers.proto."""
+        await self._containers.pause(request.container)
+        return pb.PauseContainerReply()
+
+    async def Unpause(self, request: pb.UnpauseContainerRequest, context: Context) -> pb.UnpauseContainerReply:
+        """See containers.proto."""
+        await self._containers.unpause(request.container)
+        return pb.UnpauseContainerReply()
+
+    async def Remove(self, request: pb.RemoveContainerRequest, context: Context) -> pb.RemoveContainerReply:
+        """See containers.proto."""
+        removed = await self._containers.remove(request.container, force=request.force, volumes=request.volumes)
+        return pb.RemoveContainerReply(id=removed)
+
+    async def Rename(self, request: pb.RenameContainerRequest, context: Context) -> pb.RenameContainerReply:
+        """See containers.proto."""
+        await self._containers.rename(request.container, request.name)
+        return pb.RenameContainerReply()
+
+    async def List(self, request: pb.ListContainersRequest, context: Context) -> pb.ListContainersReply:
+        """See containers.proto."""
+        listed = await self._containers.list_all(
+            every=request.all, filters=request.filters, last=request.last, size=request.size
+        )
+        return pb.ListContainersReply(containers=[_summary(item) for item in listed])
+
+    async def Inspect(self, request: pb.InspectContainerRequest, context: Context) -> pb.InspectContainerReply:
+        """See containers.proto."""
+        document = await self._containers.inspect(request.container, size=request.size)
+        return pb.InspectContainerReply(document=msgspec.json.encode(document).decode())
+
+    async def Wait(self, request: pb.WaitContainerRequest, context: Context) -> pb.WaitContainerReply:
+        """See containers.proto."""
+        return pb.WaitContainerReply(exit_code=await self._containers.wait(request.container, request.condition))
+
+    async def Logs(self, request: pb.LogsRequest, context: Context) -> AsyncIterator[pb.LogsReply]:
+        """See containers.proto."""
+        wanted = Wanted(
+            since=request.since_ns,
+            until=request.until_ns,
+            tail=request.tail if request.HasField("tail") else None,
+            stdout=request.stdout,
+            stderr=request.stderr,
+        )
+        async for batch in self._containers.logs(request.container, wanted, follow=request.follow):
+            yield pb.LogsReply(
+                entries=[pb.LogEntry(time_ns=entry.time, stderr=entry.stderr, text=entry.text) for entry in batch]
+            )
+
+    async def Attach(
+        self, request_iterator: AsyncIterator[pb.StreamInput], context: Context
+    ) -> AsyncIterator[pb.StreamOutput]:
+        """See containers.proto."""
+        start = (await _first(request_iterator, "attach")).attach
+        if start.logs:
+            wanted = Wanted(stdout=start.stdout, stderr=start.stderr)
+            async for batch in self._containers.logs(start.container, wanted):
+                for entry in batch:
+                    yield pb.StreamOutput(stderr=entry.text) if entry.stderr else pb.StreamOutput(stdout=entry.text)
+        seat = await self._containers.attach(start.container, stdout=start.stdout, stderr=start.stderr)
+        size = _size(start.size) if start.HasField("size") else None
+        async for output in _sit(seat, seat.tty, request_iterator, stdin=start.stdin, size=size):
+            yield output
+
+    async def Exec(
+        self, request_iterator: AsyncIterator[pb.StreamInput], context: Context
+    ) -> AsyncIterator[pb.StreamOutput]:
+        """See containers.proto."""
+        start = (await _first(request_iterator, "exec")).exec
+        asked = ExecRequest(
+            command=tuple(start.command),
+            tty=start.tty,
+            stdin=start.stdin and not start.detach,
+            env=tuple(start.env),
+            user=start.user,
+            working_dir=start.working_dir,
+            privileged=start.privileged,
+            detach=start.detach,
+            size=_size(start.size) if start.HasField("size") else None,
+        )
+        seat = await self._containers.execute(start.container, asked)
+        if start.detach:
+            yield pb.StreamOutput(ready=pb.StreamReady(id=seat.id, tty=start.tty))
+            return
+        async for output in _sit(seat, start.tty, request_iterator, stdin=start.stdin, size=None):
+            yield output
+
+
+async def _first(requests: AsyncIterator[pb.StreamInput], kind: str) -> pb.StreamInput:
+    async for request in requests:
+        if request.WhichOneof("input") == kind:
+            return request
+        break
+    raise InvalidArgument(f"the stream does not begin with {kind!r}")
+
+
+async def _sit(
+    seat: Seat,
+    tty: bool,
+    requests: AsyncIterator[pb.StreamInput],
+    *,
+    stdin: bool,
+    size: tuple[int, int] | None,
+) -> AsyncIterator[pb.StreamOutput]:
+    """Carry input and output of *seat* until its process ends or the caller goes."""
+    feeding = asyncio.create_task(_feed(seat, requests, stdin, size))
+    try:
+        yield pb.StreamOutput(ready=pb.StreamReady(id=seat.id, tty=tty))
+        async for stream, data in seat.output():
+            yield pb.StreamOutput(stdout=data) if stream == "stdout" else pb.StreamOutput(stderr=data)
+        code = await seat.wait()
+        yield pb.StreamOutput(detached=True) if code is None else pb.StreamOutput(exit_code=code)
+    finally:
+        feeding.cancel()
+        await asyncio.wait([feeding])
+        if not feeding.cancelled():
+            feeding.exception()  # taken: the process has ended, or who sent the input has gone
+        await asyncio.shield(seat.leave())
+
+
+async def _feed(seat: Seat, requests: AsyncIterator[pb.StreamInput], stdin: bool, size: tuple[int, int] | None) -> None:
+    if size is not None:
+        await _resize(seat, size)
+    async for request in requests:
+        kind = request.WhichOneof("input")
+        if kind == "stdin" and stdin:
+            await seat.write(request.stdin)
+        elif kind == "stdin_closed" and stdin:
+            await seat.close_stdin()
+        elif kind == "resize":
+            await _resize(seat, _size(request.resize))
+        elif kind == "signal":
+            await seat.signal(signals.parse(request.signal))
+
+
+async def _resize(seat: Seat, size: tuple[int, int]) -> None:
+    try:
+        await seat.resize(*size)
+    except WrongState:
+        return  # it has just ended
+
+
+def _size(size: pb.WindowSize) -> tuple[int, int]:
+    return size.height, size.width
+
+
+def parse_settings(request: pb.CreateContainerRequest) -> Settings:
+    """The settings that *request* asks for."""
+    given: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
+    given |= {name: tuple(getattr(request, name)) for name in _LISTS}
+    return Settings(
+        **given,
+        entrypoint=tuple(request.entrypoint.args) if request.HasField("entrypoint") else None,
+        labels=dict(request.labels),
+        annotations=dict(request.annotations),
+        sysctls=dict(request.sysctls),
+        network=request.network or "bridge",
+        stop_timeout=request.stop_timeout if request.HasField("stop_timeout") else None,
+        oom_score_adj=request.oom_score_adj if request.HasField("oom_score_adj") else None,
+        resources=values.Resources(**{name: getattr(request.resources, name) for name in _RESOURCES}),
+        mounts=tuple(
+            values.Mount(
+                type=mount.type,
+                source=mount.source,
+                target=mount.target,
+                read_only=mount.read_only,
+                no_copy=mount.no_copy,
+                propagation=mount.propagation or "rprivate",
+                create_source=mount.create_source,
+            )
+            for mount in request.mounts
+        ),
+        ports=tuple(
+            values.Port(
+                container_port=port.container_port,
+                protocol=port.protocol or "tcp",
+                host_ip=port.host_ip,
+                host_port=port.host_port,
+            )
+            for port in request.ports
+        ),
+        ulimits=tuple(
+            values.Ulimit(name=ulimit.name, soft=ulimit.soft, hard=ulimit.hard) for ulimit in request.ulimits
+        ),
+    )
+
+
+def _summary(item: Listed) -> pb.ContainerSummary:
+    row, settings = item.row, item.settings
+    return pb.ContainerSummary(
+        id=row.id,
+        name=row.name,
+        image=row.image,
+        image_id=row.image_id,
+        command=item.plan.args,
+        created=row.created // 10**9,
+        state=state.shown(row.state),
+        started=row.started // 10**9,
+        finished=row.finished // 10**9,
+        exit_code=row.exit_code or 0,
+        ports=[
+            pb.PortBinding(
+                host_ip=port.host_ip,
+                host_port=port.host_port,
+                container_port=port.container_port,
+                protocol=port.protocol,
+            )
+            for port in item.ports
+        ],
+        exposed=[port for port, _protocol in item.plan.exposed_ports],
+        labels=item.plan.labels,
+        networks=[settings.network],
+        mounts=[mount.source for mount in settings.mounts],
+        size_rw=item.size_rw,
+        size_root=item.size_root,
+    )
