@@ -20,15 +20,16 @@ from weakref import WeakValueDictionary
 import structlog
 
 from jackstay_agent import config
-from jackstay_agent.errors import Error, InvalidArgument, NotFound, PortTaken, RuntimeFailed, Unsupported
+from jackstay_agent.errors import Error, InvalidArgument, NotFound, Unsupported
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.programs import Programs
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.metadata.networks import EndpointRow, NetworkRow, PortRow
-from jackstay_agent.networks import addresses, documents, netlink, plan, ruleset
+from jackstay_agent.networks import addresses, documents, netlink, plan
 from jackstay_agent.networks.attachment import Attachment, BoundPort, WantedNetwork, WantedPort
-from jackstay_agent.networks.hold import HeldPort, hold
+from jackstay_agent.networks.filter import PacketFilter
+from jackstay_agent.networks.ports import HeldPorts, bound_port
 
 _NETLINK = "jackstay_agent.networks.netlink"
 
@@ -45,12 +46,9 @@ class Networks:
         self._folder = os.path.join(run_dir, "netns")
         self._database = database
         self._jobs = jobs
-        self._programs = programs
-        self._held: dict[str, list[HeldPort]] = {}
+        self._ports = HeldPorts(database)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._filter_lock = asyncio.Lock()
-        self._filter_wanted = 0
-        self._filter_applied = 0
+        self._filter = PacketFilter(database, programs)
 
     async def recover(self) -> None:
         """Bring the host's state to the database's, as at the agent's start: before `Containers.recover`. Idempotent.
@@ -84,8 +82,8 @@ class Networks:
             steps = [[step.kind, step.subject, step.value] for step in plan.steps(desired, actual)]
             if steps:
                 await self._jobs.run(f"{_NETLINK}:apply", [self._folder, steps])
-            self._hold_again([port for port in ports if port.container in kept])
-            await self._apply_filter()
+            self._ports.hold_again([port for port in ports if port.container in kept])
+            await self._filter.apply()
         except Error as error:
             log.warning("networks cannot be set up", error=error.message, hint=error.hint)
 
@@ -144,7 +142,7 @@ class Networks:
         """The published ports of every running container, by its id."""
         found: dict[str, list[BoundPort]] = {}
         for row in await self._database.read(rows.ports):
-            found.setdefault(row.container, []).append(_bound(row))
+            found.setdefault(row.container, []).append(bound_port(row))
         return found
 
     async def describe(self, container: str, settings: WantedNetwork, *, exposed: Iterable[str] = ()) -> dict[str, Any]:
@@ -164,10 +162,6 @@ class Networks:
             network, endpoint, ports, sandbox=self.netns_path(container) if runs else "", exposed=exposed
         )
 
-    async def list(self, filters: Iterable[str] = ()) -> list[NetworkRow]:
-        """The networks that fit *filters* ("name=", "driver="), by name. Raises `InvalidArgument` for other filters."""
-        return _matching(await self._database.read(rows.networks), filters)
-
     async def inspect(self, name: str) -> dict[str, Any]:
         """Docker's ``network inspect`` object of the network with this name, id or start of an id.
 
@@ -178,9 +172,7 @@ class Networks:
 
     def close(self) -> None:
         """Let the ports go, at the agent's end; their rows stay, so that `recover` holds them again."""
-        for held in self._held.values():
-            _close(held)
-        self._held.clear()
+        self._ports.release_all()
 
     async def _ensure_rows(self) -> None:
         subnet = self._settings.subnet
@@ -211,11 +203,8 @@ class Networks:
     async def _attach(self, network: NetworkRow, endpoint: EndpointRow, publish: Sequence[WantedPort]) -> Attachment:
         container = endpoint.container
         prefix = addresses.prefix_of(network.subnet)
-        _close(self._held.pop(container, []))
-        held = self._held[container] = []
-        for port in publish:
-            held.append(await self._hold(port))
-        ports = [_row(endpoint, each.port) for each in held]
+        bound = await self._ports.hold(container, publish)
+        ports = [_row(endpoint, port) for port in bound]
         await self._database.write("networks.connect", lambda c: rows.activate(c, container, ports))
         bridge = _bridge(network)
         await self._jobs.run(
@@ -234,7 +223,7 @@ class Networks:
                 },
             ],
         )
-        await self._apply_filter()
+        await self._filter.apply()
         return Attachment(
             netns_path=self.netns_path(container),
             network=network.name,
@@ -243,19 +232,8 @@ class Networks:
             prefix=prefix,
             gateway=network.gateway,
             mac=endpoint.mac,
-            ports=tuple(each.port for each in held),
+            ports=bound,
         )
-
-    async def _hold(self, port: WantedPort) -> HeldPort:
-        try:
-            return hold(port)
-        except PortTaken as error:
-            holder = await self._database.read(lambda c: _holder(c, port.protocol, port.host_port))
-            if holder is None:
-                raise
-            raise PortTaken(
-                f"{error.message} by the container {holder}", hint="stop that one, or publish another port"
-            ) from error
 
     async def _undo(self, endpoint: EndpointRow) -> None:
         """Take a failed `connect` back; what fails on the way is logged, since the first error is the one to tell."""
@@ -270,53 +248,19 @@ class Networks:
         try:
             # The rules go before the socket: whoever gets the port next must not find his packets taken.
             if published:
-                await self._apply_filter()
+                await self._filter.apply()
         finally:
-            _close(self._held.pop(container, []))
+            self._ports.release(container)
             await self._jobs.run(
                 f"{_NETLINK}:disconnect", [self._folder, container, [endpoint.interface for endpoint in endpoints]]
             )
 
-    def _hold_again(self, ports: Sequence[PortRow]) -> None:
-        """Hold exactly *ports*, without letting go those that are held already."""
-        wanted = {(port.container, _bound(port)) for port in ports}
-        for container, held in list(self._held.items()):
-            _close([each for each in held if (container, each.port) not in wanted])
-            self._held[container] = [each for each in held if (container, each.port) in wanted]
-        for port in ports:
-            held = self._held.setdefault(port.container, [])
-            if any(each.port == _bound(port) for each in held):
-                continue
-            try:
-                held.append(hold(port))
-            except Error as error:
-                # Its packets still go to the container; only the register of ports says otherwise.
-                log.warning("a published port cannot be held", container=port.container, error=error.message)
-
-    async def _apply_filter(self) -> None:
-        """Make the packet filter as the rows say. Callers that come while it is at work share the next turn."""
-        self._filter_wanted += 1
-        mine = self._filter_wanted
-        async with self._filter_lock:
-            if self._filter_applied >= mine:
-                return
-            turn = self._filter_wanted
-            networks, ports = await self._database.read(lambda c: (rows.networks(c), rows.ports(c)))
-            batch = ruleset.render(
-                [ruleset.BridgeNetwork(row.bridge, row.subnet) for row in networks if row.driver == "bridge"],
-                [
-                    ruleset.Forward(row.protocol, row.host_ip, row.host_port, row.address, row.container_port)
-                    for row in ports
-                ],
-            )
-            done = await self._programs.run(["nft", "-j", "-f", "-"], stdin=batch)
-            if done.code != 0:
-                words = " ".join(done.stderr.decode(errors="replace").split())[:300]
-                raise RuntimeFailed(f"nft refused the packet filter: {words}", hint="see the agent's log")
-            self._filter_applied = turn
-
     def _lock(self, container: str) -> asyncio.Lock:
         return self._locks.setdefault(container, asyncio.Lock())
+
+    async def list(self, filters: Iterable[str] = ()) -> list[NetworkRow]:
+        """The networks that fit *filters* ("name=", "driver="), by name. Raises `InvalidArgument` for other filters."""
+        return _matching(await self._database.read(rows.networks), filters)
 
 
 def _everything(
@@ -374,14 +318,6 @@ def _with_endpoints(connection: sqlite3.Connection, name: str) -> tuple[NetworkR
     return network, rows.endpoints(connection, network_id=network.id)
 
 
-def _holder(connection: sqlite3.Connection, protocol: str, port: int) -> str | None:
-    """The name of a container that has published *port*."""
-    for row in rows.ports(connection):
-        if (row.protocol, row.host_port) == (protocol, port):
-            return rows.endpoints(connection, container=row.container)[0].name
-    return None
-
-
 def _bridge(network: NetworkRow) -> plan.Bridge:
     return plan.Bridge(
         network.bridge,
@@ -394,12 +330,3 @@ def _row(endpoint: EndpointRow, port: BoundPort) -> PortRow:
     return PortRow(
         endpoint.container, port.host_ip, port.host_port, port.container_port, port.protocol, endpoint.address
     )
-
-
-def _bound(row: PortRow) -> BoundPort:
-    return BoundPort(row.host_ip, row.host_port, row.container_port, row.protocol)
-
-
-def _close(held: Iterable[HeldPort]) -> None:
-    for each in held:
-        each.close()

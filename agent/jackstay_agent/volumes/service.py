@@ -60,11 +60,6 @@ class Volumes:
         await self.materialize(chosen)
         return await self.inspect(chosen)
 
-    async def list(self, filters: Iterable[str] = ()) -> list[Volume]:
-        """The volumes that fit *filters*, by name. Raises `InvalidArgument` for an unknown filter."""
-        found = await self._database.read(rows.volumes)
-        return [self._volume(row) for row in names.matching(found, filters)]
-
     async def inspect(self, name: str) -> Volume:
         """The volume *name*. Raises `NotFound`."""
         row = await self._database.read(lambda c: rows.volume(c, name))
@@ -82,7 +77,7 @@ class Volumes:
         if aside is not None:
             await self._discard(aside)
 
-    async def prune(self, all: bool = False) -> tuple[list[str], int]:  # noqa: A002 - docker's word
+    async def prune(self, all: bool = False) -> tuple[list[str], int]:
         """Remove the anonymous volumes that nothing mounts (*all*: named ones too): their names, the bytes freed."""
         async with self._lock:
             removed = await self._database.write("volumes.prune", lambda c: rows.delete_unused(c, named=all))
@@ -107,11 +102,11 @@ class Volumes:
         rows.add_use(connection, container, name)
 
     async def anonymous_of(self, container: str) -> list[str]:
-        """The anonymous volumes that only *container* mounts: what ``rm -v`` removes once the container's row is gone."""
+        """The anonymous volumes that only *container* mounts: what ``rm -v`` removes once its row is gone."""
         return await self._database.read(lambda c: rows.anonymous_of(c, container))
 
     async def materialize(self, name: str) -> str:
-        """The folder of *name* to mount, made durably when it is missing. Raises `NotFound` without a row, `DiskFull`."""
+        """The folder of *name* to mount, durably made when missing. Raises `NotFound` without a row, `DiskFull`."""
         async with self._lock:
             if await self._database.read(lambda c: rows.volume(c, name)) is None:
                 raise _not_found(name)
@@ -141,6 +136,11 @@ class Volumes:
 
     def _volume(self, row: VolumeRow) -> Volume:
         return Volume(row.name, self.path(row.name), row.created, row.labels, row.anonymous, row.users)
+
+    async def list(self, filters: Iterable[str] = ()) -> list[Volume]:
+        """The volumes that fit *filters*, by name. Raises `InvalidArgument` for an unknown filter."""
+        found = await self._database.read(rows.volumes)
+        return [self._volume(row) for row in names.matching(found, filters)]
 
 
 def _delete(connection: sqlite3.Connection, name: str) -> bool:

@@ -51,9 +51,9 @@ def host() -> Iterator[str]:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_scenario(scenario: str, host: str, tmp_path: Path) -> None:
     script = Path(__file__).with_name("host.py")
+    inside = ["ip", "netns", "exec", host, "unshare", "--mount", "--propagation", "private"]
     ended = subprocess.run(
-        ["ip", "netns", "exec", host, "unshare", "--mount", "--propagation", "private"]
-        + [sys.executable, "-W", "error", str(script), scenario, str(tmp_path), f"{host}-world"],
+        [*inside, sys.executable, "-W", "error", str(script), scenario, str(tmp_path), f"{host}-world"],
         capture_output=True,
         text=True,
         timeout=55,
