@@ -1,0 +1,74 @@
+"""Three hosts for all tests of this folder, and images. A test finds the hosts empty, up and joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.archives import write_archive
+from tests.lab.images import Image, busybox_base, busybox_web
+from tests.lab.lab import Lab
+from tests.lab.laptop import Laptop
+
+
+@pytest.fixture(scope="session")
+def shared_lab() -> Iterator[Lab]:
+    """The hosts, as the last test has left them: use ``lab``."""
+    with Lab(3) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(shared_lab: Lab) -> Iterator[Lab]:
+    """Three hosts with nothing on them; what a test leaves on them is removed."""
+    yield shared_lab
+    for host in shared_lab.hosts.values():
+        host.switch_on()
+        host.limit()
+        if host.agent.find() is None:
+            host.agent.start()
+    _empty(Laptop(shared_lab))
+
+
+@pytest.fixture
+def laptop(lab: Lab) -> Laptop:
+    """Where ``jackstay`` is typed."""
+    return Laptop(lab)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """``base:1``: a shell and its tools, three layers."""
+    return busybox_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="session")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """``httpd:1.1``: the base and a web server on port 80."""
+    return busybox_web(tmp_path_factory.mktemp("web"))
+
+
+@pytest.fixture(scope="session")
+def base_archive(base: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``base:1`` as docker saves it."""
+    return write_archive(tmp_path_factory.mktemp("archive") / "base.tar", [base])
+
+
+@pytest.fixture(scope="session")
+def web_archive(web: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``httpd:1.1`` as docker saves it."""
+    return write_archive(tmp_path_factory.mktemp("archive") / "web.tar", [web])
+
+
+def _empty(laptop: Laptop) -> None:
+    for listing, remove in (
+        (("ps", "-a"), ("rm", "-f", "-v")),
+        (("images", "-a"), ("rmi", "-f")),
+        (("volume", "ls"), ("volume", "rm")),
+    ):
+        for element in laptop.ok("-H", "@web", "--json", *listing).json:
+            names = {row.get("ID") or row["Name"] for row in element["data"]}
+            if names:
+                laptop.ok("-H", element["host"], "--yes", *remove, *sorted(names))

@@ -1,0 +1,93 @@
+"""Copies move what is missing and nothing else: counted at the hosts' links, not only believed from what is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab.archives import write_archive
+from tests.lab.images import IMAGE_CACHE, Image, debian_apache, synthetic
+from tests.lab.lab import Lab
+from tests.lab.laptop import Laptop
+from tests.lab.layer import Layer
+
+pytestmark = pytest.mark.lab
+
+TALK = 96 * 1024  # SSH handshakes, gRPC and the manifests of a copy that has nothing to move
+
+
+def copy(laptop: Laptop, *argv: str) -> dict[str, dict[str, int]]:
+    """Copy, and give what ``--json`` says by host."""
+    ran = laptop.ok("--json", "copy", *argv, timeout=120)
+    return {element["host"]: element["data"][0] for element in ran.json}
+
+
+def test_a_second_copy_moves_nothing_and_a_new_layer_moves_alone(lab: Lab, laptop: Laptop, tmp_path: Path) -> None:
+    big = synthetic(tmp_path, 20_000_000)
+    with Layer(tmp_path / "small.tar") as layer:
+        layer.file("small", b"x" * 100_000)
+    more = Image("big:2", (*big.layers, tmp_path / "small.tar"), big.config)
+    archive = write_archive(tmp_path / "images.tar", [big, more])
+    laptop.ok("-H", "web1", "load", "-i", archive)
+    one, two = lab.hosts["web1"], lab.hosts["web2"]
+
+    before = two.link_bytes()
+    first = copy(laptop, "web1::big:1", "web2::")["web2"]
+    moved = two.link_bytes().since(before).received
+    assert 20_000_000 < first["bytes_sent"] < 20_100_000
+    assert first["bytes_sent"] * 0.99 < moved < first["bytes_sent"] * 1.1
+
+    before = two.link_bytes(), one.link_bytes()
+    second = copy(laptop, "web1::big:1", "web2::")["web2"]
+    assert second["bytes_sent"] == 0
+    assert second["bytes_spared"] == first["bytes_sent"]
+    assert two.link_bytes().since(before[0]).received < TALK
+    assert one.link_bytes().since(before[1]).sent < TALK
+
+    before = two.link_bytes(), one.link_bytes()
+    third = copy(laptop, "web1::big:2", "web2::")["web2"]
+    assert 100_000 < third["bytes_sent"] < 120_000
+    assert two.link_bytes().since(before[0]).received < third["bytes_sent"] + TALK
+
+
+def test_the_plan_foresees_what_the_copy_sends(lab: Lab, laptop: Laptop, tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "images.tar", [synthetic(tmp_path, 3_000_000)])
+    laptop.ok("-H", "web1", "load", "-i", archive)
+    planned = copy(laptop, "--plan", "web1::big:1", "web[2-3]::")
+    assert laptop.ok("-H", "web2", "images", "-q").stdout == ""
+    done = copy(laptop, "web1::big:1", "web[2-3]::")
+    for host in ("web2", "web3"):
+        assert planned[host]["bytes_sent"] == done[host]["bytes_sent"]
+
+
+def test_an_archive_goes_to_all_hosts_and_what_they_have_is_not_sent(
+    lab: Lab, laptop: Laptop, base_archive: Path, web_archive: Path
+) -> None:
+    copy(laptop, f"docker-archive:{base_archive}", "@web::")
+    before = {name: host.link_bytes() for name, host in lab.hosts.items()}
+    sent = copy(laptop, f"docker-archive:{web_archive}", "@web::")
+    for name, host in lab.hosts.items():
+        assert sent[name]["bytes_sent"] < 20_000  # one layer, a config, a manifest
+        assert host.link_bytes().since(before[name]).received < TALK
+    ids = {tuple(element["data"][0]["ID"] for _ in "x") for element in laptop.ok("-H", "@web", "--json", "images").json}
+    assert len(ids) == 1
+
+
+@pytest.mark.timeout(300)
+def test_a_real_image_of_285_mb(lab: Lab, laptop: Laptop, tmp_path: Path) -> None:
+    image = debian_apache(IMAGE_CACHE)
+    archive = write_archive(tmp_path / "debian.tar", [image])
+    laptop.ok("-H", "web1", "load", "-i", archive, timeout=120)
+    archive.unlink()
+    two = lab.hosts["web2"]
+    before = two.link_bytes()
+    first = copy(laptop, f"web1::{image.name}", "web2::")["web2"]
+    layer = image.layers[0].stat().st_size
+    assert layer < first["bytes_sent"] < layer + 100_000
+    between = two.link_bytes()
+    assert between.since(before).received < layer * 1.1
+    assert copy(laptop, f"web1::{image.name}", "web2::")["web2"]["bytes_sent"] == 0
+    assert two.link_bytes().since(between).received < TALK
+    ran = laptop.run("-H", "web2", "run", "--rm", image.name, "/bin/sh", "-c", "cat /etc/debian_version; exit 3")
+    assert (ran.code, ran.stdout[:3]) == (3, "12."), ran
