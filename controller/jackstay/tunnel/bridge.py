@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import cast
 
 from jackstay.errors import Unreachable
-from jackstay.tunnel.ways import RemoteEnd, Ways
+from jackstay.tunnel.ends import RemoteEnd
+from jackstay.tunnel.ways import Ways
 
 MAX_PATH = 100  # bytes; sun_path holds 108 on Linux and 104 on macOS, its end included
 HIGH_WATER = 1024 * 1024  # bytes kept for a local reader before the SSH channel is no longer read

@@ -28,7 +28,7 @@ async def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[
     monkeypatch.setenv("TMPDIR", "/tmp")
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     lab = await (sys.modules.get("ssh_lab") or _load_lab()).Lab.make()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(lab.runtime))
     yield lab
     await lab.stop()

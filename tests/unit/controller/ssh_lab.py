@@ -1,3 +1,4 @@
+# ruff: noqa: N802  # gRPC calls a servicer's methods by the names of the protocol
 """A real SSH server and a real gRPC agent inside the test's own event loop, on loopback and a Unix socket."""
 
 from __future__ import annotations
@@ -138,6 +139,15 @@ class Lab:
     acceptor: Any = None
     front: Any = None
 
+    @property
+    def runtime(self) -> Path:
+        """Where tunnels make their folders."""
+        return self.folder / "run"
+
+    def left(self) -> list[str]:
+        """What tunnels have made and not removed."""
+        return os.listdir(self.runtime)
+
     def host(self, **changes: Any) -> Host:
         values: dict[str, Any] = {
             "name": "web1",
@@ -260,6 +270,7 @@ class Lab:
         host_key.write_private_key(str(folder / "host_key"))
         (folder / "authorized").write_bytes(key.export_public_key())
         (folder / "bin").mkdir()
+        (folder / "run").mkdir(mode=0o700)
         dial = folder / "bin" / "jackstayd"
         dial.write_text(DIAL.format(python=sys.executable))
         dial.chmod(0o755)

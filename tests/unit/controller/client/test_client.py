@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jackstay.client import PROTOCOL, connect
+from jackstay.client import PROTOCOL, AgentClient, connect
 from jackstay.client.messages import (
     DiskUsageRequest,
     ExecStart,
@@ -91,11 +91,15 @@ async def test_a_call_past_its_time(lab: Any) -> None:
 
 
 async def test_a_stream_gives_its_replies_and_then_its_error(lab: Any) -> None:
-    texts = []
+    texts: list[bytes] = []
+
+    async def read(agent: AgentClient) -> None:
+        async for reply in agent.containers.logs(LogsRequest(container="c")):
+            texts.extend(entry.text for entry in reply.entries)
+
     async with await connect(lab.host(), lab.settings()) as agent:
         with pytest.raises(AgentError, match="gone"):
-            async for reply in agent.containers.logs(LogsRequest(container="c")):
-                texts += [entry.text for entry in reply.entries]
+            await read(agent)
     assert texts == [b"one\n"]
 
 

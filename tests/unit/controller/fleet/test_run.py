@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -204,8 +203,6 @@ async def test_no_hosts() -> None:
 
 
 async def test_a_whole_fleet_through_real_tunnels(lab: Any) -> None:
-    before = {name for name in os.listdir("/tmp") if name.startswith("jackstay-")}
-
     async def work(agent: AgentClient) -> str:
         if agent.host.name == "hangs":
             await agent.system.disk_usage(DiskUsageRequest())
@@ -238,12 +235,10 @@ async def test_a_whole_fleet_through_real_tunnels(lab: Any) -> None:
         "empty": ("unreachable", "NO_AGENT"),
     }
     assert result.outcomes[0].value == "0.0.9"
-    assert {name for name in os.listdir("/tmp") if name.startswith("jackstay-")} == before
+    assert lab.left() == []
 
 
 async def test_cancelling_a_real_fleet_leaves_nothing_open(lab: Any) -> None:
-    before = {name for name in os.listdir("/tmp") if name.startswith("jackstay-")}
-
     async def work(agent: AgentClient) -> None:
         await agent.system.disk_usage(DiskUsageRequest())
 
@@ -254,4 +249,4 @@ async def test_cancelling_a_real_fleet_leaves_nothing_open(lab: Any) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert {name for name in os.listdir("/tmp") if name.startswith("jackstay-")} == before
+    assert lab.left() == []

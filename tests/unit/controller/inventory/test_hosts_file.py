@@ -109,7 +109,7 @@ hosts = st.builds(
     address=texts,
     port=st.none() | st.integers(1, 65535),
     user=st.none() | texts,
-    identity_files=st.lists(texts.map(lambda t: "/" + t.replace("/", "")), max_size=3).map(tuple),
+    identity_files=st.lists(texts.map(lambda t: "/k" + t.replace("/", "")), max_size=3).map(tuple),
     socket=texts.map(lambda t: f"/run/{t}"),
     jump=st.none() | texts,
     sudo=st.booleans(),

@@ -12,6 +12,7 @@ from typing import Any
 import asyncssh
 import pytest
 
+from jackstay.client import connect
 from jackstay.errors import Unreachable, UsageError
 from jackstay.tunnel import open_tunnel
 from jackstay.tunnel.ssh import SSHTunnel
@@ -19,18 +20,13 @@ from jackstay.tunnel.ssh import SSHTunnel
 
 async def refused(lab: Any, kind: str, host: Any = None, settings: Any = None) -> Unreachable:
     """Open a tunnel that must fail in one way, and leave nothing behind."""
-    before = folders()
     with pytest.raises(Unreachable) as caught:
         await open_tunnel(host or lab.host(), settings or lab.settings())
     assert caught.value.kind == kind, caught.value.message
     assert "\n" not in caught.value.message
     assert caught.value.hint
-    assert folders() == before
+    assert lab.left() == []
     return caught.value
-
-
-def folders() -> set[str]:
-    return {name for name in os.listdir("/tmp") if name.startswith("jackstay-")}
 
 
 async def talk(path: str, data: bytes) -> bytes:
@@ -80,14 +76,13 @@ async def test_bytes_and_half_close_pass_through_both_ways(lab: Any) -> None:
 
 
 async def test_only_this_user_can_reach_the_socket_and_nothing_stays(lab: Any) -> None:
-    before = folders()
     tunnel = await open_tunnel(lab.host(), lab.settings())
     folder = Path(tunnel.socket_path).parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert len(os.fsencode(tunnel.socket_path)) <= 100
     await tunnel.close()
     await tunnel.close()
-    assert folders() == before
+    assert lab.left() == []
 
 
 async def test_a_slow_reader_stops_the_agent_instead_of_filling_memory(lab: Any) -> None:
@@ -243,7 +238,7 @@ async def test_forwarding_forbidden_falls_back_to_a_session(lab: Any) -> None:
 
 async def test_neither_way_allowed(lab: Any) -> None:
     lab.forward = lab.commands = False
-    error = await refused(lab, "no-agent")
+    error = await refused(lab, "forwarding")
     assert "This account is not available" in error.message
 
 
@@ -254,8 +249,40 @@ async def test_forwarding_forbidden_and_no_program(lab: Any) -> None:
     assert "AllowStreamLocalForwarding" in error.hint
 
 
+async def test_a_socket_that_only_others_may_open(lab: Any) -> None:
+    lab.forward = False
+    script = lab.folder / "bin" / "sh"  # the test may be root, whom no mode stops: the script's own answer is given
+    script.write_text("#!/bin/sh\nexit 69\n")
+    script.chmod(0o755)
+    error = await refused(lab, "forwarding")
+    assert "usermod -aG jackstay tester" in error.hint
+
+
+async def test_sudo_runs_the_program_and_its_refusal_is_told(lab: Any) -> None:
+    sudo = lab.folder / "bin" / "sudo"
+    sudo.write_text('#!/bin/sh\n[ "$1" = -n ] && shift && exec "$@"\n')
+    sudo.chmod(0o755)
+    async with await connect(lab.host(sudo=True), lab.settings()) as agent:
+        assert agent.version.os == "linux"
+    assert (lab.direct, lab.dialled) == (0, 1)
+    sudo.write_text("#!/bin/sh\necho 'sudo: a password is required' >&2; exit 1\n")
+    with pytest.raises(Unreachable) as caught:
+        await connect(lab.host(sudo=True), lab.settings())
+    assert caught.value.kind == "forwarding"
+    assert "a password is required" in caught.value.message
+    assert "NOPASSWD" in caught.value.hint
+
+
+async def test_noise_of_a_login_shell_does_not_reach_the_agents_bytes(lab: Any) -> None:
+    lab.forward = False
+    dial = lab.folder / "bin" / "sh"
+    dial.write_text('#!/bin/sh\necho "welcome, jackstay-dia"\nexec /bin/sh "$@"\n')
+    dial.chmod(0o755)
+    async with await connect(lab.host(), lab.settings()) as agent:
+        assert agent.version.os == "linux"
+
+
 async def test_cancelling_while_opening_leaves_nothing(lab: Any) -> None:
-    before = folders()
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -264,11 +291,10 @@ async def test_cancelling_while_opening_leaves_nothing(lab: Any) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert folders() == before
+    assert lab.left() == []
 
 
 async def test_cancelling_at_any_moment_leaves_nothing(lab: Any) -> None:
-    before = folders()
     for delay in range(0, 100, 4):
         task = asyncio.create_task(open_tunnel(lab.host(), lab.settings()))
         await asyncio.sleep(delay / 1000)
@@ -277,7 +303,7 @@ async def test_cancelling_at_any_moment_leaves_nothing(lab: Any) -> None:
             await (await task).close()
         except asyncio.CancelledError:
             pass
-    assert folders() == before
+    assert lab.left() == []
 
 
 async def test_hosts_behind_a_bastion_share_its_connection(lab: Any) -> None:
