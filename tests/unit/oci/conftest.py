@@ -140,6 +140,18 @@ def make_image() -> Callable[..., MadeImage]:
 
 
 @pytest.fixture
+def lay_out() -> Callable[[Path, dict[str, bytes]], None]:
+    """Writes files into a folder."""
+
+    def write(folder: Path, files: dict[str, bytes]) -> None:
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+
+    return write
+
+
+@pytest.fixture
 def make_tar() -> Callable[..., bytes]:
     return tar_of
 

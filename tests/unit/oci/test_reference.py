@@ -86,13 +86,16 @@ _part = st.from_regex(r"[a-z0-9]+((\.|_|__|-{1,3})[a-z0-9]+){0,2}", fullmatch=Tr
 _registry = st.from_regex(
     r"(localhost|[a-z][a-z0-9]{0,9}\.[a-z]{2,5}|[0-9]{1,3}\.[0-9]{1,3})(:[0-9]{1,5})?", fullmatch=True
 )
+
+
+def _reference(registry: str | None, parts: list[str], tag: str | None, digest: str | None) -> str:
+    # A first part with a dot would be taken for a registry, which may not have every character that a part may.
+    path = "/".join(parts if registry or len(parts) == 1 else ["org", *parts])
+    return (f"{registry}/" if registry else "") + path + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
+
+
 _references = st.builds(
-    lambda registry, parts, tag, digest: (
-        (registry + "/" if registry else "")
-        + "/".join(parts)
-        + (":" + tag if tag else "")
-        + ("@" + digest if digest else "")
-    ),
+    _reference,
     st.none() | _registry,
     st.lists(_part, min_size=1, max_size=4),
     st.none() | st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True),
