@@ -21,6 +21,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from jackstay_agent import faults
 from jackstay_agent.errors import Error
 from jackstay_agent.kernel import syscalls
+from jackstay_agent.networks.flows import forget_addresses
 from jackstay_agent.networks.plan import Actual, Bridge, Step, bridge_steps
 
 _IFF_UP = 1
@@ -69,14 +70,16 @@ def connect(argument: Any, _descriptors: list[int]) -> None:
 
 
 def disconnect(argument: Any, _descriptors: list[int]) -> None:
-    """Job: undo `connect`; *argument* is ``[folder, container, [interface, …]]``."""
-    folder, container, interfaces = argument
+    """Job: undo `connect`; *argument* is ``[folder, container, [interface, …], [address, …]]``."""
+    folder, container, interfaces, addresses = argument
     with _told(f"disconnecting the container {container[:12]}"):
         if interfaces:
             with IPRoute() as route:
                 for interface in interfaces:
                     _delete_link(route, interface)
         _remove_netns(os.path.join(folder, container))
+        if addresses:
+            forget_addresses(addresses)
 
 
 def decode(found: dict[str, Any]) -> Actual:

@@ -31,6 +31,7 @@ from jackstay_agent.networks.attachment import Attachment, BoundPort, WantedNetw
 from jackstay_agent.networks.filter import PacketFilter
 from jackstay_agent.networks.ports import HeldPorts, bound_port
 
+_FLOWS = "jackstay_agent.networks.flows"
 _NETLINK = "jackstay_agent.networks.netlink"
 
 log = structlog.get_logger()
@@ -224,6 +225,8 @@ class Networks:
             ],
         )
         await self._filter.apply()
+        if datagrams := [[port.host_ip, port.host_port] for port in bound if port.protocol == "udp"]:
+            await self._jobs.run(f"{_FLOWS}:forget_ports", datagrams)
         return Attachment(
             netns_path=self.netns_path(container),
             network=network.name,
@@ -251,9 +254,9 @@ class Networks:
                 await self._filter.apply()
         finally:
             self._ports.release(container)
-            await self._jobs.run(
-                f"{_NETLINK}:disconnect", [self._folder, container, [endpoint.interface for endpoint in endpoints]]
-            )
+            interfaces = [endpoint.interface for endpoint in endpoints]
+            used = [endpoint.address for endpoint in endpoints if endpoint.active or published]
+            await self._jobs.run(f"{_NETLINK}:disconnect", [self._folder, container, interfaces, used])
 
     def _lock(self, container: str) -> asyncio.Lock:
         return self._locks.setdefault(container, asyncio.Lock())

@@ -56,6 +56,7 @@ import socket, sys
 kind, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
 s.settimeout(float(sys.argv[4]))
+s.bind(("0.0.0.0", int(sys.argv[5])))
 try:
     s.connect((address, port))
     if kind == "udp":
@@ -145,8 +146,9 @@ def run(*argv: str) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=20).stdout.strip()
 
 
-def ask(where: list[str], address: str, port: int, kind: str = "tcp", patience: float = 2) -> str:
-    return run(*where, sys.executable, "-c", ASK, kind, address, str(port), str(patience))
+def ask(where: list[str], address: str, port: int, kind: str = "tcp", patience: float = 2, own: int = 0) -> str:
+    """What the one at *address* and *port* says, asked from *where* and from the port *own*."""
+    return run(*where, sys.executable, "-c", ASK, kind, address, str(port), str(patience), str(own))
 
 
 def links() -> set[str]:
@@ -393,6 +395,39 @@ async def many_at_once(host: Host) -> None:
     assert (links(), rules(), mounts()) == (*before, [])
 
 
+async def flows_follow(host: Host) -> None:
+    """Who keeps sending from one UDP port comes to the container that has the port now, which forgetting does."""
+    a, settings_a = await host.create("a")
+    b, settings_b = await host.create("b")
+    port = Port(container_port=80, host_port=8080, protocol="udp")
+
+    def steady(patience: float = 2) -> str:
+        return ask(WORLDLY, HOST, 8080, "udp", patience, own=5555)
+
+    assert steady() == "refused"
+    await host.start(a, settings_a, port)
+    host.serve(a)
+    assert steady() == f"a {WORLD}"
+    await host.stop(a)
+    await host.start(b, settings_b, port)
+    host.serve(b)
+    assert steady() == f"b {WORLD}"
+
+    class Forgetless:
+        async def run(self, job, argument, descriptors=()):
+            if job.endswith(":forget_ports"):
+                return None
+            if job.endswith(":disconnect"):
+                argument = [*argument[:3], []]
+            return await host.jobs.run(job, argument, descriptors)
+
+    host.networks._jobs = Forgetless()
+    await host.stop(b)
+    await host.start(a, settings_a, port)
+    host.serve(a)
+    assert steady(0.5) in ("silence", "refused"), "nothing needed to be forgotten, so this test says nothing"
+
+
 async def restart(host: Host) -> None:
     """A new agent finds living containers again, and takes away what the dead left."""
     a, settings_a = await host.create("a")
@@ -463,4 +498,4 @@ async def main(scenario: str, jobs: spawner.Spawner) -> None:
 
 if __name__ == "__main__":
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    asyncio.run(main(sys.argv[1], spawner.start(["jackstay_agent.networks.netlink"])))
+    asyncio.run(main(sys.argv[1], spawner.start(["jackstay_agent.networks.netlink", "jackstay_agent.networks.flows"])))

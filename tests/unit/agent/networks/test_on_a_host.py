@@ -20,6 +20,7 @@ SCENARIOS = [
     "taken",
     "failure_is_undone",
     "many_at_once",
+    "flows_follow",
     "restart",
     "reboot",
 ]
