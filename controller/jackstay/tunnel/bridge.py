@@ -136,7 +136,9 @@ class Bridge:
         self.path = os.path.join(self._folder, "agent")
         try:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_unix_server(lambda: NearEnd(self), self.path)
+            # In two steps: cancelled in one, asyncio would forget the socket that listens already.
+            self._server = await loop.create_unix_server(lambda: NearEnd(self), self.path, start_serving=False)
+            await self._server.start_serving()
         except BaseException:
             await self.close()
             raise
