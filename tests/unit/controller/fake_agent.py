@@ -1,0 +1,539 @@
+"""Agents for tests of the command line: a real gRPC server a host, whose images and containers are only remembered.
+
+Run as a program with a folder and host names: each host listens on ``FOLDER/NAME.sock``. It runs in a process of its own,
+since the command line under test brings its own event loop. Containers "run" a few commands that are told in ``_run``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import grpc.aio
+
+from jackstay_oci.reference import Reference
+from jackstay_proto.v1 import (
+    containers_pb2,
+    containers_pb2_grpc,
+    content_pb2,
+    content_pb2_grpc,
+    errors_pb2,
+    images_pb2,
+    images_pb2_grpc,
+    networks_pb2,
+    networks_pb2_grpc,
+    system_pb2,
+    system_pb2_grpc,
+    volumes_pb2,
+    volumes_pb2_grpc,
+)
+
+PIECE = 64 * 1024
+CREATED = 1_700_000_000
+RANGES_OPEN = 8
+
+
+async def fail(context: Any, reason: str, message: str, hint: str = "") -> NoReturn:
+    """End the call as an agent's interceptor does."""
+    detail = errors_pb2.ErrorDetail(reason=errors_pb2.Reason.Value(reason), message=message, hint=hint)
+    metadata = (("jackstay-error-bin", detail.SerializeToString()),)
+    await context.abort(grpc.StatusCode.FAILED_PRECONDITION, message, metadata)
+    raise AssertionError
+
+
+def canonical(name: str) -> str:
+    return str(Reference.parse(name).with_default_tag())
+
+
+@dataclass
+class FakeContainer:
+    id: str
+    request: containers_pb2.CreateContainerRequest
+    state: str = "created"
+    exit_code: int = 0
+    log: list[containers_pb2.LogEntry] = field(default_factory=list)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    signal: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+
+@dataclass
+class FakeHost:
+    name: str
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)  # name → digest of its root
+    containers: dict[str, FakeContainer] = field(default_factory=dict)  # name → container
+    volumes: dict[str, volumes_pb2.Volume] = field(default_factory=dict)
+
+    def document(self, digest: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.blobs[digest])
+        return document
+
+    def closure(self, root: str) -> list[str]:
+        seen: dict[str, None] = {}
+        waiting = [root]
+        while waiting:
+            digest = waiting.pop(0)
+            if digest in seen or digest not in self.blobs:
+                continue
+            seen[digest] = None
+            if self.blobs[digest][:1] == b"{":
+                waiting.extend(children(self.document(digest)))
+        return list(seen)
+
+
+def children(document: dict[str, Any]) -> list[str]:
+    below = [*document.get("manifests", ()), *document.get("layers", ())]
+    if "layers" in document:
+        below.append(document["config"])
+    return [item["digest"] for item in below]
+
+
+class FakeSystem(system_pb2_grpc.SystemServicer):
+    def __init__(self, host: FakeHost) -> None:
+        self.host = host
+
+    async def Version(self, request: Any, context: Any) -> system_pb2.VersionReply:
+        return system_pb2.VersionReply(
+            version="0.1.0", protocol=1, runtime="crun 1.8.1", kernel="6.1.0", os="linux", architecture="amd64"
+        )
+
+    async def Info(self, request: Any, context: Any) -> system_pb2.InfoReply:
+        document = {"Name": self.host.name, "Containers": len(self.host.containers), "Swarm": {"Active": False}}
+        return system_pb2.InfoReply(document=json.dumps(document))
+
+    async def DiskUsage(self, request: Any, context: Any) -> system_pb2.DiskUsageReply:
+        usage = system_pb2.DiskUsage(type="Images", total=2, active=1, size=4_000_000, reclaimable=1_000_000)
+        return system_pb2.DiskUsageReply(usage=[usage])
+
+
+class FakeContent(content_pb2_grpc.ContentServicer):
+    def __init__(self, host: FakeHost) -> None:
+        self.host = host
+
+    def describe(self, digest: str) -> content_pb2.Descriptor:
+        return content_pb2.Descriptor(
+            digest=digest, size=len(self.host.blobs[digest]), media_type=media_type(self.host, digest)
+        )
+
+    async def Resolve(self, request: Any, context: Any) -> content_pb2.ResolveReply:
+        name = canonical(request.image)
+        root = self.host.images.get(name)
+        if root is None:
+            await fail(context, "NOT_FOUND", f"no image {request.image}")
+        blobs = [self.describe(digest) for digest in self.host.closure(root)]
+        return content_pb2.ResolveReply(name=name, root=self.describe(root), blobs=blobs)
+
+    async def Read(self, request: Any, context: Any) -> AsyncIterator[content_pb2.ReadReply]:
+        data = self.host.blobs.get(request.digest)
+        if data is None:
+            await fail(context, "NOT_FOUND", f"no blob {request.digest}")
+        data = data[request.offset :][: request.length or None]
+        for start in range(0, len(data), PIECE):
+            yield content_pb2.ReadReply(data=data[start : start + PIECE])
+
+    async def Missing(self, request: Any, context: Any) -> content_pb2.MissingReply:
+        return content_pb2.MissingReply(digests=[d for d in request.digests if d not in self.host.blobs])
+
+
+def media_type(host: FakeHost, digest: str) -> str:
+    if host.blobs[digest][:1] != b"{":
+        return "application/vnd.oci.image.layer.v1.tar"
+    default = "application/vnd.oci.image.config.v1+json"
+    return str(host.document(digest).get("mediaType", default))
+
+
+class FakeImages(images_pb2_grpc.ImagesServicer):
+    def __init__(self, host: FakeHost) -> None:
+        self.host = host
+
+    async def Fetch(self, requests: Any, context: Any) -> AsyncIterator[images_pb2.FetchReply]:
+        start = (await anext(aiter(requests))).start
+        fetch = _Fetch(self.host, requests, context)
+        done = images_pb2.FetchDone()
+        for target in start.images:
+            before = (fetch.sent, fetch.spared)
+            async for reply in fetch.image(target.root.digest, target.root.size):
+                yield reply
+            changed = any(self.host.images.get(name) != target.root.digest for name in target.names)
+            self.host.images.update(dict.fromkeys(target.names, target.root.digest))
+            done.images.add(
+                names=target.names,
+                image_id=self.config_of(target.root.digest),
+                root=target.root,
+                changed=changed,
+                bytes_sent=fetch.sent - before[0],
+                bytes_spared=fetch.spared - before[1],
+            )
+        done.bytes_sent, done.bytes_spared = fetch.sent, fetch.spared
+        yield images_pb2.FetchReply(done=done)
+
+    def config_of(self, root: str) -> str:
+        document = self.host.document(root)
+        if "manifests" in document:
+            return self.config_of(document["manifests"][0]["digest"])
+        return str(document["config"]["digest"])
+
+    async def List(self, request: Any, context: Any) -> images_pb2.ListImagesReply:
+        images = []
+        for name, root in self.host.images.items():
+            reference = Reference.parse(name)
+            if request.reference and Reference.parse(request.reference).name != reference.name:
+                continue
+            images.append(
+                images_pb2.ImageSummary(
+                    id=self.config_of(root),
+                    repository=reference.familiar_name,
+                    tag=reference.tag or "<none>",
+                    digest=root,
+                    created=CREATED,
+                    size=sum(len(self.host.blobs[d]) for d in self.host.closure(root)),
+                )
+            )
+        return images_pb2.ListImagesReply(images=images)
+
+    async def Inspect(self, request: Any, context: Any) -> images_pb2.InspectImageReply:
+        root = self.host.images.get(canonical(request.image))
+        if root is None:
+            await fail(context, "NOT_FOUND", f"no image {request.image}")
+        document = {"Id": self.config_of(root), "RepoTags": [request.image], "Config": {"Cmd": ["sh"], "Tty": False}}
+        return images_pb2.InspectImageReply(document=json.dumps(document))
+
+    async def History(self, request: Any, context: Any) -> images_pb2.HistoryReply:
+        entry = images_pb2.HistoryEntry(id="sha256:" + "a" * 64, created=CREATED, created_by="COPY . /", size=1234)
+        return images_pb2.HistoryReply(entries=[entry])
+
+    async def Tag(self, request: Any, context: Any) -> images_pb2.TagReply:
+        root = self.host.images.get(canonical(request.source))
+        if root is None:
+            await fail(context, "NOT_FOUND", f"no image {request.source}")
+        self.host.images[canonical(request.target)] = root
+        return images_pb2.TagReply()
+
+    async def Remove(self, request: Any, context: Any) -> images_pb2.RemoveImageReply:
+        root = self.host.images.pop(canonical(request.image), None)
+        if root is None:
+            await fail(context, "NOT_FOUND", f"no image {request.image}")
+        removed = [images_pb2.RemovedImage(untagged=request.image), images_pb2.RemovedImage(deleted=root)]
+        return images_pb2.RemoveImageReply(removed=removed)
+
+    async def Prune(self, request: Any, context: Any) -> images_pb2.PruneImagesReply:
+        return images_pb2.PruneImagesReply(removed=[images_pb2.RemovedImage(deleted="sha256:1")], reclaimed=1000)
+
+    async def Save(self, request: Any, context: Any) -> AsyncIterator[images_pb2.SaveReply]:
+        for image in request.images:
+            if canonical(image) not in self.host.images:
+                await fail(context, "NOT_FOUND", f"no image {image}")
+        for piece in (request.format, request.compression, *request.images):
+            yield images_pb2.SaveReply(data=f"{piece}\n".encode())
+
+    async def Commit(self, request: Any, context: Any) -> images_pb2.CommitReply:
+        return images_pb2.CommitReply(image_id="sha256:" + "c" * 64)
+
+
+class _Fetch:
+    """Asks for what is missing, several ranges at a time, and checks what comes."""
+
+    def __init__(self, host: FakeHost, requests: Any, context: Any) -> None:
+        self.host, self.requests, self.context = host, requests, context
+        self.number = self.sent = self.spared = 0
+
+    async def image(self, root: str, size: int) -> AsyncIterator[images_pb2.FetchReply]:
+        waiting, seen = deque([(root, size)]), set()
+        while waiting:
+            digest, size = waiting.popleft()
+            if digest in seen:
+                continue
+            seen.add(digest)
+            if digest in self.host.blobs:
+                self.spared += size
+                yield self.progress(digest, images_pb2.FetchProgress.PRESENT, size, size)
+            else:
+                async for reply in self.blob(digest, size):
+                    yield reply
+            if self.host.blobs[digest][:1] == b"{":
+                document = self.host.document(digest)
+                below = [*document.get("manifests", ()), *document.get("layers", ())]
+                below += [document["config"]] if "layers" in document else []
+                waiting.extend((item["digest"], item["size"]) for item in below)
+
+    async def blob(self, digest: str, size: int) -> AsyncIterator[images_pb2.FetchReply]:
+        offsets = deque(range(0, size, PIECE))
+        parts: dict[int, bytearray] = {}
+        places: dict[int, int] = {}
+        opened = 0
+        while offsets or opened:
+            while offsets and opened < RANGES_OPEN:
+                offset = offsets.popleft()
+                self.number += 1
+                parts[offset], places[self.number] = bytearray(), offset
+                opened += 1
+                length = min(PIECE, size - offset)
+                wanted = images_pb2.RangeWanted(request=self.number, digest=digest, offset=offset, length=length)
+                yield images_pb2.FetchReply(wanted=wanted)
+            request = await anext(aiter(self.requests))
+            if request.WhichOneof("request") == "failed":
+                await fail(self.context, "SOURCE_FAILED", request.failed.message)
+            offset = places[request.data.request]
+            parts[offset] += request.data.data
+            if len(parts[offset]) >= min(PIECE, size - offset):
+                opened -= 1
+            current = sum(map(len, parts.values()))
+            yield self.progress(digest, images_pb2.FetchProgress.RECEIVING, current, size)
+        data = b"".join(bytes(parts[offset]) for offset in sorted(parts))
+        if f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
+            await fail(self.context, "DIGEST_MISMATCH", f"{digest} came wrong")
+        self.host.blobs[digest] = data
+        self.sent += size
+        yield self.progress(digest, images_pb2.FetchProgress.RECEIVED, size, size)
+
+    def progress(self, digest: str, phase: Any, current: int, total: int) -> images_pb2.FetchReply:
+        progress = images_pb2.FetchProgress(digest=digest, phase=phase, current=current, total=total)
+        return images_pb2.FetchReply(progress=progress)
+
+
+class FakeContainers(containers_pb2_grpc.ContainersServicer):
+    def __init__(self, host: FakeHost) -> None:
+        self.host = host
+
+    async def find(self, name: str, context: Any) -> FakeContainer:
+        for known, container in self.host.containers.items():
+            if known == name or container.id.startswith(name):
+                return container
+        await fail(context, "NOT_FOUND", f"no container {name}")
+
+    async def Create(self, request: Any, context: Any) -> containers_pb2.CreateContainerReply:
+        if canonical(request.image) not in self.host.images:
+            await fail(context, "NOT_FOUND", f"no image {request.image} on this host")
+        name = request.name or f"brave_{len(self.host.containers)}"
+        if name in self.host.containers and not request.replace:
+            await fail(context, "NAME_TAKEN", f"the name {name} is taken", "use --replace, or another name")
+        identifier = hashlib.sha256(f"{self.host.name}/{name}".encode()).hexdigest()
+        self.host.containers[name] = FakeContainer(identifier, request)
+        warnings = ["privileged is dangerous"] if request.privileged else []
+        return containers_pb2.CreateContainerReply(id=identifier, warnings=warnings)
+
+    async def Start(self, request: Any, context: Any) -> containers_pb2.StartContainerReply:
+        container = await self.find(request.container, context)
+        command = list(container.request.command)
+        if command[:1] == ["missing"]:
+            await fail(context, "COMMAND_NOT_FOUND", "missing: not found in the image")
+        if command[:1] == ["noexec"]:
+            await fail(context, "COMMAND_NOT_EXECUTABLE", "noexec: permission denied")
+        container.state = "running"
+        container.started.set()
+        return containers_pb2.StartContainerReply(id=container.id)
+
+    async def Stop(self, request: Any, context: Any) -> containers_pb2.StopContainerReply:
+        container = await self.find(request.container, context)
+        container.state, container.exit_code = "exited", 143
+        container.signal.put_nowait("SIGTERM")
+        return containers_pb2.StopContainerReply(id=container.id)
+
+    async def Kill(self, request: Any, context: Any) -> containers_pb2.KillContainerReply:
+        container = await self.find(request.container, context)
+        container.signal.put_nowait(request.signal)
+        return containers_pb2.KillContainerReply(id=container.id)
+
+    async def Pause(self, request: Any, context: Any) -> containers_pb2.PauseContainerReply:
+        (await self.find(request.container, context)).state = "paused"
+        return containers_pb2.PauseContainerReply()
+
+    async def Unpause(self, request: Any, context: Any) -> containers_pb2.UnpauseContainerReply:
+        (await self.find(request.container, context)).state = "running"
+        return containers_pb2.UnpauseContainerReply()
+
+    async def Restart(self, request: Any, context: Any) -> containers_pb2.RestartContainerReply:
+        container = await self.find(request.container, context)
+        container.state = "running"
+        return containers_pb2.RestartContainerReply(id=container.id)
+
+    async def Rename(self, request: Any, context: Any) -> containers_pb2.RenameContainerReply:
+        container = await self.find(request.container, context)
+        self.host.containers = {n: c for n, c in self.host.containers.items() if c is not container}
+        self.host.containers[request.name] = container
+        return containers_pb2.RenameContainerReply()
+
+    async def Remove(self, request: Any, context: Any) -> containers_pb2.RemoveContainerReply:
+        container = await self.find(request.container, context)
+        if container.state == "running" and not request.force:
+            await fail(context, "WRONG_STATE", f"{request.container} is running", "stop it, or use -f")
+        self.host.containers = {n: c for n, c in self.host.containers.items() if c is not container}
+        return containers_pb2.RemoveContainerReply(id=container.id)
+
+    async def List(self, request: Any, context: Any) -> containers_pb2.ListContainersReply:
+        items = []
+        for name, container in self.host.containers.items():
+            if container.state not in ("running", "paused") and not request.all:
+                continue
+            items.append(
+                containers_pb2.ContainerSummary(
+                    id=container.id,
+                    name=name,
+                    image=container.request.image,
+                    command=container.request.command or ["sh"],
+                    created=CREATED,
+                    started=CREATED,
+                    finished=CREATED,
+                    state=container.state,
+                    exit_code=container.exit_code,
+                    ports=container.request.ports,
+                    labels=container.request.labels,
+                    networks=["bridge"],
+                )
+            )
+        return containers_pb2.ListContainersReply(containers=items)
+
+    async def Inspect(self, request: Any, context: Any) -> containers_pb2.InspectContainerReply:
+        container = await self.find(request.container, context)
+        asked = container.request
+        document = {
+            "Id": container.id,
+            "State": {"Status": container.state, "Running": container.state == "running"},
+            "Config": {"Env": list(asked.env), "Cmd": list(asked.command), "Labels": dict(asked.labels)},
+        }
+        return containers_pb2.InspectContainerReply(document=json.dumps(document))
+
+    async def Wait(self, request: Any, context: Any) -> containers_pb2.WaitContainerReply:
+        container = await self.find(request.container, context)
+        return containers_pb2.WaitContainerReply(exit_code=container.exit_code)
+
+    async def Logs(self, request: Any, context: Any) -> AsyncIterator[containers_pb2.LogsReply]:
+        await self.find(request.container, context)
+        entries = [
+            containers_pb2.LogEntry(time_ns=CREATED * 10**9 + 5, text=b"one\n"),
+            containers_pb2.LogEntry(time_ns=CREATED * 10**9 + 6, text=b"oops\n", stderr=True),
+            containers_pb2.LogEntry(time_ns=CREATED * 10**9 + 7, text=f"from {self.host.name}\n".encode()),
+        ]
+        if request.HasField("tail"):
+            entries = entries[len(entries) - min(request.tail, len(entries)) :]
+        yield containers_pb2.LogsReply(entries=entries[:2])
+        yield containers_pb2.LogsReply(entries=entries[2:])
+
+    async def Attach(self, requests: Any, context: Any) -> AsyncIterator[containers_pb2.StreamOutput]:
+        start = (await anext(aiter(requests))).attach
+        container = await self.find(start.container, context)
+        ready = containers_pb2.StreamReady(id=container.id, tty=container.request.tty)
+        yield containers_pb2.StreamOutput(ready=ready)
+        await container.started.wait()
+        async for output in self.process(list(container.request.command), requests):
+            if output.HasField("exit_code"):
+                container.state, container.exit_code = "exited", output.exit_code
+                if container.request.auto_remove:
+                    self.host.containers = {n: c for n, c in self.host.containers.items() if c is not container}
+            yield output
+
+    async def Exec(self, requests: Any, context: Any) -> AsyncIterator[containers_pb2.StreamOutput]:
+        start = (await anext(aiter(requests))).exec
+        await self.find(start.container, context)
+        if start.command[:1] == ["missing"]:
+            await fail(context, "COMMAND_NOT_FOUND", "missing: not found in the container")
+        yield containers_pb2.StreamOutput(ready=containers_pb2.StreamReady(id="e" * 64, tty=start.tty))
+        if not start.detach:
+            async for output in self.process(list(start.command), requests):
+                yield output
+
+    async def process(self, command: list[str], requests: Any) -> AsyncIterator[containers_pb2.StreamOutput]:
+        """``echo``, ``hostname``, ``exit N``, ``err TEXT``, ``big BYTES``, ``cat``, ``signal`` (tells one, ends 3), ``size``."""
+        output = containers_pb2.StreamOutput
+        name, args = (command or ["true"])[0], command[1:]
+        code = 0
+        if name == "echo":
+            yield output(stdout=(" ".join(args) + "\n").encode())
+        elif name == "hostname":
+            yield output(stdout=f"{self.host.name}\n".encode())
+        elif name == "err":
+            yield output(stderr=f"{args[0]}\n".encode())
+        elif name == "big":
+            for _ in range(int(args[0]) // 65536):
+                yield output(stdout=b"x" * 65535 + b"\n")
+        elif name == "exit":
+            code = int(args[0])
+        elif name in ("cat", "signal", "size"):
+            if name == "signal":
+                yield output(stdout=b"waiting\n")
+            async for request in requests:
+                kind = request.WhichOneof("input")
+                if name == "cat" and kind == "stdin":
+                    yield output(stdout=request.stdin)
+                elif name == "cat" and kind == "stdin_closed":
+                    break
+                elif name == "signal" and kind == "signal":
+                    yield output(stdout=f"got {request.signal}\n".encode())
+                    code = 3
+                    break
+                elif name == "size" and kind == "resize":
+                    yield output(stdout=f"{request.resize.height}x{request.resize.width}\r\n".encode())
+                elif name == "size" and kind == "stdin":
+                    break
+        yield output(exit_code=code)
+
+
+class FakeVolumes(volumes_pb2_grpc.VolumesServicer):
+    def __init__(self, host: FakeHost) -> None:
+        self.host = host
+
+    async def Create(self, request: Any, context: Any) -> volumes_pb2.VolumeReply:
+        volume = volumes_pb2.Volume(
+            name=request.name or "a" * 64, mountpoint=f"/volumes/{request.name}", created=CREATED, labels=request.labels
+        )
+        self.host.volumes[volume.name] = volume
+        return volumes_pb2.VolumeReply(volume=volume)
+
+    async def List(self, request: Any, context: Any) -> volumes_pb2.ListVolumesReply:
+        return volumes_pb2.ListVolumesReply(volumes=self.host.volumes.values())
+
+    async def Inspect(self, request: Any, context: Any) -> volumes_pb2.VolumeReply:
+        if request.name not in self.host.volumes:
+            await fail(context, "NOT_FOUND", f"no volume {request.name}")
+        return volumes_pb2.VolumeReply(volume=self.host.volumes[request.name])
+
+    async def Remove(self, request: Any, context: Any) -> volumes_pb2.RemoveVolumeReply:
+        if self.host.volumes.pop(request.name, None) is None and not request.force:
+            await fail(context, "NOT_FOUND", f"no volume {request.name}")
+        return volumes_pb2.RemoveVolumeReply()
+
+    async def Prune(self, request: Any, context: Any) -> volumes_pb2.PruneVolumesReply:
+        return volumes_pb2.PruneVolumesReply(removed=["a" * 64], reclaimed=5_000_000)
+
+
+class FakeNetworks(networks_pb2_grpc.NetworksServicer):
+    async def List(self, request: Any, context: Any) -> networks_pb2.ListNetworksReply:
+        network = networks_pb2.NetworkSummary(
+            id="b" * 64, name="bridge", driver="bridge", subnet="172.31.0.0/16", gateway="172.31.0.1"
+        )
+        return networks_pb2.ListNetworksReply(networks=[network])
+
+    async def Inspect(self, request: Any, context: Any) -> networks_pb2.InspectNetworkReply:
+        return networks_pb2.InspectNetworkReply(document=json.dumps({"Name": request.network, "Id": "b" * 64}))
+
+
+async def serve(folder: Path, names: list[str]) -> None:
+    """Listen for every host; say ``ready`` on standard output; until standard input ends."""
+    servers = []
+    for name in names:
+        host = FakeHost(name)
+        server = grpc.aio.server(options=[("grpc.max_receive_message_length", 16 << 20)])
+        system_pb2_grpc.add_SystemServicer_to_server(FakeSystem(host), server)
+        content_pb2_grpc.add_ContentServicer_to_server(FakeContent(host), server)
+        images_pb2_grpc.add_ImagesServicer_to_server(FakeImages(host), server)
+        containers_pb2_grpc.add_ContainersServicer_to_server(FakeContainers(host), server)
+        volumes_pb2_grpc.add_VolumesServicer_to_server(FakeVolumes(host), server)
+        networks_pb2_grpc.add_NetworksServicer_to_server(FakeNetworks(), server)
+        server.add_insecure_port(f"unix:{folder / name}.sock")
+        await server.start()
+        servers.append(server)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await asyncio.gather(*(server.stop(0) for server in servers))
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1]), sys.argv[2:]))
