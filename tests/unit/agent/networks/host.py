@@ -487,6 +487,27 @@ async def reboot(host: Host) -> None:
     assert (await host.start(a, settings, Port(container_port=80, host_port=8080))).address == "10.88.0.2"
 
 
+async def start_and_stop(host: Host) -> None:
+    """What a fault point cuts: the whole of a container's time on the network."""
+    a, settings = await host.create("a")
+    await host.start(a, settings, Port(container_port=80, host_port=8080), Port(container_port=53, protocol="udp"))
+    await host.stop(a)
+
+
+async def after_the_cut(host: Host) -> None:
+    """The agent died somewhere in `start_and_stop`, before the container was running or after it had ended."""
+    assert mounts() == []
+    assert not os.path.exists(f"{RUN}/netns") or os.listdir(f"{RUN}/netns") == []
+    assert not [name for name in links() if name.startswith("veth")]
+    assert "8080" not in rules()
+    assert await host.database.read(rows.ports) == []
+    assert not any(row.active for row in await host.database.read(rows.endpoints))
+    b, settings = await host.create("b")
+    await host.start(b, settings, Port(container_port=80, host_port=8080))
+    host.serve(b)
+    assert ask(WORLDLY, HOST, 8080) == f"b {WORLD}"
+
+
 async def main(scenario: str, jobs: spawner.Spawner) -> None:
     host = Host(jobs)
     await host.open()

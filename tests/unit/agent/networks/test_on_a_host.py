@@ -49,16 +49,39 @@ def host() -> Iterator[str]:
             subprocess.run(["ip", "netns", "del", netns], capture_output=True)
 
 
+FAULTS = [
+    "metadata.networks.connect",
+    "metadata.networks.connect.committed",
+    "networks.netns.mounted",
+    "networks.netns.linked",
+    "kernel.program.started",
+    "metadata.networks.disconnect",
+    "metadata.networks.disconnect.committed",
+    "networks.netns.unmounted",
+]
+
+
+def play(host: str, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the shell *script* on *host*, where ``play SCENARIO`` plays one."""
+    program = Path(__file__).with_name("host.py")
+    function = f"play() {{ {sys.executable} -W error {program} $1 {folder} {host}-world; }}\n"
+    inside = ["ip", "netns", "exec", host, "unshare", "--mount", "--propagation", "private"]
+    return subprocess.run([*inside, "sh", "-c", function + script], capture_output=True, text=True, timeout=55)
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_scenario(scenario: str, host: str, tmp_path: Path) -> None:
-    script = Path(__file__).with_name("host.py")
-    inside = ["ip", "netns", "exec", host, "unshare", "--mount", "--propagation", "private"]
-    ended = subprocess.run(
-        [*inside, sys.executable, "-W", "error", str(script), scenario, str(tmp_path), f"{host}-world"],
-        capture_output=True,
-        text=True,
-        timeout=55,
-    )
+    ended = play(host, f"play {scenario}", tmp_path)
     print(ended.stdout)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     assert "Warning" not in ended.stderr, ended.stderr
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_agent_that_dies_leaves_nothing_that_the_next_does_not_take_away(
+    fault: str, host: str, tmp_path: Path
+) -> None:
+    script = f"(export JACKSTAY_FAULT={fault}; play start_and_stop); echo cut $?; "
+    ended = play(host, script + "play after_the_cut", tmp_path)
+    assert "cut 137" in ended.stdout, ended.stderr
+    assert ended.returncode == 0, ended.stderr
