@@ -59,7 +59,7 @@ def test_removal_follows_no_link(tmp_path: Path) -> None:
 
 def test_removal_of_a_tree_deeper_than_any_path_stack_or_descriptor_limit(tmp_path: Path) -> None:
     data = folders.make(str(tmp_path), "data")
-    deep = 5000
+    deep = 2500
     script = "import os\nfor i in range(%d): os.mkdir('d'); open('f', 'w').close(); os.chdir('d')" % deep  # noqa: UP031
     subprocess.run(["python3", "-c", script], cwd=data, check=True)
     limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32)); "
