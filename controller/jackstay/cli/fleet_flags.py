@@ -29,6 +29,7 @@ class FleetFlags:
     fold: bool | None = None
     yes: bool = False
     color: str | None = None
+    debug: bool = False
 
     def merged(self, later: FleetFlags) -> FleetFlags:
         """These, with what was given later on the line: lists are joined, single values replaced."""
@@ -94,6 +95,9 @@ def fleet_flags(
     fleet_color: Annotated[
         str | None, typer.Option("--color", metavar="WHEN", help="auto, always or never; NO_COLOR is honoured.")
     ] = None,
+    fleet_debug: Annotated[
+        bool, typer.Option("--debug", help="Tell on stderr what is done, and where mistakes are.")
+    ] = False,
 ) -> FleetFlags:
     """Collect the options."""
     if fleet_color not in (None, "auto", "always", "never"):
@@ -116,4 +120,5 @@ def fleet_flags(
         fold=fleet_fold,
         yes=fleet_yes,
         color=fleet_color,
+        debug=fleet_debug,
     )

@@ -32,6 +32,21 @@ class FleetCommand(TyperCommand):
 
     option_groups: tuple[tuple[str, frozenset[str], Callable[..., Any]], ...] = ()
 
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """``[OPTIONS]`` and the arguments, written as their declarations write them."""
+        arguments = (param for param in self.get_params(ctx) if param.param_type_name == "argument")
+        return ["[OPTIONS]", *(getattr(param, "metavar", None) or str(param.name).upper() for param in arguments)]
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """The options; the usage line and the examples tell the arguments."""
+        records = [
+            record
+            for param in self.get_params(ctx)
+            if param.param_type_name == "option" and (record := param.get_help_record(ctx)) is not None
+        ]
+        with formatter.section("Options"):
+            formatter.write_dl(records)
+
     def invoke(self, ctx: Context) -> Any:
         """Run the command, the groups' options taken out first."""
         for key, names, collect in self.option_groups:
@@ -39,6 +54,10 @@ class FleetCommand(TyperCommand):
             if key == _FLEET:
                 value = _inherited(ctx).merged(value)
             ctx.meta[key] = value
+        if _inherited(ctx).debug:
+            import logging
+
+            logging.basicConfig(level=logging.DEBUG)
         return super().invoke(ctx)
 
 

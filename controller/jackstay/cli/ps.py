@@ -31,7 +31,9 @@ def command(
             "--filter", "-f", metavar="KEY=VALUE", help="name, id, status, label, ancestor, exited, volume, network."
         ),
     ] = None,
-    last: Annotated[int | None, typer.Option("--last", "-n", metavar="N", min=0, help="The N newest, of any state.")] = None,
+    last: Annotated[
+        int | None, typer.Option("--last", "-n", metavar="N", min=0, help="The N newest, of any state.")
+    ] = None,
     latest: Annotated[bool, typer.Option("--latest", "-l", help="The newest, of any state.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Ids only.")] = False,
     size: Annotated[bool, typer.Option("--size", "-s", help="Show sizes.")] = False,
@@ -51,7 +53,9 @@ def command(
     return show(
         ctx,
         select(ctx),
-        lambda hosts: hosts.containers.list(all=all_, filters=filters or (), size=size, last=1 if latest else last or 0),
+        lambda hosts: hosts.containers.list(
+            all=all_, filters=filters or (), size=size, last=1 if latest else last or 0
+        ),
         lambda items: [container_object(item, now, full=full, size=size) for item in items],
         Table(columns),
         quiet="ID" if quiet else None,

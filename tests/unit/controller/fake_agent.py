@@ -1,7 +1,8 @@
+# ruff: noqa: N802  # the protocol names its methods
 """Agents for tests of the command line: a real gRPC server a host, whose images and containers are only remembered.
 
-Run as a program with a folder and host names: each host listens on ``FOLDER/NAME.sock``. It runs in a process of its own,
-since the command line under test brings its own event loop. Containers "run" a few commands that are told in ``_run``.
+Run as a program with a folder and host names: each host listens on ``FOLDER/NAME.sock``. It runs in a process of its
+own, since the command line under test brings its own event loop. Containers "run" a few commands: see ``process``.
 """
 
 from __future__ import annotations
@@ -307,7 +308,7 @@ class FakeContainers(containers_pb2_grpc.ContainersServicer):
         for known, container in self.host.containers.items():
             if known == name or container.id.startswith(name):
                 return container
-        await fail(context, "NOT_FOUND", f"no container {name}")
+        return await fail(context, "NOT_FOUND", f"no container {name}")
 
     async def Create(self, request: Any, context: Any) -> containers_pb2.CreateContainerReply:
         if canonical(request.image) not in self.host.images:
@@ -441,7 +442,7 @@ class FakeContainers(containers_pb2_grpc.ContainersServicer):
                 yield output
 
     async def process(self, command: list[str], requests: Any) -> AsyncIterator[containers_pb2.StreamOutput]:
-        """``echo``, ``hostname``, ``exit N``, ``err TEXT``, ``big BYTES``, ``cat``, ``signal`` (tells one, ends 3), ``size``."""
+        """``echo hostname exit err big cat size``; ``signal`` tells the first that comes and ends with 3."""
         output = containers_pb2.StreamOutput
         name, args = (command or ["true"])[0], command[1:]
         code = 0

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import io
 import json
+import runpy
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -114,48 +112,9 @@ def jackstay(
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     """An OCI archive with one image ``app:1`` whose layer is 300 kB."""
-    return make_archive(tmp_path / "app.tar", {"app:1": b"layer" * 60_000})
+    return _make_archive(tmp_path / "app.tar", {"app:1": b"layer" * 60_000})
 
 
-def make_archive(path: Path, images: dict[str, bytes]) -> Path:
-    """An OCI archive of images of one layer each."""
-    blobs: dict[str, bytes] = {}
-
-    def put(data: bytes, media_type: str) -> dict[str, Any]:
-        digest = hashlib.sha256(data).hexdigest()
-        blobs[digest] = data
-        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
-
-    manifests = []
-    for name, layer in images.items():
-        described = put(layer, "application/vnd.oci.image.layer.v1.tar")
-        config = put(
-            json.dumps(
-                {
-                    "architecture": "amd64",
-                    "os": "linux",
-                    "config": {},
-                    "rootfs": {"type": "layers", "diff_ids": [described["digest"]]},
-                }
-            ).encode(),
-            "application/vnd.oci.image.config.v1+json",
-        )
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": config,
-            "layers": [described],
-        }
-        root = put(json.dumps(manifest).encode(), "application/vnd.oci.image.manifest.v1+json")
-        annotations = {"io.containerd.image.name": f"docker.io/library/{name}"}
-        manifests.append(root | {"annotations": annotations})
-    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
-    files = {f"blobs/sha256/{digest}": data for digest, data in blobs.items()}
-    files["index.json"] = json.dumps(index).encode()
-    files["oci-layout"] = b'{"imageLayoutVersion": "1.0.0"}'
-    with tarfile.open(path, "w") as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
+def _make_archive(path: Path, images: dict[str, bytes]) -> Path:
+    made: Path = runpy.run_path(str(Path(__file__).parent.parent / "oci_archive.py"))["make_archive"](path, images)
+    return made

@@ -1,0 +1,57 @@
+"""``jackstay host check``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jackstay.cli.fleet_flags import FleetFlags
+from jackstay.cli.invocation import open_fleet, show
+from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.view import Table
+
+if TYPE_CHECKING:
+    from jackstay.client import AgentClient
+    from jackstay.library import Hosts
+
+COLUMNS = (
+    ("AGENT", "Version"),
+    ("RUNTIME", "Runtime"),
+    ("KERNEL", "KernelVersion"),
+    ("OS/ARCH", "Platform"),
+    ("ANSWERS IN", "Answers"),
+)
+
+
+def command(
+    ctx: typer.Context,
+    sets: Annotated[list[str] | None, typer.Argument(metavar="[SET...]", show_default=False)] = None,
+) -> int:
+    """Check the way to hosts and what they can do.
+
+    Without a set, and without -H, every host of the inventory. What stands in the way is told host by host.
+
+    \b
+    Examples:
+      jackstay host check
+      jackstay host check '@web'
+    """
+    from jackstay.cli.output.objects import version_object
+    from jackstay.client import messages
+
+    async def work(agent: AgentClient) -> dict[str, Any]:
+        begun = time.perf_counter()
+        reply = await agent.system.version(messages.VersionRequest())
+        answers = f"{(time.perf_counter() - begun) * 1000:.1f} ms"
+        return version_object(reply) | {"Platform": f"{reply.os}/{reply.architecture}", "Answers": answers}
+
+    hosts = _chosen(fleet_flags_of(ctx), sets or [])
+    return show(ctx, hosts, lambda hosts: hosts.run(work), lambda item: [item], Table(COLUMNS))
+
+
+def _chosen(flags: FleetFlags, sets: list[str]) -> Hosts:
+    fleet = open_fleet(flags)
+    chosen = (*flags.hosts, *sets) or tuple(fleet.inventory.hosts)
+    return fleet.select(*chosen, exclude=flags.exclude, limit=flags.limit)

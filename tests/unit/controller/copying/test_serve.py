@@ -1,0 +1,157 @@
+"""One destination's fetch against a scripted agent: order of pieces, failures of the source, bounded work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from jackstay.client import messages
+from jackstay.copying.serve import PARALLEL, serve
+from jackstay.copying.sources import PIECE, Blob, SourceImage
+from jackstay.errors import AgentError, NotFound
+
+IMAGE = SourceImage(Blob("sha256:root", 3, "m"), ("docker.io/library/app:1",), ())
+
+
+class FakeSource:
+    """Bytes that tell where they come from; counts the readers at work."""
+
+    name, via = "somewhere", "archive"
+
+    def __init__(self, short: int = 0, piece: int = PIECE) -> None:
+        self.short, self.piece = short, piece
+        self.reading = self.most = 0
+
+    async def read(self, digest: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        if digest == "sha256:gone":
+            raise NotFound("somewhere has no sha256:gone")
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        try:
+            left = length - self.short
+            while left > 0:
+                await asyncio.sleep(0)
+                yield bytes(min(self.piece, left))
+                left -= self.piece
+        finally:
+            self.reading -= 1
+
+
+class FakeCall:
+    """The agent's side, as a function of the call."""
+
+    def __init__(self, script: Callable[[FakeCall], AsyncIterator[messages.FetchReply]]) -> None:
+        self.written: asyncio.Queue[messages.FetchRequest] = asyncio.Queue()
+        self.writing = 0
+        self.script = script
+        self.cancelled = False
+
+    async def write(self, request: messages.FetchRequest) -> None:
+        assert self.writing == 0, "two writers at once"
+        self.writing += 1
+        await asyncio.sleep(0)
+        self.written.put_nowait(request)
+        self.writing -= 1
+
+    async def done_writing(self) -> None:
+        pass
+
+    def __aiter__(self) -> AsyncIterator[messages.FetchReply]:
+        return self.script(self)
+
+    async def __aenter__(self) -> FakeCall:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.cancelled = True
+
+
+def agent_with(script: Callable[[FakeCall], AsyncIterator[messages.FetchReply]]) -> Any:
+    call = FakeCall(script)
+
+    class Agent:
+        host = type("Host", (), {"name": "web1"})()
+        images = type("Images", (), {"fetch": lambda self: call})()
+
+    return Agent()
+
+
+def wanted(number: int, length: int, digest: str = "sha256:blob") -> messages.FetchReply:
+    return messages.FetchReply(wanted=messages.RangeWanted(request=number, digest=digest, offset=0, length=length))
+
+
+DONE = messages.FetchReply(done=messages.FetchDone(bytes_sent=5))
+
+
+async def test_start_comes_first_and_pieces_in_order() -> None:
+    got: list[messages.FetchRequest] = []
+
+    async def script(call: FakeCall) -> AsyncIterator[messages.FetchReply]:
+        got.append(await call.written.get())
+        yield wanted(1, 2 * PIECE + 5)
+        while sum(len(item.data.data) for item in got) < 2 * PIECE + 5:
+            got.append(await call.written.get())
+        yield DONE
+
+    source = FakeSource(piece=3 * PIECE)  # a source that gives more at once than a message may carry
+    fetched = await serve(agent_with(script), source, [IMAGE])  # type: ignore[arg-type]
+    assert got[0].start.source == "somewhere"
+    assert list(got[0].start.images[0].names) == ["docker.io/library/app:1"]
+    assert [len(item.data.data) for item in got[1:]] == [PIECE, PIECE, 5]
+    assert fetched.done.bytes_sent == 5
+    assert 2 * PIECE + 5 < fetched.wire["sha256:blob"] < 2 * PIECE + 100
+
+
+async def test_at_most_so_many_ranges_at_once() -> None:
+    async def script(call: FakeCall) -> AsyncIterator[messages.FetchReply]:
+        await call.written.get()
+        for number in range(50):
+            yield wanted(number, 10)
+        for _ in range(50):
+            assert (await call.written.get()).WhichOneof("request") == "data"
+        yield DONE
+
+    source = FakeSource(piece=1)
+    source.piece = 10
+    await serve(agent_with(script), source, [IMAGE])  # type: ignore[arg-type]
+    assert 1 < source.most <= PARALLEL
+
+
+@pytest.mark.parametrize(
+    ("source", "digest", "reason"),
+    [(FakeSource(), "sha256:gone", "NOT_FOUND"), (FakeSource(short=3), "sha256:blob", "SOURCE_FAILED")],
+)
+async def test_a_failing_source_is_told(source: FakeSource, digest: str, reason: str) -> None:
+    async def script(call: FakeCall) -> AsyncIterator[messages.FetchReply]:
+        await call.written.get()
+        yield wanted(7, 10, digest)
+        while (request := await call.written.get()).WhichOneof("request") == "data":
+            pass
+        assert (request.failed.request, request.failed.reason) == (7, reason)
+        assert digest in request.failed.message
+        yield DONE
+
+    await serve(agent_with(script), source, [IMAGE])  # type: ignore[arg-type]
+
+
+async def test_an_end_without_a_result_is_an_error() -> None:
+    async def script(call: FakeCall) -> AsyncIterator[messages.FetchReply]:
+        await call.written.get()
+        return
+        yield
+
+    with pytest.raises(AgentError, match="web1"):
+        await serve(agent_with(script), FakeSource(), [IMAGE])  # type: ignore[arg-type]
+
+
+async def test_too_many_open_requests_end_the_fetch() -> None:
+    async def script(call: FakeCall) -> AsyncIterator[messages.FetchReply]:
+        await call.written.get()
+        for number in range(10_000):
+            yield wanted(number, 10)
+
+    with pytest.raises(AgentError, match="4096"):
+        await serve(agent_with(script), FakeSource(), [IMAGE])  # type: ignore[arg-type]
