@@ -39,8 +39,6 @@ class Digest(str):
         Raises:
             InvalidDigest: it is not ``sha256:`` with 64 lower-case hex digits.
         """
-        if isinstance(text, Digest):
-            return text
         if not isinstance(text, str) or _CANONICAL.fullmatch(text) is None:
             raise InvalidDigest(f"invalid digest {str(text)[:_SHOWN]!r}", hint="a digest is sha256: and 64 hex digits")
         return cls(text)

@@ -17,6 +17,8 @@ class Limits:
     """Bytes of one PAX header or GNU long name, as Go's archive/tar bounds them."""
     sparse_parts: int = 100_000
     """Pieces of data in one sparse file."""
+    images: int = 10_000
+    """Images in one archive."""
     total_bytes: int = 1 << 40
     """Bytes of all files together, holes counted; bytes that a decompressor may give."""
     ratio: int = 2000

@@ -42,14 +42,22 @@ class Content(Protocol):
 
 
 class Region:
-    """The bytes ``[offset, offset + length)`` of a regular file. Does not own, move or close the descriptor."""
+    """The bytes ``[offset, offset + length)`` of a regular file. Never moves the descriptor's own offset.
 
-    __slots__ = ("fd", "length", "offset", "position")
+    Args:
+        fd: the file.
+        offset: where the region begins, in bytes.
+        length: its bytes.
+        owned: whether ``close`` closes the descriptor; else it is somebody else's.
+    """
 
-    def __init__(self, fd: int, offset: int, length: int) -> None:
+    __slots__ = ("fd", "length", "offset", "owned", "position")
+
+    def __init__(self, fd: int, offset: int, length: int, *, owned: bool = False) -> None:
         self.fd = fd
         self.offset = offset
         self.length = length
+        self.owned = owned
         self.position = 0
 
     def read(self, size: int = -1, /) -> bytes:
@@ -79,7 +87,10 @@ class Region:
         return data
 
     def close(self) -> None:
-        """Nothing: the descriptor is somebody else's."""
+        """Close the descriptor if it is owned; twice does nothing."""
+        if self.owned:
+            self.owned = False
+            os.close(self.fd)
 
 
 class DescriptorReader:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,9 +23,9 @@ from jackstay_oci.archives.oci_index import configs_of, index_images
 from jackstay_oci.archives.spool import spool
 from jackstay_oci.compression import HEAD, detect
 from jackstay_oci.digest import Digest
-from jackstay_oci.errors import InvalidArchive, NotFound
+from jackstay_oci.errors import InvalidArchive, LimitExceeded, NotFound
 from jackstay_oci.limits import DEFAULT_LIMITS, Limits
-from jackstay_oci.reading import BinaryReader, BlobReader, DescriptorReader
+from jackstay_oci.reading import BinaryReader, BlobReader, DescriptorReader, read_exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,12 @@ class BlobLocation:
 class Archive:
     """An archive that is open. Reading is safe from several threads; blobs cannot be read after it is closed."""
 
-    def __init__(self, name: str, files: Files) -> None:
+    def __init__(self, name: str, files: Files, limits: Limits = DEFAULT_LIMITS) -> None:
         self.name = name
         self._files = files
         self._blobs = Blobs(files)
         with errors_naming(name):
-            self.images = tuple(_images(self._blobs))
+            self.images = tuple(_images(self._blobs, limits))
 
     def __enter__(self) -> Archive:
         return self
@@ -85,14 +86,12 @@ class Archive:
         with errors_naming(self.name):
             if (made := self._blobs.made.get(digest)) is not None:
                 return made[offset : offset + length]
-            region = self._blobs.region(digest)
-            data = region.pread(offset, length)
-            while len(data) < min(length, region.length - offset):
-                data += region.pread(offset + len(data), length - len(data))
-            return data
+            with closing(self._blobs.region(digest)) as region:
+                region.position = min(offset, region.length)
+                return read_exactly(region, length)
 
     def open_blob(self, digest: Digest) -> BlobReader:
-        """The blob from its beginning: a ``Region`` where it lies in the file, which ``TarReader`` reads fast.
+        """The blob from its beginning, to be closed: a ``Region`` of the file, which ``TarReader`` reads fast.
 
         Raises:
             NotFound: it is not there.
@@ -129,7 +128,7 @@ def open_archive(
     if isinstance(source, (str, Path)):
         name = name or str(source)
         if Path(source).is_dir():
-            return open_layout(source, name=name)
+            return open_layout(source, name=name, limits=limits)
         fd = _open_path(source, name)
         try:
             return _open_descriptor(fd, folder, limits, name)
@@ -140,10 +139,10 @@ def open_archive(
     name = name or "the archive"
     with errors_naming(name):
         files = TarFiles(spool(source, folder, limits), limits)
-    return _archive(name, files)
+    return _archive(name, files, limits)
 
 
-def open_layout(folder: Path | str, *, name: str | None = None) -> Archive:
+def open_layout(folder: Path | str, *, name: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Archive:
     """Open an OCI folder (``oci:DIR``).
 
     Raises:
@@ -157,7 +156,7 @@ def open_layout(folder: Path | str, *, name: str | None = None) -> Archive:
         raise NotFound(f"{name}: no such folder") from None
     except OSError as error:
         raise InvalidArchive(f"{name}: cannot be opened: {error.strerror}") from error
-    return _archive(name, files)
+    return _archive(name, files, limits)
 
 
 def _open_path(path: Path | str, name: str) -> int:
@@ -175,7 +174,7 @@ def _open_descriptor(fd: int, folder: Path | None, limits: Limits, name: str) ->
             files = TarFiles(os.dup(fd), limits)
         else:
             files = TarFiles(spool(DescriptorReader(fd), folder, limits), limits)
-    return _archive(name, files)
+    return _archive(name, files, limits)
 
 
 def _readable_in_place(fd: int) -> bool:
@@ -185,42 +184,46 @@ def _readable_in_place(fd: int) -> bool:
     return bool(head) and detect(head) == "none"
 
 
-def _archive(name: str, files: Files) -> Archive:
+def _archive(name: str, files: Files, limits: Limits) -> Archive:
     try:
-        return Archive(name, files)
+        return Archive(name, files, limits)
     except BaseException:
         files.close()
         raise
 
 
-def _images(blobs: Blobs) -> list[ArchiveImage]:
+def _images(blobs: Blobs, limits: Limits) -> list[ArchiveImage]:
     indexed = _is_there(blobs, "index.json")
     saved = saved_images(blobs) if _is_there(blobs, "manifest.json") else []
+    if len(saved) > limits.images:
+        raise LimitExceeded(f"more than {limits.images} images (limit images)")
     if not indexed and not saved:
         raise InvalidArchive(
             "it is no archive of images", hint="a root file system in a tar is taken with import, not with load"
         )
     images = index_images(blobs) if indexed else []
-    configs = [set(configs_of(blobs, image.manifest)) for image in images]
+    at = {config: index for index, image in reversed(list(enumerate(images))) for config in configs_of(blobs, image)}
+    taken = {name for image in images for name in image.names}
     for item in saved:
         config = config_digest(blobs, item)
-        at = next((at for at, known in enumerate(configs) if config in known), None)
-        if at is None:
+        if config not in at:
+            at[config] = len(images)
             images.append(classic_image(blobs, item))
-            configs.append({config})
-        else:
-            taken = {name for image in images for name in image.names}
-            images[at] = replace(
-                images[at], names=images[at].names + tuple(name for name in item.names() if name not in taken)
-            )
+            taken.update(images[-1].names)
+        elif new := tuple(name for name in item.names() if name not in taken):
+            known = images[at[config]]
+            images[at[config]] = replace(known, names=known.names + new)
+            taken.update(new)
     if not images:
         raise InvalidArchive("it holds no image")
+    if len(images) > limits.images:
+        raise LimitExceeded(f"more than {limits.images} images (limit images)")
     return images
 
 
 def _is_there(blobs: Blobs, name: str) -> bool:
     try:
-        blobs.files.region(name)
+        blobs.files.region(name).close()
     except NotFound:
         return False
     return True

@@ -8,6 +8,7 @@ them; compressed ones by their own digest). That the bytes are those of the diff
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -20,9 +21,15 @@ from jackstay_oci.compression import HEAD, detect
 from jackstay_oci.digest import Digest, hasher
 from jackstay_oci.documents import Descriptor, Manifest, Platform, encode, parse_config
 from jackstay_oci.errors import DigestMismatch, InvalidArchive, NotFound
+from jackstay_oci.reading import Region
 
 _CONFIG_NAME = re.compile(r"(?:blobs/sha256/)?([0-9a-f]{64})(?:\.json)?", re.ASCII)
 _HASH_CHUNK = 1 << 20
+_LAYER_TYPES = {
+    "none": media_types.OCI_LAYER,
+    "gzip": media_types.OCI_LAYER_GZIP,
+    "zstd": media_types.OCI_LAYER_ZSTD,
+}
 
 
 class SavedImage(msgspec.Struct, frozen=True, rename="pascal"):
@@ -103,16 +110,17 @@ def _layer(blobs: Blobs, path: str, diff_id: Digest) -> Descriptor:
         region = blobs.files.region(path)
     except NotFound:
         raise InvalidArchive(f"it lacks the layer {path[:200]!r}", hint="save the image again") from None
-    kind = detect(region.pread(0, HEAD))
-    if kind in ("xz", "bzip2"):
-        raise InvalidArchive(f"the layer {path[:200]!r} is compressed with {kind}, which no manifest can say")
-    digest = diff_id
-    media_type = media_types.OCI_LAYER
-    if kind != "none":
-        state = hasher()
-        while data := region.read(_HASH_CHUNK):
-            state.update(data)
-        digest = Digest.finish(state)
-        media_type = media_types.OCI_LAYER_GZIP if kind == "gzip" else media_types.OCI_LAYER_ZSTD
-    blobs.elsewhere.setdefault(digest, path)
-    return Descriptor(media_type=media_type, digest=digest, size=region.length)
+    with closing(region):
+        kind = detect(region.pread(0, HEAD))
+        if kind in ("xz", "bzip2"):
+            raise InvalidArchive(f"the layer {path[:200]!r} is compressed with {kind}, which no manifest can say")
+        digest = diff_id if kind == "none" else _digest_of(region)
+        blobs.elsewhere.setdefault(digest, path)
+        return Descriptor(media_type=_LAYER_TYPES[kind], digest=digest, size=region.length)
+
+
+def _digest_of(region: Region) -> Digest:
+    state = hasher()
+    while data := region.read(_HASH_CHUNK):
+        state.update(data)
+    return Digest.finish(state)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Protocol
 
 from jackstay_oci.documents import MAX_DOCUMENT
 from jackstay_oci.errors import InvalidArchive, InvalidDocument, NotFound
 from jackstay_oci.limits import Limits
-from jackstay_oci.reading import Region
+from jackstay_oci.reading import Region, read_exactly
 from jackstay_oci.tar.entries import Entry, Kind
 from jackstay_oci.tar.reader import TarReader
 
@@ -26,7 +26,7 @@ class Files(Protocol):
     """What archives are read through."""
 
     def region(self, name: str) -> Region:
-        """The content of the file called ``name``. Its descriptor lives as long as the ``Files``.
+        """The content of the file called ``name``, to be closed by the caller before the ``Files`` are.
 
         Raises:
             NotFound: there is no such file.
@@ -83,24 +83,21 @@ class TarFiles:
 
 
 class FolderFiles:
-    """The files of a folder. Keeps a descriptor for each file that was asked for."""
+    """The files of a folder, opened anew each time they are asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._open: dict[str, int] = {}
 
     def region(self, name: str) -> Region:
         """See ``Files``."""
-        if (fd := self._open.get(name)) is None:
-            fd = self._open[name] = self._open_inside(name)
-        return Region(fd, 0, os.fstat(fd).st_size)
+        fd = self._open_inside(name)
+        return Region(fd, 0, os.fstat(fd).st_size, owned=True)
 
     def close(self) -> None:
         """See ``Files``."""
-        for fd in (*self._open.values(), self._root):
-            if fd >= 0:
-                os.close(fd)
-        self._open, self._root = {}, -1
+        root, self._root = self._root, -1
+        if root >= 0:
+            os.close(root)
 
     def _open_inside(self, name: str) -> int:
         *folders, last = name.split("/")
@@ -131,13 +128,10 @@ def read_document(files: Files, name: str) -> bytes:
         NotFound: there is no such file.
         InvalidDocument: it is larger than a document may be.
     """
-    region = files.region(name)
-    if region.length > MAX_DOCUMENT:
-        raise InvalidDocument(f"{name[:200]!r} has {region.length} bytes, a document has at most {MAX_DOCUMENT}")
-    data = b""
-    while len(data) < region.length:
-        data += region.read()
-    return data
+    with closing(files.region(name)) as region:
+        if region.length > MAX_DOCUMENT:
+            raise InvalidDocument(f"{name[:200]!r} has {region.length} bytes, a document has at most {MAX_DOCUMENT}")
+        return read_exactly(region, region.length)
 
 
 def _parts(name: bytes) -> tuple[bytes, ...]:

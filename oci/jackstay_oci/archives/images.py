@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -40,10 +41,9 @@ class Blobs:
     """File names of blobs that do not lie under ``blobs/sha256``."""
 
     def region(self, digest: Digest) -> Region:
-        """The file that has the blob; ``NotFound`` when none has."""
-        name = self.elsewhere.get(digest, f"blobs/sha256/{Digest.parse(digest).hex}")
+        """The file that has the blob, to be closed by the caller; ``NotFound`` when none has."""
         try:
-            return self.files.region(name)
+            return self.files.region(self._file_name(digest))
         except NotFound:
             raise NotFound(f"no blob {digest}") from None
 
@@ -57,7 +57,8 @@ class Blobs:
         """Bytes of the blob; ``NotFound``."""
         if (made := self.made.get(digest)) is not None:
             return len(made)
-        return self.region(digest).length
+        with closing(self.region(digest)) as region:
+            return region.length
 
     def has(self, digest: Digest) -> bool:
         """Whether the blob is there."""
@@ -76,13 +77,16 @@ class Blobs:
         """
         if (made := self.made.get(digest)) is not None:
             return made
-        region_name = self.elsewhere.get(digest, f"blobs/sha256/{Digest.parse(digest).hex}")
+        name = self._file_name(digest)
         try:
-            raw = read_document(self.files, region_name)
+            raw = read_document(self.files, name)
         except NotFound:
             raise NotFound(f"no blob {digest}") from None
-        verify(raw, digest, what=f"blob {region_name}")
+        verify(raw, digest, what=f"blob {name}")
         return raw
+
+    def _file_name(self, digest: Digest) -> str:
+        return self.elsewhere.get(digest) or f"blobs/sha256/{Digest.parse(digest).hex}"
 
     def require(self, descriptors: Iterable[Descriptor]) -> None:
         """Check that the blobs are there with the sizes that their descriptors say.

@@ -29,16 +29,20 @@ def canonical(name: str) -> str:
 
 
 def annotated_name(annotations: Mapping[str, str]) -> str | None:
-    """The name that a descriptor of an index has, in full; ``None`` when it has none or only a tag.
+    """The name that a descriptor of an index has, in full; ``None`` when it has none that Docker would take.
 
     Raises:
-        InvalidArchive: it is malformed.
+        InvalidArchive: ``io.containerd.image.name`` is malformed.
     """
     if name := annotations.get(IMAGE_NAME):
         return canonical(name)
     name = annotations.get(REF_NAME, "")
-    # A word alone is a tag, of a repository that nobody wrote down.
-    return canonical(name) if "/" in name or ":" in name else None
+    if "/" not in name and ":" not in name:
+        return None  # a word alone is a tag, of a repository that nobody wrote down
+    try:
+        return canonical(name)
+    except InvalidArchive:
+        return None  # the specification allows more than Docker does, and no tool promised that this is a name
 
 
 def annotations_of(name: str) -> dict[str, str]:

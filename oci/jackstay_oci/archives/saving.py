@@ -31,6 +31,8 @@ from jackstay_oci.reference import Reference
 
 Format = Literal["docker", "oci"]
 
+_MAX_DEPTH = 3
+
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -67,9 +69,10 @@ def plan(images: Sequence[ImageToSave], content: Content, format: Format, platfo
     descriptors: list[Descriptor] = []
     saved: dict[Digest, _Saved] = {}
     repositories: dict[str, dict[str, str]] = {}
+    collector = _Collector(result, content, platform or platforms.this_host())
     for image in images:
         root = image.manifest
-        manifest = _collect(result, content, root, platform or platforms.this_host())
+        manifest = collector.collect(root)
         labels = [annotations_of(name) for name in image.names] or [{}]
         descriptors += [
             Descriptor(media_type=root.media_type, digest=root.digest, size=root.size, annotations=label)
@@ -141,44 +144,77 @@ def _layer_sources(content: Content, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _collect(result: SavePlan, content: Content, descriptor: Descriptor, platform: Platform) -> Manifest | None:
-    """Take a manifest or index and all below it into the plan; the manifest that stands for it in ``manifest.json``."""
-    document = parse_manifest(read_document(content, descriptor.digest), descriptor.media_type)
-    _take(result, content, descriptor)
-    if isinstance(document, Manifest):
-        for blob in (document.config, *document.layers):
-            if not (blob.urls and not content.has(blob.digest)):
-                _take(result, content, blob)
-        return document if media_types.is_config(document.config.media_type) else None
-    here = [child for child in document.manifests if _is_whole(content, child)]
-    if not here:
-        raise NotFound(f"no image of index {descriptor.digest} is here", hint="pull or copy the image for a platform")
-    chosen = platforms.choose(here, platform)
-    found: dict[Digest, Manifest | None] = {}
-    for child in here:
-        found[child.digest] = _collect(result, content, child, platform)
-    if chosen is not None and found[chosen.digest] is not None:
-        return found[chosen.digest]
-    return next((manifest for manifest in found.values() if manifest is not None), None)
+class _Collector:
+    """Takes images into a plan. Looks at each document once, however often indexes name it."""
+
+    def __init__(self, plan: SavePlan, content: Content, platform: Platform) -> None:
+        self._plan = plan
+        self._content = content
+        self._platform = platform
+        self._documents: dict[tuple[Digest, str], Manifest | Index] = {}
+        self._whole: dict[Digest, bool] = {}
+        self._standing: dict[Digest, Manifest | None] = {}
+
+    def collect(self, descriptor: Descriptor, depth: int = 0) -> Manifest | None:
+        """Take a manifest or index and all below it; the manifest that stands for it in ``manifest.json``."""
+        if descriptor.digest not in self._standing:
+            self._standing[descriptor.digest] = self._collect(descriptor, depth)
+        return self._standing[descriptor.digest]
+
+    def _collect(self, descriptor: Descriptor, depth: int) -> Manifest | None:
+        document = self._document(descriptor, depth)
+        self._take(descriptor)
+        if isinstance(document, Manifest):
+            for blob in (document.config, *document.layers):
+                if not (blob.urls and not self._content.has(blob.digest)):
+                    self._take(blob)
+            return document if media_types.is_config(document.config.media_type) else None
+        here = [child for child in document.manifests if self._is_whole(child, depth + 1)]
+        if not here:
+            raise NotFound(
+                f"no image of index {descriptor.digest} is here", hint="pull or copy the image for a platform"
+            )
+        chosen = platforms.choose(here, self._platform)
+        found = [(child, self.collect(child, depth + 1)) for child in here if _is_document(child)]
+        for child in here:
+            self._take(child)
+        standing = [manifest for child, manifest in found if manifest is not None and child == chosen]
+        return next(iter(standing + [manifest for _, manifest in found if manifest is not None]), None)
+
+    def _is_whole(self, descriptor: Descriptor, depth: int) -> bool:
+        """Whether a child of an index is here with all that it needs."""
+        if descriptor.digest not in self._whole:
+            self._whole[descriptor.digest] = self._look_whole(descriptor, depth)
+        return self._whole[descriptor.digest]
+
+    def _look_whole(self, descriptor: Descriptor, depth: int) -> bool:
+        if not self._content.has(descriptor.digest):
+            return False
+        if not _is_document(descriptor):
+            return True
+        document = self._document(descriptor, depth)
+        if isinstance(document, Index):
+            return any(self._is_whole(child, depth + 1) for child in document.manifests)
+        return all(self._content.has(blob.digest) or blob.urls for blob in (document.config, *document.layers))
+
+    def _document(self, descriptor: Descriptor, depth: int) -> Manifest | Index:
+        if depth > _MAX_DEPTH:
+            raise InvalidDocument(f"indexes inside indexes, more than {_MAX_DEPTH} deep")
+        key = (descriptor.digest, descriptor.media_type)
+        if key not in self._documents:
+            raw = read_document(self._content, descriptor.digest)
+            self._documents[key] = parse_manifest(raw, descriptor.media_type)
+        return self._documents[key]
+
+    def _take(self, descriptor: Descriptor) -> None:
+        size = self._content.size(descriptor.digest)
+        if size != descriptor.size:
+            raise DigestMismatch(f"blob {descriptor.digest} has {size} bytes, its descriptor says {descriptor.size}")
+        self._plan.blobs[descriptor.digest] = size
 
 
-def _is_whole(content: Content, descriptor: Descriptor) -> bool:
-    """Whether a child of an index is here with all that it needs."""
-    if not content.has(descriptor.digest):
-        return False
-    if not (media_types.is_manifest(descriptor.media_type) or media_types.is_index(descriptor.media_type)):
-        return True
-    document = parse_manifest(read_document(content, descriptor.digest), descriptor.media_type)
-    if isinstance(document, Index):
-        return any(_is_whole(content, child) for child in document.manifests)
-    return all(content.has(blob.digest) or blob.urls for blob in (document.config, *document.layers))
-
-
-def _take(result: SavePlan, content: Content, descriptor: Descriptor) -> None:
-    size = content.size(descriptor.digest)
-    if size != descriptor.size:
-        raise DigestMismatch(f"blob {descriptor.digest} has {size} bytes, its descriptor says {descriptor.size}")
-    result.blobs[descriptor.digest] = size
+def _is_document(descriptor: Descriptor) -> bool:
+    return media_types.is_manifest(descriptor.media_type) or media_types.is_index(descriptor.media_type)
 
 
 def _path(digest: Digest) -> str:

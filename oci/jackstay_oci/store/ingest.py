@@ -119,7 +119,10 @@ class Ingest:
                     done += count
                 self._unsynced += done
                 if self._unsynced >= SYNC_EVERY:
-                    os.fdatasync(fd)
+                    if hasattr(os, "fdatasync"):
+                        os.fdatasync(fd)
+                    else:  # macOS
+                        os.fsync(fd)
                     self._unsynced = 0
                     self._fault("content.write.synced")
         return done

@@ -16,7 +16,9 @@ from jackstay_oci.reading import BinaryReader, Region
 _CHUNK = 1 << 18
 _AFTER_SEEK = 1 << 12
 _IN_KERNEL_FROM = 1 << 17
-_NO_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM})
+_NO_COPY = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.ENOTSOCK}
+)
 
 
 class Window(Protocol):
@@ -115,6 +117,7 @@ class FileWindow:
         self._start = 0  # where in the region the buffer begins
         self._chunk = _CHUNK
         self._kernel_copies = True
+        self._shares_extents = hasattr(os, "copy_file_range")
         self.position = 0
 
     def take(self, size: int) -> bytes:
@@ -169,7 +172,7 @@ class FileWindow:
         left = size
         while left > 0:
             try:
-                count = os.copy_file_range(self._region.fd, out, left, offset_src=self._region.offset + self.position)
+                count = self._copy_some(out, left)
             except OSError as error:
                 if error.errno not in _NO_COPY:
                     raise
@@ -180,3 +183,14 @@ class FileWindow:
             left -= count
             self.position += count
         return size - left
+
+    def _copy_some(self, out: int, size: int) -> int:
+        fd, at = self._region.fd, self._region.offset + self.position
+        if self._shares_extents:
+            try:
+                return os.copy_file_range(fd, out, size, offset_src=at)
+            except OSError as error:
+                if error.errno not in _NO_COPY:
+                    raise
+                self._shares_extents = False  # two file systems, for one
+        return os.sendfile(out, fd, at, size)

@@ -16,6 +16,7 @@ import pytest
 
 from jackstay_oci import media_types
 from jackstay_oci.archives.archive import Archive, open_archive, open_layout
+from jackstay_oci.archives.writing import ImageToSave, write_archive
 from jackstay_oci.compression import zstd
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor, Manifest, parse_manifest
@@ -275,4 +276,66 @@ def test_a_full_disk_while_spooling_is_named(
         patch.setattr(os, "write", full)
         with pytest.raises(DiskFull, match="a copy of the archive"):
             open_archive(io.BytesIO(data), spool_dir=tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def _nested(width: int, depth: int) -> tuple[dict[str, Any], Any]:
+    """Indexes of indexes: each names the next ``width`` times; the last names a document that is no image."""
+    blob = json.dumps(
+        {"schemaVersion": 2, "config": {"mediaType": media_types.OCI_EMPTY, "digest": Digest.of(b"{}"), "size": 2}}
+    ).encode()
+    files: dict[str, Any] = {f"blobs/sha256/{Digest.of(b'{}').hex}": b"{}"}
+    media_type = media_types.OCI_MANIFEST
+    for _ in range(depth):
+        files[f"blobs/sha256/{Digest.of(blob).hex}"] = blob
+        child = {"mediaType": media_type, "digest": Digest.of(blob), "size": len(blob)}
+        media_type = media_types.OCI_INDEX
+        blob = json.dumps({"schemaVersion": 2, "mediaType": media_type, "manifests": [child] * width}).encode()
+    files["index.json"] = blob
+    return files, Descriptor(media_type=media_types.OCI_INDEX, digest=Digest.of(blob), size=len(blob))
+
+
+def test_indexes_that_name_each_other_many_times_cost_no_more_than_their_bytes(
+    tmp_path: Path, make_tar: MakeTar, store: BlobStore
+) -> None:
+    # 2000 × 2000 × 2000 looks at the same manifest, were each name followed.
+    files, root = _nested(2000, 3)
+    with pytest.raises(InvalidArchive, match="holds no image"):
+        _open(tmp_path, make_tar(files))
+    for blob in files.values():
+        store.put(blob)
+    write_archive(io.BytesIO(), [ImageToSave((), root)], store, "oci")
+
+
+def test_indexes_are_bounded_in_depth(tmp_path: Path, make_tar: MakeTar, store: BlobStore) -> None:
+    files, root = _nested(1, 6)
+    with pytest.raises(InvalidArchive, match="more than 3 deep"):
+        _open(tmp_path, make_tar(files))
+    for blob in files.values():
+        store.put(blob)
+    with pytest.raises(InvalidDocument, match="more than 3 deep"):
+        write_archive(io.BytesIO(), [ImageToSave((), root)], store, "oci")
+
+
+def test_images_are_bounded(tmp_path: Path, make_image: MakeImage, make_tar: MakeTar) -> None:
+    files = make_image().classic()
+    files["manifest.json"] = json.dumps(json.loads(files["manifest.json"]) * 5).encode()
+    _open(tmp_path, make_tar(files), limits=Limits(images=5)).close()
+    with pytest.raises(LimitExceeded, match="limit images"):
+        _open(tmp_path, make_tar(files), limits=Limits(images=4))
+
+
+def test_a_folder_of_many_blobs_takes_few_descriptors(
+    tmp_path: Path, make_image: MakeImage, make_tar: MakeTar, lay_out: LayOut
+) -> None:
+    image = make_image([make_tar({str(at): b""}) for at in range(100)])
+    lay_out(tmp_path / "layout", image.docker25())
+    before = len(os.listdir("/proc/self/fd"))
+    with open_layout(tmp_path / "layout") as archive:
+        for layer in _layer_descriptors(archive):
+            assert Digest.of(archive.read(layer.digest, 0, layer.size)) == layer.digest
+            reader = archive.open_blob(layer.digest)
+            assert len(reader.read(100)) == 100
+            reader.close()
+        assert len(os.listdir("/proc/self/fd")) == before + 1
     assert len(os.listdir("/proc/self/fd")) == before

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -358,3 +359,34 @@ def test_sparse_maps_that_lie_are_refused(pairs: list[tuple[int, int]]) -> None:
         tar.addfile(info, io.BytesIO(b"0123456789"))
     with pytest.raises(InvalidArchive, match="sparse"):
         _read(out.getvalue())
+
+
+@pytest.mark.parametrize("refused", [set(), {"copy_file_range"}, {"copy_file_range", "sendfile"}])
+def test_copying_falls_back_from_one_system_call_to_the_next(
+    tmp_path: Path, make_tar: MakeTar, monkeypatch: pytest.MonkeyPatch, refused: set[str]
+) -> None:
+    content = os.urandom(3_000_000)
+    (tmp_path / "t").write_bytes(make_tar({"a": content, "b": content}))
+    used = []
+
+    for name in ("copy_file_range", "sendfile"):
+        real = getattr(os, name)
+
+        def call(*args: Any, name: str = name, real: Callable[..., int] = real, **options: Any) -> int:
+            used.append(name)
+            if name in refused:
+                raise OSError(errno.EXDEV, "Invalid cross-device link")
+            return real(*args, **options)
+
+        monkeypatch.setattr(os, name, call)
+    source = os.open(tmp_path / "t", os.O_RDONLY)
+    reader = TarReader(source)
+    for _ in reader:
+        with open(tmp_path / "out", "w+b") as out:
+            reader.copy_to_fd(out.fileno())
+            assert out.read() == b""
+        assert (tmp_path / "out").read_bytes() == content
+    os.close(source)
+    # What was refused once is not tried again.
+    assert used.count("copy_file_range") == (1 if refused else 2)
+    assert used.count("sendfile") == (0 if not refused else 1 if "sendfile" in refused else 2)
