@@ -21,7 +21,9 @@ def parse_number(field: bytes) -> int:
             if first & 0x40
             else int.from_bytes(field, "big") - (0x80 << (8 * (len(field) - 1)))
         )
-    digits = field.split(b"\0", 1)[0].strip(b" ")
+    digits = field[:-1]
+    if not (field[-1] == 0 and digits.isdigit()):  # the usual form needs no cutting
+        digits = field.split(b"\0", 1)[0].strip(b" ")
     if not digits:
         return 0
     try:
