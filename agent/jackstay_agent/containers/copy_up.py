@@ -3,13 +3,15 @@
 The work is a job's. Guarantees: both trees are walked by descriptors that follow no link, the image's folder is found
 by the kernel inside the root (openat2 RESOLVE_IN_ROOT), so that no link in an image leads the copy out of it; owner,
 mode, times and extended attributes are kept; the copy is on disk when the job returns. A volume that has files is left
-alone; a copy that was cut is not taken for one that was made, since it is marked until it is whole.
+alone; a copy that was cut, even with the power, is not taken for one that was made: a mark is on disk before the first
+file is, until the last one is.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -36,6 +38,7 @@ def fill(argument: Any, _descriptors: list[int]) -> bool:
     mark = f"{volume}.copying"
     into = os.open(volume, _FOLDER)
     try:
+        fcntl.flock(into, fcntl.LOCK_EX)  # two containers with the same new volume may start at once
         if os.path.lexists(mark):
             _empty(into)
         elif os.listdir(into):
@@ -45,9 +48,8 @@ def fill(argument: Any, _descriptors: list[int]) -> bool:
             _unmark(mark)
             return False
         try:
-            with open(mark, "wb"):
-                pass
-            _copy_folder(source, into, {})
+            _mark(mark)
+            _copy_folder(source, into, _Links(into), "")
             _copy_status(source, into)
             syscalls.syncfs(into)
             faults.point("containers.copy_up.synced")
@@ -76,8 +78,35 @@ def _find(rootfs: str, target: str) -> int | None:
         os.close(root)
 
 
-def _copy_folder(source: int, into: int, links: dict[tuple[int, int], tuple[int, str]]) -> None:
-    """Copy what is in *source* into the folder *into*; *links* has the files with several names copied so far."""
+class _Links:
+    """The files with several names that were copied already, by their identity in the image."""
+
+    def __init__(self, into: int) -> None:
+        self._into = into
+        self._paths: dict[tuple[int, int], tuple[str, str]] = {}  # folder in the copy, name
+
+    def remember(self, status: os.stat_result, path: str, name: str) -> None:
+        """The file of *status* was copied to *name* in the folder *path*."""
+        if status.st_nlink > 1:
+            self._paths[status.st_dev, status.st_ino] = path, name
+
+    def link(self, status: os.stat_result, into: int, name: str) -> bool:
+        """Make *name* in the folder *into* a further name of the file of *status*; False when it was not copied yet."""
+        known = self._paths.get((status.st_dev, status.st_ino))
+        if known is None:
+            return False
+        # A container that mounts the volume already could have put a link in the place of a folder.
+        resolve = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
+        folder = syscalls.openat2(known[0] or ".", os.O_PATH | os.O_DIRECTORY, dir_fd=self._into, resolve=resolve)
+        try:
+            os.link(known[1], name, src_dir_fd=folder, dst_dir_fd=into, follow_symlinks=False)
+        finally:
+            os.close(folder)
+        return True
+
+
+def _copy_folder(source: int, into: int, links: _Links, path: str) -> None:
+    """Copy what is in *source* into the folder *into*, which is *path* in the copy."""
     for name in sorted(os.listdir(source)):
         status = os.stat(name, dir_fd=source, follow_symlinks=False)
         kind = stat.S_IFMT(status.st_mode)
@@ -85,13 +114,15 @@ def _copy_folder(source: int, into: int, links: dict[tuple[int, int], tuple[int,
             os.mkdir(name, 0o700, dir_fd=into)
             below, copy = os.open(name, _FOLDER, dir_fd=source), os.open(name, _FOLDER, dir_fd=into)
             try:
-                _copy_folder(below, copy, links)
+                _copy_folder(below, copy, links, os.path.join(path, name))
                 _copy_status(below, copy)
             finally:
                 os.close(below)
                 os.close(copy)
         elif kind == stat.S_IFREG:
-            _copy_file(source, into, name, status, links)
+            if not links.link(status, into, name):
+                _copy_file(source, into, name)
+                links.remember(status, path, name)
         elif kind == stat.S_IFLNK:
             os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=into)
             os.chown(name, status.st_uid, status.st_gid, dir_fd=into, follow_symlinks=False)
@@ -103,14 +134,7 @@ def _copy_folder(source: int, into: int, links: dict[tuple[int, int], tuple[int,
         # Device nodes and sockets of an image have no business in a volume.
 
 
-def _copy_file(
-    source: int, into: int, name: str, status: os.stat_result, links: dict[tuple[int, int], tuple[int, str]]
-) -> None:
-    identity = status.st_dev, status.st_ino
-    if identity in links:
-        folder, first = links[identity]
-        os.link(first, name, src_dir_fd=folder, dst_dir_fd=into, follow_symlinks=False)
-        return
+def _copy_file(source: int, into: int, name: str) -> None:
     reading = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
     try:
         writing = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=into)
@@ -122,8 +146,6 @@ def _copy_file(
             os.close(writing)
     finally:
         os.close(reading)
-    if status.st_nlink > 1:
-        links[identity] = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=into), name
 
 
 def _copy_status(source: int, into: int) -> None:
@@ -131,7 +153,7 @@ def _copy_status(source: int, into: int) -> None:
     os.fchown(into, status.st_uid, status.st_gid)
     os.fchmod(into, stat.S_IMODE(status.st_mode))
     for name in os.listxattr(source):
-        if name.startswith("user.") or name == "security.capability":
+        if name.startswith(("user.", "system.posix_acl_")) or name == "security.capability":
             with contextlib.suppress(OSError):  # a filesystem that has none keeps none
                 os.setxattr(into, name, os.getxattr(source, name))
     os.utime(into, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -143,6 +165,21 @@ def _empty(folder: int) -> None:
             shutil.rmtree(entry, dir_fd=folder)
         else:
             os.unlink(entry, dir_fd=folder)
+
+
+def _mark(mark: str) -> None:
+    file = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fsync(file)
+        faults.point("containers.copy_up.marked")
+    finally:
+        os.close(file)
+    folder = os.open(os.path.dirname(mark), _FOLDER)
+    try:
+        os.fsync(folder)
+        faults.point("containers.copy_up.mark_named")
+    finally:
+        os.close(folder)
 
 
 def _unmark(mark: str) -> None:
