@@ -1,9 +1,10 @@
 """Named places at which a test can kill the agent.
 
-`point(name)` does nothing unless the environment names it: ``JACKSTAY_FAULT=name`` kills the agent with SIGKILL when
-the point is reached, ``JACKSTAY_FAULT_TRACE=file`` appends each name reached to *file*. A point stands beside every
-fsync, rename, commit, mount and spawn; a test finds those calls and fails where none does. Points work in the
-children of the spawner too: they take the agent with them.
+`point(name)` does nothing unless the environment asks for it. ``JACKSTAY_FAULT=name`` kills the agent with SIGKILL when
+the point is reached; ``JACKSTAY_FAULT=@file`` does so when *file* holds the name at that moment, so that a running agent
+can be armed; ``JACKSTAY_FAULT_TRACE=file`` appends each name reached to *file*. A point stands beside every fsync,
+rename, commit, mount and spawn; a test finds those calls and fails where none does. Points work in the children of the
+spawner too: they take the agent with them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def point(name: str) -> None:
             os.write(descriptor, f"{name}\n".encode())
         finally:
             os.close(descriptor)
-    if name == _FAULT:
+    if name == (_armed(_FAULT[1:]) if _FAULT.startswith("@") else _FAULT):
         os.kill(_agent_pid, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
         signal.pause()
@@ -36,3 +37,14 @@ def remember_agent() -> None:
     """Make this process the one that faults kill; called once by the daemon before it starts children."""
     global _agent_pid
     _agent_pid = os.getpid()
+
+
+def _armed(path: str) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        return os.read(descriptor, 200).decode().strip()
+    finally:
+        os.close(descriptor)

@@ -22,6 +22,7 @@ def main() -> None:
     )
     parser.add_argument("command", nargs="?", choices=["serve", "dial-stdio"], default="serve", help="serve by default")
     parser.add_argument("--config", metavar="FILE", help=f"settings (default: {CONFIG} when it exists)")
+    parser.add_argument("--socket", metavar="PATH", help="the agent's socket, for dial-stdio (default: as configured)")
     parser.add_argument("--version", action="version", version=f"jackstayd {__version__}")
     arguments = parser.parse_args()
     try:
@@ -29,9 +30,9 @@ def main() -> None:
         if arguments.command == "dial-stdio":
             from jackstay_agent.daemon import dial_stdio
 
-            sys.exit(dial_stdio.dial(settings.socket))
+            sys.exit(dial_stdio.dial(arguments.socket or settings.socket))
         if os.geteuid() != 0:
-            raise Error("jackstayd must run as root", hint="start it with systemctl or sudo")  # noqa: TRY301
+            raise Error("jackstayd must run as root", hint="start it with systemctl or sudo")
         os.umask(0o077)
         faults.remember_agent()
         from jackstay_agent.daemon.jobs import MODULES

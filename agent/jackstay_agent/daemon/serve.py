@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 
 import structlog
 
 from jackstay_agent.config import Config
+from jackstay_agent.containers import commit as committing
 from jackstay_agent.containers.service import Containers
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.daemon import logging, notify, state_folder
@@ -34,14 +36,6 @@ from jackstay_agent.rpc.networks import NetworksService
 from jackstay_agent.rpc.system import SystemService
 from jackstay_agent.rpc.volumes import VolumesService
 from jackstay_agent.volumes.service import Volumes
-from jackstay_proto.v1 import (
-    containers_pb2_grpc,
-    content_pb2_grpc,
-    images_pb2_grpc,
-    networks_pb2_grpc,
-    system_pb2_grpc,
-    volumes_pb2_grpc,
-)
 
 _log = structlog.get_logger("daemon")
 
@@ -94,17 +88,19 @@ async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: a
 
     runtime = await containers.runtime_version()
     rpc_server.prepare_folder(config)
-    server = rpc_server.build(config)
-    images_service = ImagesService(
-        database, images, receiver, Saver(content, images), collector, snapshotter.name, containers.commit
+    commit = partial(committing.commit, containers.engine, snapshotter, content, images)
+    saver = Saver(content, images)
+    server = rpc_server.build(
+        config,
+        rpc_server.Services(
+            containers=ContainersService(containers),
+            content=ContentService(content, images),
+            images=ImagesService(database, images, receiver, saver, collector, snapshotter.name, commit),
+            networks=NetworksService(networks),
+            system=SystemService(config, database, content, snapshotter.name, runtime),
+            volumes=VolumesService(volumes),
+        ),
     )
-    system = SystemService(config, database, content, snapshotter.name, runtime)
-    containers_pb2_grpc.add_ContainersServicer_to_server(ContainersService(containers), server)
-    content_pb2_grpc.add_ContentServicer_to_server(ContentService(content, images), server)
-    images_pb2_grpc.add_ImagesServicer_to_server(images_service, server)
-    networks_pb2_grpc.add_NetworksServicer_to_server(NetworksService(networks), server)
-    system_pb2_grpc.add_SystemServicer_to_server(system, server)
-    volumes_pb2_grpc.add_VolumesServicer_to_server(VolumesService(volumes), server)
     await server.start()
     rpc_server.open_to_group(config)
     notify.ready()

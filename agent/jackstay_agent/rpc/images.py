@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
 
 import grpc.aio
 
@@ -19,7 +19,16 @@ from jackstay_proto.v1 import images_pb2 as pb
 from jackstay_proto.v1.images_pb2_grpc import ImagesServicer
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Commit = Callable[[pb.CommitRequest], Awaitable[str]]
+
+
+class Commit(Protocol):
+    """Makes an image of a container; its id. It is `containers.commit.commit`, bound to its host."""
+
+    async def __call__(
+        self, container: str, *, name: str, author: str, message: str, changes: Sequence[str], pause: bool
+    ) -> str:
+        """See `containers.commit.commit`."""
+        ...
 
 
 class ImagesService(ImagesServicer):
@@ -125,7 +134,15 @@ class ImagesService(ImagesServicer):
 
     async def Commit(self, request: pb.CommitRequest, context: Context) -> pb.CommitReply:
         """See images.proto."""
-        return pb.CommitReply(image_id=await self._commit(request))
+        image_id = await self._commit(
+            request.container,
+            name=request.name,
+            author=request.author,
+            message=request.message,
+            changes=request.changes,
+            pause=request.pause,
+        )
+        return pb.CommitReply(image_id=image_id)
 
 
 def _removed(removed: list[removing.Removed]) -> list[pb.RemovedImage]:

@@ -5,14 +5,35 @@ from __future__ import annotations
 import contextlib
 import grp
 import os
+from dataclasses import dataclass
 
 import grpc.aio
 
 from jackstay_agent.config import Config
 from jackstay_agent.rpc.errors import ErrorInterceptor
+from jackstay_proto.v1 import (
+    containers_pb2_grpc,
+    content_pb2_grpc,
+    images_pb2_grpc,
+    networks_pb2_grpc,
+    system_pb2_grpc,
+    volumes_pb2_grpc,
+)
 
 MESSAGE_BYTES = 16 << 20
 """Bound on one message; pieces of blobs have at most 1 MiB, lists may be larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One servicer for each service of the protocol."""
+
+    containers: containers_pb2_grpc.ContainersServicer
+    content: content_pb2_grpc.ContentServicer
+    images: images_pb2_grpc.ImagesServicer
+    networks: networks_pb2_grpc.NetworksServicer
+    system: system_pb2_grpc.SystemServicer
+    volumes: volumes_pb2_grpc.VolumesServicer
 
 
 def prepare_folder(config: Config) -> None:
@@ -26,8 +47,8 @@ def prepare_folder(config: Config) -> None:
         os.unlink(config.socket)
 
 
-def build(config: Config) -> grpc.aio.Server:
-    """A server that will listen on the configured socket once it is started."""
+def build(config: Config, services: Services) -> grpc.aio.Server:
+    """A server of *services* that will listen on the configured socket once it is started."""
     server = grpc.aio.server(
         interceptors=[ErrorInterceptor()],
         options=[
@@ -36,6 +57,12 @@ def build(config: Config) -> grpc.aio.Server:
             ("grpc.so_reuseport", 0),
         ],
     )
+    containers_pb2_grpc.add_ContainersServicer_to_server(services.containers, server)
+    content_pb2_grpc.add_ContentServicer_to_server(services.content, server)
+    images_pb2_grpc.add_ImagesServicer_to_server(services.images, server)
+    networks_pb2_grpc.add_NetworksServicer_to_server(services.networks, server)
+    system_pb2_grpc.add_SystemServicer_to_server(services.system, server)
+    volumes_pb2_grpc.add_VolumesServicer_to_server(services.volumes, server)
     server.add_insecure_port(f"unix:{config.socket}")
     return server
 
