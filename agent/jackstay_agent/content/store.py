@@ -116,7 +116,14 @@ class ContentStore:
     async def ingest(self, ref: str, *, expected: Digest | None = None, total: int | None = None) -> Ingest:
         """Begin the ingest *ref*, or go on with it. Raises `Busy` while another request writes to it."""
         await self._database.write("content.ingest", lambda c: rows.begin_ingest(c, ref, expected, total))
-        return await finish(self.blobs.ingest, ref, expected=expected, total=total)
+        opening = asyncio.ensure_future(asyncio.to_thread(self.blobs.ingest, ref, expected=expected, total=total))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening])
+            if not opening.cancelled() and opening.exception() is None:
+                opening.result().close()  # nobody got it, and its lock would keep everybody else out
+            raise
 
     async def forget(self, ref: str) -> None:
         """End the ingest *ref* and delete what came of it."""
@@ -134,17 +141,27 @@ class ContentStore:
     async def new_ingest(self) -> AsyncIterator[Ingest]:
         """An ingest for bytes that are made here and have no digest yet; deleted unless it was committed."""
         ref = f"made-{secrets.token_hex(8)}"
-        ingest = await self.ingest(ref)
         try:
-            yield ingest
+            ingest = await self.ingest(ref)
+            try:
+                yield ingest
+            finally:
+                await finish(ingest.abort)
         finally:
-            await finish(ingest.abort)
-            await self._database.write("content.ingest.forgotten", lambda c: rows.end_ingest(c, ref))
+            await asyncio.shield(self.forget(ref))
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[str]:
         """A lease for the time of the block."""
-        lease = await self._database.write("lease.create", leases.create)
+        creating = asyncio.ensure_future(self._database.write("lease.create", leases.create))
+        try:
+            lease = await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            await asyncio.wait([creating])
+            if not creating.cancelled() and creating.exception() is None:
+                unused = creating.result()
+                await asyncio.shield(self._database.write("lease.end", lambda c: leases.end(c, unused)))
+            raise
         try:
             yield lease
         finally:

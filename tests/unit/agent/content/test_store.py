@@ -82,3 +82,20 @@ async def test_a_wrong_digest_is_never_stored(content: ContentStore) -> None:
     with pytest.raises(DigestMismatch):
         await asyncio.to_thread(ingest.commit)
     assert not await asyncio.to_thread(content.blobs.has, wanted)
+
+
+async def test_a_caller_who_goes_away_at_any_time_leaves_no_lease_and_no_lock(content: ContentStore) -> None:
+    async def work(number: int) -> None:
+        async with content.lease(), content.new_ingest():
+            (await content.ingest("blob-x")).close()
+            await asyncio.sleep(number)
+
+    for number in range(60):
+        task = asyncio.create_task(work(60))
+        await asyncio.sleep(number / 5000)
+        task.cancel()
+        await asyncio.wait([task])
+        (await content.ingest("blob-x")).close()  # Busy, if somebody still held it
+    for table, expected in (("leases", 0), ("ingests", 1)):
+        found = await content.database.read(lambda c, t=table: c.execute(f"SELECT count(*) FROM {t}").fetchone()[0])
+        assert found == expected, table
