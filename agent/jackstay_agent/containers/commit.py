@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -28,6 +27,7 @@ from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import DigestMismatch, Error, WrongState
 from jackstay_agent.images.service import Images, canonical_name
 from jackstay_agent.images.stored import StoredImage
+from jackstay_agent.images.unpacking import Unpacker
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.layers.snapshotter import Diffed, Snapshotter
 from jackstay_agent.metadata import images as image_rows
@@ -102,6 +102,7 @@ async def commit(
     snapshotter: Snapshotter,
     content: ContentStore,
     images: Images,
+    unpacker: Unpacker,
     container: str,
     *,
     name: str = "",
@@ -133,9 +134,9 @@ async def commit(
         run = instructions.apply(commit_config.run_config(parent.config.config, plan), changes)
         layer = await _layer(host, snapshotter, content, row, lease, pause=pause)
         diff_ids = [*parent.config.rootfs.diff_ids, *([layer.digest] if layer is not None else [])]
-        chain = [str(link) for link in chain_ids(diff_ids)]
+        chain = chain_ids(diff_ids)
         if layer is not None:
-            await _unpack(snapshotter, content, layer, chain, lease)
+            await unpacker.unpack(chain, layer.digest, layer, lease)
         created = time.time_ns()
         config = commit_config.encode_config(
             parent.raw, run, plan, created=created, author=author, message=message, layer=layer
@@ -152,7 +153,7 @@ async def commit(
                 media_type=media_types.OCI_MANIFEST,
                 manifest=root,
                 image_id=image_id,
-                chain_id=chain[-1] if chain else "",
+                chain_id=str(chain[-1]) if chain else "",
                 created=created,
                 stored=time.time_ns(),
                 labels=dict(run.labels),
@@ -272,24 +273,3 @@ def _drain(descriptor: int, ingest: Ingest) -> None:
             ingest.write(piece)
     finally:
         os.close(descriptor)
-
-
-async def _unpack(
-    snapshotter: Snapshotter, content: ContentStore, layer: Descriptor, chain: Sequence[str], lease: str
-) -> None:
-    """Unpack *layer* on top of *chain* but its last, as its last; held by *lease*."""
-    name, parent = chain[-1], chain[-2] if len(chain) > 1 else None
-    key = f"extract-{secrets.token_hex(8)} {name}"
-    await snapshotter.prepare(key, parent, along=lambda c: leases.keep_snapshot(c, lease, key))
-    try:
-        blob = await content.open(layer.digest)
-        try:
-            applied = await snapshotter.apply(key, blob, "none")
-        finally:
-            os.close(blob)
-        if applied.diff_id != layer.digest:
-            raise DigestMismatch(f"layer {layer.digest} unpacks to {applied.diff_id}")
-        await snapshotter.commit(key, name, applied, along=lambda c: leases.keep_snapshot(c, lease, name))
-    except BaseException:
-        await asyncio.shield(snapshotter.remove(key))
-        raise

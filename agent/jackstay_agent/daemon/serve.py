@@ -22,6 +22,7 @@ from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images.receiving import Receiver
 from jackstay_agent.images.saving import Saver
 from jackstay_agent.images.service import Images
+from jackstay_agent.images.unpacking import Unpacker
 from jackstay_agent.kernel.mounts import LinuxMounts
 from jackstay_agent.kernel.programs import LinuxPrograms
 from jackstay_agent.kernel.spawner import Spawner
@@ -73,7 +74,8 @@ async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: a
     snapshotter = OverlaySnapshotter(os.path.join(config.state, "layers"), database, jobs, mounts, config.limits)
     collector = Collector(database, content, snapshotter)
     images = Images(content)
-    receiver = Receiver(content, snapshotter, config.limits)
+    unpacker = Unpacker(content, snapshotter)
+    receiver = Receiver(content, unpacker, config.limits)
     networks = Networks(config.network, config.run, database, jobs, programs)
     volumes = Volumes(config.state, database, jobs)
     containers = Containers(config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes)
@@ -88,7 +90,7 @@ async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: a
 
     runtime = await containers.runtime_version()
     rpc_server.prepare_folder(config)
-    commit = partial(committing.commit, containers.engine, snapshotter, content, images)
+    commit = partial(committing.commit, containers.engine, snapshotter, content, images, unpacker)
     saver = Saver(content, images)
     server = rpc_server.build(
         config,

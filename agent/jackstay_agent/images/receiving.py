@@ -8,8 +8,6 @@ still coming. At most `LAYERS_AT_ONCE` layers come at the same time.
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -17,15 +15,14 @@ from dataclasses import dataclass
 
 from jackstay_agent.config import Limits
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, InvalidDocument, LimitExceeded, NotFound, Unsupported
+from jackstay_agent.errors import InvalidDocument, LimitExceeded, Unsupported
 from jackstay_agent.fetch.blob import BlobFetcher, Fetched
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
 from jackstay_agent.images import document_times
-from jackstay_agent.layers.snapshotter import Snapshotter
+from jackstay_agent.images.unpacking import Unpacker
 from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as image_rows
-from jackstay_agent.metadata import leases
 from jackstay_oci import media_types, platforms
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor, Index, Manifest, parse_config, parse_manifest
@@ -63,14 +60,13 @@ class _Documents:
 
 
 class Receiver:
-    """Receives images; one for the whole agent, since it keeps two unpackings of one layer apart."""
+    """Receives images; one for the whole agent, since it keeps two fetches of one blob apart."""
 
-    def __init__(self, content: ContentStore, snapshotter: Snapshotter, limits: Limits) -> None:
+    def __init__(self, content: ContentStore, unpacker: Unpacker, limits: Limits) -> None:
         self._content = content
-        self._snapshotter = snapshotter
+        self._unpacker = unpacker
         self._limits = limits
         self._fetcher = BlobFetcher(content)
-        self._unpacking: dict[str, asyncio.Lock] = {}
 
     async def receive(self, target: Target, sources: Sequence[Source], report: Report) -> Received:
         """Make *target* be here.
@@ -90,44 +86,6 @@ class Receiver:
             sent=sum(fetched.sent for fetched in moved),
             spared=sum(fetched.spared for fetched in moved),
         )
-
-    async def unpack(self, chain: Sequence[Digest], index: int, diff_id: Digest, blob: Descriptor, lease: str) -> None:
-        """Unpack the layer *blob*, the one at *index* of *chain*, unless its ChainID is here; hold it by *lease*.
-
-        Raises `DigestMismatch` when its tar does not have the *diff_id*, and what `Snapshotter.apply` raises.
-        """
-        name = str(chain[index])
-        parent = str(chain[index - 1]) if index else None
-        async with self._unpacking.setdefault(name, asyncio.Lock()):
-            if await self._held(name, lease):
-                return
-            key = f"extract-{secrets.token_hex(8)} {name}"
-            await self._snapshotter.prepare(key, parent, along=lambda c: leases.keep_snapshot(c, lease, key))
-            try:
-                descriptor = await self._content.open(blob.digest)
-                try:
-                    applied = await self._snapshotter.apply(
-                        key, descriptor, media_types.layer_compression(blob.media_type)
-                    )
-                finally:
-                    os.close(descriptor)
-                if applied.diff_id != diff_id:
-                    raise DigestMismatch(
-                        f"layer {blob.digest} unpacks to {applied.diff_id}, the image's config says {diff_id}",
-                        hint="the image is damaged; save or build it anew",
-                    )
-                await self._snapshotter.commit(key, name, applied, along=lambda c: leases.keep_snapshot(c, lease, name))
-            except BaseException:
-                await asyncio.shield(self._snapshotter.remove(key))
-                raise
-
-    async def _held(self, chain_id: str, lease: str) -> bool:
-        """Hold the snapshot by *lease* first and look second, so that collection cannot come between."""
-        await self._content.database.write("lease.snapshot", lambda c: leases.keep_snapshot(c, lease, chain_id))
-        try:
-            return (await self._snapshotter.stat(chain_id)).kind == "committed"
-        except NotFound:
-            return False
 
     async def _documents(self, root: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> _Documents:
         moved = [await self._document(root, sources, lease, report)]
@@ -187,7 +145,7 @@ class Receiver:
             if index:
                 await unpacked[index - 1].wait()
             report(Progress(blob.digest, Phase.UNPACKING, 0, blob.size))
-            await self.unpack(chain, index, documents.config.rootfs.diff_ids[index], blob, lease)
+            await self._unpacker.unpack(chain[: index + 1], documents.config.rootfs.diff_ids[index], blob, lease)
             report(Progress(blob.digest, Phase.UNPACKED, blob.size, blob.size))
             unpacked[index].set()
             return fetched
