@@ -1,0 +1,127 @@
+"""Every command: its help, its place in the table, and what must not be imported to show them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from jackstay.cli.commands import ROOT, Entry, Group
+from jackstay.cli.lazy import build_root, load
+from jackstay.cli.main import run
+
+
+def every() -> Iterator[tuple[tuple[str, ...], Entry]]:
+    for name, entry in ROOT.items():
+        if isinstance(entry, Group):
+            yield from (((name, verb), below) for verb, below in entry.entries.items())
+        else:
+            yield (name,), entry
+
+
+@pytest.mark.parametrize(
+    ("words", "entry"), list(every()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_help(words: tuple[str, ...], entry: Entry, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*words, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"Usage: jackstay {' '.join(words)} [OPTIONS]")
+    assert entry.summary in " ".join(out.split())
+    assert "Examples:\n    jackstay" in out or "Examples:\n    docker save" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "entry"), list(every()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_no_option_is_declared_twice(words: tuple[str, ...], entry: Entry) -> None:
+    command = load(words[-1], entry)
+    options = [option for param in command.params for option in (*param.opts, *param.secondary_opts)]
+    assert len(options) == len(set(options))
+    assert {"--host", "--json", "--limit"} <= set(options)
+    names = [param.name for param in command.params]
+    assert len(names) == len(set(names))
+
+
+def test_a_verbs_own_option_wins_over_the_fleets() -> None:
+    stop = load("stop", ROOT["stop"])  # type: ignore[arg-type]
+    (owner,) = [param for param in stop.params if "--timeout" in param.opts]
+    assert "-t" in owner.opts
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rum"], "did you mean 'rm'"),
+        (["ps", "--nope"], "No such option"),
+        (["container", "lss"], "did you mean 'ls'"),
+        (["run"], "IMAGE"),
+        (["--fanout", "0", "ps"], "--fanout"),
+        (["--color", "blue", "ps"], "--color"),
+        (["stop", "-t", "x", "app"], "-t"),
+    ],
+)
+def test_usage_errors(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert "Error: " in err
+
+
+def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    out, err = capsys.readouterr()
+    assert "Usage: jackstay" in out + err
+
+
+HEAVY = ("grpc", "asyncssh", "rich", "google.protobuf", "msgspec", "ClusterShell", "cryptography")
+PROBE = f"""
+import sys
+from jackstay.cli.main import run
+code = run(sys.argv[1:])
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+print("LOADED", loaded, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["ps", "--help"], ["run", "--help"], ["image", "--help"]]
+)
+def test_nothing_heavy_is_imported_for_words(arguments: list[str]) -> None:
+    result = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=True)
+    assert result.stderr.splitlines()[-1] == "LOADED []"
+
+
+def test_completion_knows_commands_and_imports_nothing_heavy() -> None:
+    environment = os.environ | {"_JACKSTAY_COMPLETE": "complete_bash", "COMP_WORDS": "jackstay im", "COMP_CWORD": "1"}
+    probe = f"""
+import atexit, sys
+from jackstay.cli.main import run
+atexit.register(lambda: print("LOADED", [name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr))
+run([])
+"""
+    result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=environment)
+    assert result.stdout.split() == ["images", "image"]
+    assert result.stderr.splitlines()[-1] == "LOADED []"
+
+
+def test_version_is_quick() -> None:
+    best = min(_seconds([sys.executable, "-m", "jackstay.cli.main", "--version"]) for _ in range(5))
+    bare = min(_seconds([sys.executable, "-c", "pass"]) for _ in range(5))
+    assert best - bare < 0.15
+
+
+def _seconds(command: list[str]) -> float:
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - begun
+
+
+def test_the_root_knows_every_command() -> None:
+    root = build_root(ROOT)
+    assert set(root.table) == set(ROOT)
