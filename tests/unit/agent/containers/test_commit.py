@@ -113,9 +113,9 @@ class World:
     base_layer: Digest
     mounted: Path
 
-    async def commit(self, **values: Any) -> str:
+    async def commit(self, container: str = "web", **values: Any) -> str:
         unpacker = Unpacker(self.content, self.snapshotter)
-        return await commit(self.host, self.snapshotter, self.content, self.images, unpacker, "web", **values)
+        return await commit(self.host, self.snapshotter, self.content, self.images, unpacker, container, **values)
 
     async def count(self, table: str) -> int:
         found = await self.database.read(lambda c: c.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
@@ -272,7 +272,7 @@ async def test_a_container_on_its_way_out(world: World) -> None:
     with pytest.raises(WrongState):
         await world.commit()
     with pytest.raises(NotFound):
-        await commit(world.host, world.snapshotter, world.content, world.images, "gone")
+        await world.commit("gone")
 
 
 async def test_a_full_disk_thaws_the_container(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
