@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from jackstay_agent.containers import host_facts
 from tests.unit.agent.containers.runtime_host import PROBE
 
 pytestmark = pytest.mark.lab
@@ -197,3 +198,14 @@ def test_without_rro_what_is_below_a_read_only_mount_can_be_written(runtime: str
         mounts=({"source": "FOLDER/a", "target": "/ro", "read_only": True},),
     )  # fmt: skip
     assert saw["writes"] == {"/ro/x": errno.EROFS, "/ro/below/x": 0}
+
+
+def test_an_init_of_the_hosts_is_the_first_process(runtime: str, tmp_path: Path) -> None:
+    if not host_facts.read().init:
+        with pytest.raises(AssertionError, match="this host has no init program for --init"):
+            look(runtime, tmp_path, init=True)
+        return
+    saw = look(runtime, tmp_path, "/dev/init", init=True)
+    assert saw["first"].startswith("/dev/init\0--\0")
+    assert saw["pid"] > 1
+    assert saw["writes"] == {"/dev/init": errno.EROFS}
