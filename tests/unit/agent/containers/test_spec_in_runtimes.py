@@ -205,7 +205,7 @@ def test_an_init_of_the_hosts_is_the_first_process(runtime: str, tmp_path: Path)
         with pytest.raises(AssertionError, match="this host has no init program for --init"):
             look(runtime, tmp_path, init=True)
         return
-    saw = look(runtime, tmp_path, "/dev/init", init=True)
+    saw = look(runtime, tmp_path, init=True)
     assert saw["first"].startswith("/dev/init\0--\0")
     assert saw["pid"] > 1
-    assert saw["writes"] == {"/dev/init": errno.EROFS}
+    assert "ro" in saw["mounts"]["/dev/init"]
