@@ -38,9 +38,8 @@ _STREAMS: dict[int, Stream] = {2: "stdout", 3: "stderr"}
 class Client:
     """One who is attached. Iterate over it for the output, until the container ends or `close` is called."""
 
-    def __init__(self, streams: frozenset[Stream], patience: float) -> None:
+    def __init__(self, streams: frozenset[Stream]) -> None:
         self._streams = streams
-        self._patience = patience
         self._chunks: collections.deque[tuple[Stream, bytes]] = collections.deque()
         self._held = 0
         self._changed = asyncio.Event()
@@ -55,11 +54,11 @@ class Client:
         while self._held >= BUFFER and not self._ended:
             self._room.clear()
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(PATIENCE):
                     await self._room.wait()
             except TimeoutError:
                 self._error = LimitExceeded(
-                    f"detached: {BUFFER} bytes of output waited {self._patience:g} s to be taken",
+                    f"detached: {BUFFER} bytes of output waited {PATIENCE:g} s to be taken",
                     hint="read faster, or read the container's logs instead",
                 )
                 self.end()
@@ -92,9 +91,8 @@ class Client:
 class Hub:
     """The streams of one container, or of one command run by exec."""
 
-    def __init__(self, bundle: str, *, patience: float = PATIENCE) -> None:
+    def __init__(self, bundle: str) -> None:
         self._bundle = bundle
-        self._patience = patience
         self._clients: set[Client] = set()
         self._socket: socket.socket | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -133,7 +131,7 @@ class Hub:
             wanted.add("stdout")
         if stderr:
             wanted.add("stderr")
-        client = Client(frozenset(wanted), self._patience)
+        client = Client(frozenset(wanted))
         if self.ended.is_set():
             client.end()
         else:
@@ -170,10 +168,10 @@ class Hub:
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_WR)
 
-    async def finish(self, seconds: float = 5.0) -> None:
+    async def finish(self) -> None:
         """Wait until all output has reached the clients' buffers, conmon having ended; then end them."""
         if self._reader is not None:
-            await asyncio.wait([self._reader], timeout=seconds)
+            await asyncio.wait([self._reader], timeout=PATIENCE + 5)
         self.ended.set()
         await self.close()
 

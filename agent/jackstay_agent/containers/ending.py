@@ -39,10 +39,8 @@ async def ended_locked(engine: Engine, entry: Entry, container: str, how: Exit) 
     if not is_live(row.state):
         return
     code, error = await asyncio.to_thread(_judge, row, how)
-    if entry.hub is not None:
-        hub, entry.hub = entry.hub, None
-        await hub.finish()
     wrong = await release(engine, container)
+    engine.let_drain(entry)
     await engine.change(
         "exited",
         container,
@@ -56,11 +54,11 @@ async def ended_locked(engine: Engine, entry: Entry, container: str, how: Exit) 
         oom=int(how.oom),
         finished=how.finished,
     )
-    entry.end(code)
     try:
         await forget(engine, container)
     except Error as stuck:
         _log.error("cannot delete the bundle", container=container, error=str(stuck))
+    entry.end(code)
     if settings_of(row).auto_remove:
         await remove_locked(engine, entry, await engine.get(container), volumes=True)
 

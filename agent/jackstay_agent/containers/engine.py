@@ -23,6 +23,7 @@ from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.process import ProcessPlan, merge
 from jackstay_agent.containers.runtime import Runtime
 from jackstay_agent.containers.settings import Settings
+from jackstay_agent.errors import NotFound
 from jackstay_agent.images.service import Images
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
@@ -59,6 +60,11 @@ class Entry:
         self.over.set()
         self._wake()
 
+    def fail(self, code: int) -> None:
+        """A start has failed, which gave *code*."""
+        self.code = code
+        self._wake()
+
     def remove(self) -> None:
         """The container is gone."""
         self.gone = True
@@ -66,7 +72,7 @@ class Entry:
         self._wake()
 
     async def changed(self) -> None:
-        """Wait for the next `end` or `remove`."""
+        """Wait for the next `end`, `fail` or `remove`."""
         await self._changed.wait()
 
     def _wake(self) -> None:
@@ -93,6 +99,8 @@ class Engine:
     exits: Exits
     entries: dict[str, Entry] = field(default_factory=dict)
     work: set[asyncio.Task[Any]] = field(default_factory=set)
+    draining: set[Hub] = field(default_factory=set)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def entry(self, container: str) -> Entry:
         """The entry of the container with that id."""
@@ -104,7 +112,11 @@ class Engine:
 
     async def get(self, container: str) -> ContainerRow:
         """The row of the id *container*, as it is now. Raises `NotFound`."""
-        return await self.database.read(lambda c: rows.get(c, container))
+        try:
+            return await self.database.read(lambda c: rows.get(c, container))
+        except NotFound:
+            self.entries.pop(container, None)
+            raise
 
     async def plan(self, row: ContainerRow) -> ProcessPlan:
         """What *row*'s container runs."""
@@ -114,6 +126,17 @@ class Engine:
     async def change(self, label: str, container: str, **values: Any) -> None:
         """Set columns of the container in a transaction of their own."""
         await self.database.write(f"containers.{label}", lambda c: rows.change(c, container, **values))
+
+    def let_drain(self, entry: Entry) -> None:
+        """The run whose streams *entry* has is over: what is under way still reaches who is attached, however slow."""
+        if entry.hub is None:
+            return
+        hub, entry.hub = entry.hub, None
+        self.draining.add(hub)
+        task = asyncio.create_task(hub.finish())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _task: self.draining.discard(hub))
 
     async def finish(self, verb: Coroutine[Any, Any, T]) -> T:
         """Await *verb*; when the caller is cancelled, it goes on to its end."""

@@ -26,6 +26,7 @@ from jackstay_agent.containers.pipes import Pipes
 from jackstay_agent.errors import RuntimeFailed
 
 _START_SECONDS = 60
+_UNKNOWN = 255
 
 
 class Session:
@@ -40,7 +41,7 @@ class Session:
         self._pid = pid
         self._pid_start = pid_start
         self._hub = hub
-        self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._code: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
     async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
         """What it writes, until it ends; nothing of a detached one."""
@@ -71,16 +72,16 @@ class Session:
         if self._hub is not None:
             await self._hub.close()
 
-    async def wait(self) -> int:
-        """Its exit code, 128 + n for signal n, when all output is in `output`."""
+    async def wait(self) -> int | None:
+        """Its exit code, 128 + n for signal n; None when the agent goes and the command stays. After `output` ended."""
         return await asyncio.shield(self._code)
 
     async def finish(self, code: int | None) -> None:
-        """Note that it ended with *code*."""
-        if self._hub is not None:
-            await self._hub.finish()
+        """Note that it ended with *code* (None: the agent goes)."""
         if not self._code.done():
-            self._code.set_result(255 if code is None or code < 0 else code)
+            self._code.set_result(code)
+        if self._hub is not None:
+            await (self._hub.close() if code is None else self._hub.finish())
 
 
 class Execs:
@@ -169,7 +170,7 @@ class Execs:
         code: int | None = None
         try:
             told = await pipes.told()
-            code = told[0] if told is not None else None
+            code = told[0] if told is not None and told[0] >= 0 else _UNKNOWN
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         finally:
             await pipes.close()

@@ -131,7 +131,7 @@ def tail_offset(descriptor: int, lines: int) -> int:
         stop = len(block)
         while stop > cut:
             start = block.rfind(b"\n", cut, stop - 1) + 1 or cut
-            if _completes(block[start:stop]):
+            if _completes(block[start:stop]) or position + stop == end:  # the last line may be unfinished
                 found += 1
                 if found > lines:
                     return position + stop

@@ -14,6 +14,7 @@ import time
 
 import structlog
 
+from jackstay_agent import faults
 from jackstay_agent.containers import identity
 from jackstay_agent.containers.ending import UNKNOWN, ended_locked
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
@@ -60,7 +61,8 @@ async def _recover_one(engine: Engine, entry: Entry, row: ContainerRow, rebooted
     elif row.state in ("removing", "dead"):
         await remove_locked(engine, entry, row, volumes=settings_of(row).auto_remove)
     else:
-        await release(engine, row.id)
+        if await asyncio.to_thread(os.path.exists, engine.layout.bundle(row.id)):
+            await release(engine, row.id)
         await forget(engine, row.id)
         if settings_of(row).auto_remove and row.state == "exited":
             await remove_locked(engine, entry, row, volumes=True)
@@ -163,9 +165,16 @@ def _prepare(layout: Layout) -> bool:
 
 
 def _remember_boot(layout: Layout) -> None:
-    """Written last: a recovery after a restart of the host that is cut is done again as one."""
-    with open(layout.boot_id, "w", encoding="ascii") as file:
+    """Note this boot. Done last, so that a recovery after a restart of the host that is cut is done again as one; and
+    whole or not at all, since a file that names no boot would end every container."""
+    new = f"{layout.boot_id}.new"
+    with open(new, "w", encoding="ascii") as file:
         file.write(identity.boot_id())
+        file.flush()
+        os.fsync(file.fileno())
+    faults.point("containers.recovery.boot_id")
+    os.replace(new, layout.boot_id)
+    faults.point("containers.recovery.boot_id_renamed")
 
 
 def _listed(folder: str) -> list[str]:

@@ -43,9 +43,7 @@ async def remove_locked(engine: Engine, entry: Entry, row: ContainerRow, *, volu
         wrong = await release(engine, container)
         if wrong:
             raise Error(f"cannot remove container {container}: {wrong}")
-        if entry.hub is not None:
-            hub, entry.hub = entry.hub, None
-            await hub.finish(1.0)
+        engine.let_drain(entry)
         await forget(engine, container)
         await engine.snapshotter.remove(row.snapshot, along=lambda connection: rows.delete(connection, container))
     except (Error, OSError) as error:

@@ -84,8 +84,10 @@ class Runtime:
         self._check(await self._run("pause", container))
 
     async def resume(self, container: str) -> None:
-        """Undo `pause`."""
-        self._check(await self._run("resume", container))
+        """Undo `pause`. One that is not paused is no error: runc lets a container go on when it kills it."""
+        ended = await self._run("resume", container)
+        if ended.code and "not paused" not in _words(ended):
+            raise translate(_words(ended))
 
     async def state(self, container: str) -> RuntimeState | None:
         """What the runtime knows of *container*; None for nothing."""
@@ -154,7 +156,7 @@ def _words(ended: Completed) -> str:
 def _own_words(words: str) -> str:
     """*words* without crun's time stamp and runc's wrapping."""
     words = re.sub(r"^\d{4}-\d\d-\d\dT[\d:.]+Z?:? ", "", words)
-    words = re.sub(r"^time=\S+ level=\w+ msg=", "", words)
+    words = re.sub(r'^time=\S+ level=\w+ msg="(.*)"$', lambda match: match[1].replace('\\"', '"'), words)
     return re.sub(r"(OCI runtime|runc) (create|start|exec) failed: |unable to start container process: ", "", words)
 
 

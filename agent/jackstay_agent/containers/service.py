@@ -44,9 +44,6 @@ from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks.service import Networks
 from jackstay_agent.volumes.service import Volumes
 
-JOB_MODULES = ("jackstay_agent.containers.users", "jackstay_agent.containers.copy_up")
-"""Where the jobs of this package live, for the spawner."""
-
 
 class Containers:
     """The containers of one agent. Call `recover` once before anything else."""
@@ -96,9 +93,9 @@ class Containers:
         """Let go of the containers, which go on; verbs under way are finished first, for at most 30 s."""
         if self.engine.work:
             await asyncio.wait(tuple(self.engine.work), timeout=30)
-        for entry in self.engine.entries.values():
-            if entry.hub is not None:
-                await entry.hub.close()
+        hubs = [entry.hub for entry in self.engine.entries.values() if entry.hub is not None]
+        for hub in (*hubs, *self.engine.draining):
+            await hub.close()
         await self.engine.execs.close()
         await self.engine.exits.close()
 
@@ -165,8 +162,10 @@ class Containers:
 
     async def logs(self, text: str, wanted: logs.Wanted, *, follow: bool = False) -> AsyncIterator[list[logs.Entry]]:
         """The container's output so far in batches; with *follow* until it stops, if it runs. Raises `NotFound`."""
-        row = await self.engine.find(text)
-        ended = self.engine.entry(row.id).over if follow and state.is_live(row.state) else None
+        found = await self.engine.find(text)
+        over = self.engine.entry(found.id).over  # before the row is read: it ends this run or, after it, nothing
+        row = await self.engine.get(found.id)
+        ended = over if follow and state.is_live(row.state) else None
         async for batch in logs.read(self.engine.layout.log(row.id), wanted, ended=ended):
             yield batch
 

@@ -99,6 +99,7 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
     monitored = await engine.monitors.create(container, run.row.name, streams_of(run.settings))
     if entry.hub is not None and entry.hub.has_clients:
         await entry.hub.open()
+    started = time.time_ns()
     await engine.runtime.start(container)
     faults.point("containers.start.started")
     entry.begin()
@@ -113,7 +114,7 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
         exit_code=None,
         error="",
         oom=0,
-        started=time.time_ns(),
+        started=started,
         finished=0,
     )
     await engine.exits.watch(container, monitored.monitor_pid, monitored.monitor_start)
@@ -127,13 +128,11 @@ async def _undo(engine: Engine, entry: Entry, run: _Run, error: BaseException) -
         await forget(engine, container)
     except Error as stuck:
         _log.error("cannot delete the bundle", container=container, error=str(stuck))
-    if entry.hub is not None:
-        hub, entry.hub = entry.hub, None
-        await hub.close()
     told = error if isinstance(error, Error) else Error(f"the start was cut: {error}")
     code = runtime.exit_code(told)
-    entry.code = code
     await engine.change("unstarted", container, state=run.row.state, error=told.message, exit_code=code)
+    engine.let_drain(entry)
+    entry.fail(code)
     if run.settings.auto_remove:
         await remove_locked(engine, entry, await engine.get(container), volumes=True)
 

@@ -17,19 +17,20 @@ async def wait(engine: Engine, text: str, condition: str) -> int:
     """
     if (condition or CONDITIONS[0]) not in CONDITIONS:
         raise InvalidArgument(f"invalid condition: {condition[:40]!r}", hint=f"it is one of {', '.join(CONDITIONS)}")
-    row = await engine.find(text)
-    entry = engine.entry(row.id)
+    found = await engine.find(text)
+    entry = engine.entry(found.id)
+    seen = entry.ends  # before the row is read, so that an end in between is not waited for twice
+    row = await engine.get(found.id)
     if condition != "removed":
-        return await _exit(entry, row, next_one=condition == "next-exit")
+        return await _exit(entry, seen, row, next_one=condition == "next-exit")
     while not entry.gone:
         await entry.changed()
     return entry.code if entry.ends else row.exit_code or 0
 
 
-async def _exit(entry: Entry, row: ContainerRow, *, next_one: bool) -> int:
+async def _exit(entry: Entry, seen: int, row: ContainerRow, *, next_one: bool) -> int:
     if not next_one and not (state.is_live(row.state) or row.state == "starting"):
         return row.exit_code or 0
-    seen = entry.ends
     while entry.ends == seen and not entry.gone:
         await entry.changed()
     return entry.code

@@ -1,0 +1,503 @@
+"""Containers with the real conmon and the real crun and runc. Run by `test_kernel.py`, in a sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from jackstay_agent.containers import attach as attach_module
+from jackstay_agent.containers.exec_process import ExecRequest
+from jackstay_agent.containers.logs import Wanted
+from jackstay_agent.containers.settings import Mount, Port, Settings
+from jackstay_agent.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    InvalidArgument,
+    LimitExceeded,
+    NameTaken,
+    NotFound,
+    PortTaken,
+    WrongState,
+)
+from tests.unit.agent.containers.container_host import Host, read_all, until
+
+both = pytest.mark.parametrize("host", ["crun", "runc"], indirect=True)
+"""For what the runtimes do each in their own way; the rest is tested with crun."""
+
+
+@pytest.fixture
+async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Host]:
+    made = Host(tmp_path, getattr(request, "param", "crun"))
+    await made.up()
+    yield made
+    for item in await made.containers.list_all(every=True):
+        await made.containers.remove(item.row.id, force=True, volumes=True)
+    left = await made.leftovers()
+    await made.down()
+    assert left == []
+
+
+@both
+async def test_runs_to_its_exit_code_and_keeps_its_output(host: Host) -> None:
+    container = await host.run("sh", "-c", "echo out; echo err >&2; exit 7")
+    assert await host.containers.wait(container) == 7
+    row = await host.containers.find(container)
+    assert (row.state, row.exit_code, row.error, row.pid) == ("exited", 7, "", 0)
+    assert row.started < row.finished
+    assert sorted((await host.log(container)).split()) == ["err", "out"]
+    assert await host.leftovers() == []
+    document = await host.containers.inspect(container, size=True)
+    assert document["State"]["ExitCode"] == 7
+
+
+async def test_starts_again_and_appends_to_its_log(host: Host) -> None:
+    container = await host.run("sh", "-c", "echo again; echo x >> /kept; cat /kept")
+    await host.containers.wait(container)
+    await host.containers.start(container)
+    await host.containers.wait(container)
+    assert await host.log(container) == "again\nx\nagain\nx\nx\n"
+
+
+@both
+@pytest.mark.parametrize(
+    ("command", "error", "code"),
+    [
+        ("missing", CommandNotFound, 127),
+        ("/bin/missing", CommandNotFound, 127),
+        ("/etc/plain", CommandNotExecutable, 126),
+        ("/etc", CommandNotExecutable, 126),
+    ],
+)
+async def test_a_command_that_cannot_run_leaves_nothing(
+    host: Host, command: str, error: type[Exception], code: int
+) -> None:
+    container = await host.create(command, network="bridge")
+    with pytest.raises(error):
+        await host.containers.start(container)
+    row = await host.containers.find(container)
+    assert (row.state, row.exit_code) == ("created", code)
+    assert row.error
+    assert await host.leftovers() == []
+
+
+async def test_a_failed_start_removes_a_container_that_is_to_be_removed(host: Host) -> None:
+    container = await host.create("missing", auto_remove=True)
+    with pytest.raises(CommandNotFound):
+        await host.containers.start(container)
+    with pytest.raises(NotFound):
+        await host.containers.find(container)
+
+
+@both
+async def test_the_user_folder_and_environment_are_those_asked_for(host: Host) -> None:
+    container = await host.run(
+        "sh",
+        "-c",
+        "id -u; pwd; echo $HOME $FROM_IMAGE $MINE; hostname",
+        user="web",
+        working_dir="/tmp",
+        env=("MINE=1",),
+    )
+    await host.containers.wait(container)
+    assert await host.log(container) == f"33\n/tmp\n/srv yes 1\n{container[:12]}\n"
+
+
+async def test_stop_sends_the_stop_signal(host: Host) -> None:
+    container = await host.run("sh", "-c", "trap 'exit 5' USR1; while :; do sleep 0.05; done", stop_signal="USR1")
+    await asyncio.sleep(0.3)
+    await host.containers.stop(container)
+    assert (await host.containers.find(container)).exit_code == 5
+
+
+@both
+async def test_stop_kills_what_does_not_stop(host: Host) -> None:
+    container = await host.run("sh", "-c", "trap '' TERM; while :; do sleep 0.05; done")
+    await asyncio.sleep(0.3)
+    await host.containers.stop(container, 1)
+    row = await host.containers.find(container)
+    assert (row.state, row.exit_code) == ("exited", 137)
+    await host.containers.stop(container)  # no error
+
+
+async def test_kill_and_restart(host: Host) -> None:
+    container = await host.run("sleep", "100")
+    first = await host.containers.find(container)
+    await host.containers.restart(container, 0)
+    second = await host.containers.find(container)
+    assert second.state == "running"
+    assert second.pid != first.pid
+    await host.containers.kill(container)
+    assert (await host.containers.find(container)).exit_code == 137
+    with pytest.raises(WrongState):
+        await host.containers.kill(container)
+
+
+@both
+async def test_a_paused_container_can_be_unpaused_and_killed(host: Host) -> None:
+    container = await host.run("sleep", "100")
+    await host.containers.pause(container)
+    with pytest.raises(WrongState):
+        await host.containers.start(container)
+    with pytest.raises(WrongState):
+        await host.containers.execute(container, ExecRequest(command=("id",)))
+    await host.containers.unpause(container)
+    await host.containers.pause(container)
+    assert (await host.containers.list_all())[0].row.state == "paused"
+    await host.containers.kill(container)
+    assert (await host.containers.find(container)).exit_code == 137
+
+
+@both
+async def test_removal_wants_force_for_a_running_one(host: Host) -> None:
+    container = await host.run("sleep", "100")
+    with pytest.raises(WrongState):
+        await host.containers.remove(container)
+    waiting = asyncio.create_task(host.containers.wait(container, "removed"))
+    await asyncio.sleep(0.05)
+    await host.containers.remove(container, force=True)
+    assert await waiting == 137
+    assert not os.path.exists(os.path.join(host.config.state, "containers", container))
+
+
+async def test_auto_remove_gives_waiters_the_code_and_takes_anonymous_volumes(host: Host) -> None:
+    mounts = (Mount(type="volume", source="", target="/v"), Mount(type="volume", source="kept", target="/w"))
+    container = await host.create("sh", "-c", "exit 3", auto_remove=True, mounts=mounts)
+    waits = [asyncio.create_task(host.containers.wait(container, how)) for how in ("next-exit", "removed")]
+    await asyncio.sleep(0.05)
+    await host.containers.start(container)
+    assert await asyncio.gather(*waits) == [3, 3]
+    assert [volume.name for volume in await host.volumes.list()] == ["kept"]
+
+
+async def test_names_are_unique_and_can_be_replaced(host: Host) -> None:
+    first = await host.create("sh", name="web")
+    with pytest.raises(NameTaken, match=first):
+        await host.create("sh", name="web")
+    other = await host.create("sh")
+    with pytest.raises(NameTaken):
+        await host.containers.rename(other, "web")
+    await host.containers.rename("web", "old")
+    assert (await host.containers.find("old")).id == first
+    assert (await host.containers.find(first[:6])).id == first
+    with pytest.raises(NotFound):
+        await host.containers.find("web")
+    settings = Settings(image="busybox", name="old", hostname="", network="none")
+    second, _ = await host.containers.create(settings, replace=True)
+    assert (await host.containers.find("old")).id == second != first
+
+
+async def test_a_volume_gets_the_images_files_once(host: Host) -> None:
+    volume = (Mount(type="volume", source="v", target="/data"),)
+    container = await host.run("sh", "-c", "cat /data/given; echo new > /data/given; ls -ln /data", mounts=volume)
+    await host.containers.wait(container)
+    out = await host.log(container)
+    assert out.startswith("from the image\n")
+    assert " 33 " in out
+    other = await host.run("cat", "/data/given", mounts=volume)
+    await host.containers.wait(other)
+    assert await host.log(other) == "new\n"
+
+
+async def test_no_link_in_the_image_leads_a_copy_up_out_of_it(host: Host) -> None:
+    container = await host.run("ls", "/escape/", mounts=(Mount(type="volume", source="v", target="/escape"),))
+    await host.containers.wait(container)
+    names = set(os.listdir(host.volumes.path("v")))
+    made_by_the_runtime = {"hosts", "hostname", "resolv.conf"}
+    assert names - made_by_the_runtime == {"passwd", "group", "plain"}  # the image's /etc, not the host's
+
+
+async def test_a_bind_source_must_exist_unless_it_may_be_made(host: Host, tmp_path: Path) -> None:
+    source = str(tmp_path / "bound")
+    with pytest.raises(InvalidArgument, match="bind source path does not exist"):
+        await host.create("sh", mounts=(Mount(type="bind", source=source, target="/b"),))
+    mount = Mount(type="bind", source=source, target="/b", create_source=True)
+    container = await host.run("sh", "-c", "echo hello > /b/file", mounts=(mount,))
+    assert await host.containers.wait(container) == 0
+    assert (tmp_path / "bound" / "file").read_text() == "hello\n"
+
+
+async def test_the_network_is_there_while_it_runs(host: Host) -> None:
+    container = await host.run(
+        "httpd", "-f", "-h", "/etc", network="bridge", ports=(Port(container_port=80, host_port=8099),)
+    )
+    listed = (await host.containers.list_all())[0]
+    assert [port.host_port for port in listed.ports] == [8099]
+    address = (await host.containers.inspect(container))["NetworkSettings"]["IPAddress"]
+
+    async def answers() -> bool:
+        try:
+            reader, writer = await asyncio.open_connection(address, 80)
+        except OSError:
+            return False
+        writer.write(b"GET /plain HTTP/1.0\r\n\r\n")
+        text = await reader.read()
+        writer.close()
+        return b"not a program" in text
+
+    await until(answers)
+    other = await host.create("sleep", "9", network="bridge", ports=(Port(container_port=80, host_port=8099),))
+    with pytest.raises(PortTaken):
+        await host.containers.start(other)
+    assert (await host.containers.find(other)).state == "created"
+    await host.containers.stop(container, 0)
+    await host.containers.start(other)
+
+
+@both
+async def test_attached_before_the_start_nothing_is_lost(host: Host) -> None:
+    container = await host.create("sh", "-c", "echo first; echo second >&2; exit 4")
+    seats = [await host.containers.attach(container) for _ in range(2)]
+    reading = [asyncio.create_task(read_all(seat)) for seat in seats]
+    await host.containers.start(container)
+    assert await asyncio.gather(*reading) == [(b"first\n", b"second\n")] * 2
+    assert [await seat.wait() for seat in seats] == [4, 4]
+
+
+async def test_attached_to_a_start_that_fails_one_gets_its_code(host: Host) -> None:
+    container = await host.create("missing")
+    seat = await host.containers.attach(container)
+    with pytest.raises(CommandNotFound):
+        await host.containers.start(container)
+    assert await read_all(seat) == (b"", b"")
+    assert await seat.wait() == 127
+
+
+@both
+async def test_standard_input_reaches_the_process_and_ends(host: Host) -> None:
+    container = await host.create("cat", open_stdin=True, attach_stdin=True)
+    seat = await host.containers.attach(container)
+    await host.containers.start(container)
+    sent = os.urandom(300_000)
+
+    async def feed() -> None:
+        await seat.write(sent)
+        await seat.close_stdin()
+
+    feeding = asyncio.create_task(feed())
+    out, _ = await read_all(seat)
+    await feeding
+    assert out == sent
+    assert await seat.wait() == 0
+
+
+async def test_standard_input_of_others_outlives_them(host: Host) -> None:
+    container = await host.run("cat", open_stdin=True)
+    for word in (b"one\n", b"two\n"):
+        seat = await host.containers.attach(container)
+        await seat.write(word)
+        assert await anext(seat.output()) == ("stdout", word)
+        await seat.close_stdin()
+        await seat.leave()
+    assert (await host.containers.find(container)).state == "running"
+
+
+@both
+async def test_a_terminal_has_the_size_it_was_given(host: Host) -> None:
+    container = await host.create(
+        "sh", "-c", "sleep 0.3; stty size; id -u", tty=True, open_stdin=True, attach_stdin=True
+    )
+    seat = await host.containers.attach(container)
+    sizing = asyncio.create_task(seat.resize(33, 111))
+    await host.containers.start(container)
+    out, err = await read_all(seat)
+    await sizing
+    assert (out, err) == (b"33 111\r\n0\r\n", b"")
+
+
+async def test_a_slow_client_holds_the_container_but_not_for_ever(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attach_module, "PATIENCE", 1.0)
+    container = await host.create("sh", "-c", "yes 0123456789abcdef | head -c 4000000")
+    slow = await host.containers.attach(container)
+    quick = await host.containers.attach(container)
+    reading = asyncio.create_task(read_all(quick))
+    await host.containers.start(container)
+    out, _ = await reading
+    assert len(out) == 4_000_000
+    with pytest.raises(LimitExceeded):
+        await read_all(slow)
+
+
+@both
+async def test_exec_runs_beside_it(host: Host) -> None:
+    container = await host.run("sleep", "100", env=("MINE=1",))
+    asked = ExecRequest(
+        command=("sh", "-c", "cat; echo $MINE $OTHER; id -u; pwd; echo e >&2; exit 9"),
+        stdin=True,
+        env=("OTHER=2",),
+        user="web",
+        working_dir="/etc",
+    )
+    session = await host.containers.execute(container, asked)
+    await session.write(b"given\n")
+    await session.close_stdin()
+    assert await read_all(session) == (b"given\n1 2\n33\n/etc\n", b"e\n")
+    assert await session.wait() == 9
+    await session.leave()
+    folder = os.path.join(host.config.run, "containers", container, "exec")
+    assert os.listdir(folder) == []
+
+
+@both
+async def test_exec_with_a_terminal(host: Host) -> None:
+    container = await host.run("sleep", "100")
+    asked = ExecRequest(command=("sh", "-c", "stty size; sleep 0.3; stty size"), tty=True, stdin=True, size=(20, 70))
+    session = await host.containers.execute(container, asked)
+    output = session.output()
+    assert await anext(output) == ("stdout", b"20 70\r\n")
+    await session.resize(30, 90)
+    assert await anext(output) == ("stdout", b"30 90\r\n")
+    assert await session.wait() == 0
+
+
+@both
+@pytest.mark.parametrize(("command", "error"), [("nope", CommandNotFound), ("/etc/plain", CommandNotExecutable)])
+async def test_exec_of_what_cannot_run(host: Host, command: str, error: type[Exception]) -> None:
+    container = await host.run("sleep", "100")
+    with pytest.raises(error):
+        await host.containers.execute(container, ExecRequest(command=(command,)))
+    assert os.listdir(os.path.join(host.config.run, "containers", container, "exec")) == []
+
+
+@both
+async def test_exec_detached_and_signalled(host: Host) -> None:
+    container = await host.run("sleep", "100")
+    await host.containers.execute(container, ExecRequest(command=("sh", "-c", "echo x > /made"), detach=True))
+    made = os.path.join(host.config.run, "containers", container, "rootfs", "made")
+
+    async def is_made() -> bool:
+        return os.path.exists(made)
+
+    await until(is_made)
+    session = await host.containers.execute(container, ExecRequest(command=("sleep", "100")))
+    await session.signal(signal.SIGKILL)
+    assert await read_all(session) == (b"", b"")
+    assert await session.wait() == 137
+
+
+async def test_logs_follow_until_the_end(host: Host) -> None:
+    container = await host.run("sh", "-c", "for i in 1 2 3 4 5; do echo $i; sleep 0.1; done; echo -n end")
+    seen = [entry.text async for batch in host.containers.logs(container, Wanted(), follow=True) for entry in batch]
+    assert b"".join(seen).startswith(b"1\n2\n3\n4\n5\nend")
+    assert await host.log(container, Wanted(tail=2)) == "5\nend"
+
+
+@both
+async def test_a_killed_monitor_ends_its_container(host: Host) -> None:
+    container = await host.run("sleep", "100")
+    row = await host.containers.find(container)
+    os.kill(row.monitor_pid, signal.SIGKILL)
+    assert await host.containers.wait(container) == 137
+    row = await host.containers.find(container)
+    assert row.state == "exited"
+    assert "monitor" in row.error
+
+
+@both
+async def test_the_agent_restarts_and_containers_do_not_notice(host: Host) -> None:
+    running = await host.run("sh", "-c", "while :; do echo tick; sleep 0.05; done", network="bridge")
+    asked = await host.create("sh", "-c", "read line; echo got $line; exit 6", open_stdin=True)
+    await host.containers.start(asked)
+    before = await host.containers.find(running)
+    await host.restart()
+    after = await host.containers.find(running)
+    assert (after.state, after.pid, after.started) == ("running", before.pid, before.started)
+    seat = await host.containers.attach(running)
+    assert await anext(seat.output()) == ("stdout", b"tick\n")
+    await seat.leave()
+    seat = await host.containers.attach(asked)
+    await seat.write(b"it\n")
+    assert await read_all(seat) == (b"got it\n", b"")
+    assert await seat.wait() == 6
+    await host.containers.stop(running, 0)
+    assert (await host.containers.find(running)).exit_code == 137
+
+
+async def test_an_exit_while_the_agent_was_away_is_found(host: Host) -> None:
+    container = await host.run("sh", "-c", "sleep 0.5; exit 8")
+    gone = await host.run("sh", "-c", "sleep 0.3; exit 8", auto_remove=True)
+    lost = await host.run("sleep", "100")
+    monitor = (await host.containers.find(lost)).monitor_pid
+    await host.down()
+    os.kill(monitor, signal.SIGKILL)
+    await asyncio.sleep(1)
+    await host.up()
+    row = await host.containers.find(container)
+    assert (row.state, row.exit_code) == ("exited", 8)
+    assert row.finished > row.started
+    with pytest.raises(NotFound):
+        await host.containers.find(gone)
+    row = await host.containers.find(lost)
+    assert (row.state, row.exit_code) == ("exited", 137)
+
+
+async def test_after_a_reboot_what_ran_has_ended(host: Host) -> None:
+    container = await host.run("sleep", "100")
+    await host.down()
+    with open(os.path.join(host.config.state, "boot_id"), "w") as file:
+        file.write("another boot")
+    await host.up()
+    row = await host.containers.find(container)
+    assert (row.state, row.exit_code) == ("exited", 255)
+    assert "restarted" in row.error
+    await host.containers.start(container)
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_a_start_that_the_agent_died_in_is_settled(host: Host, started: bool) -> None:
+    container = await host.run("sleep", "100")
+    if not started:
+        await host.containers.stop(container, 0)
+    await host.database.write("test", lambda c: c.execute("UPDATE containers SET state = 'starting', pid = 0"))
+    await host.restart()
+    row = await host.containers.find(container)
+    if started:
+        assert row.state == "running"
+        assert row.pid > 0
+        await host.containers.stop(container, 0)
+    else:
+        assert row.state in ("created", "exited")
+        await host.containers.start(container)
+
+
+async def test_what_has_no_row_is_removed(host: Host) -> None:
+    container = await host.run("sleep", "100")
+    monitor = (await host.containers.find(container)).monitor_pid
+    await host.down()
+    with sqlite3.connect(os.path.join(host.config.state, "jackstay.db")) as connection:
+        connection.execute("DELETE FROM containers")
+    connection.close()
+    await host.up()
+    assert await host.leftovers() == []
+    assert not os.path.exists(f"/proc/{monitor}/exe")
+
+
+async def test_verbs_at_the_same_time_leave_no_wreck(host: Host) -> None:
+    container = await host.create("sleep", "100")
+    results = await asyncio.gather(
+        host.containers.start(container),
+        host.containers.remove(container, force=True),
+        host.containers.start(container),
+        host.containers.stop(container, 0),
+        return_exceptions=True,
+    )
+    assert all(isinstance(result, (str, NotFound, WrongState)) for result in results), results
+
+
+async def test_a_caller_that_goes_away_leaves_a_whole_start(host: Host) -> None:
+    container = await host.create("sleep", "100", network="bridge")
+    task = asyncio.create_task(host.containers.start(container))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    async def runs() -> bool:
+        return (await host.containers.find(container)).state == "running"
+
+    await until(runs)
