@@ -96,7 +96,7 @@ def _config(row: ContainerRow, settings: Settings, plan: ProcessPlan) -> dict[st
         "Env": list(plan.config_env),
         "Cmd": list(plan.command) or None,
         "Image": row.image,
-        "Volumes": {target: {} for target in plan.volumes} or None,
+        "Volumes": _volumes(settings, plan) or None,
         "WorkingDir": "" if plan.cwd == "/" else plan.cwd,
         "Entrypoint": list(plan.entrypoint) or None,
         "OnBuild": None,
@@ -118,6 +118,11 @@ def _config(row: ContainerRow, settings: Settings, plan: ProcessPlan) -> dict[st
     if settings.stop_timeout is not None:
         built["StopTimeout"] = settings.stop_timeout
     return built
+
+
+def _volumes(settings: Settings, plan: ProcessPlan) -> dict[str, dict[str, Any]]:
+    anonymous = {mount.target for mount in settings.mounts if mount.anonymous}
+    return {target: {} for target in sorted(anonymous.union(plan.image_volumes))}
 
 
 def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class ProcessPlan:
     user: str  # as written, "" for root
     stop_signal: str  # as written
     volumes: tuple[str, ...]  # the image's own, absolute and clean, where the settings mount nothing
+    image_volumes: tuple[str, ...]  # all of the image's own
     exposed_ports: tuple[tuple[int, str], ...]  # port, protocol; sorted
     labels: dict[str, str]
     healthcheck: Healthcheck | None
@@ -67,6 +68,7 @@ def merge(settings: Settings, image: ImageConfig) -> ProcessPlan:
         user=settings.user or config.user,
         stop_signal=settings.stop_signal or config.stop_signal or DEFAULT_STOP_SIGNAL,
         volumes=_volumes(settings, config),
+        image_volumes=_image_volumes(config),
         exposed_ports=_exposed(settings, config),
         labels={**config.labels, **settings.labels},
         healthcheck=config.healthcheck,
@@ -154,10 +156,14 @@ def _working_dir(text: str) -> str:
 def _volumes(settings: Settings, config: ContainerConfig) -> tuple[str, ...]:
     taken = {posixpath.normpath("/" + mount.target.lstrip("/")) for mount in settings.mounts}
     taken |= {posixpath.normpath("/" + text.partition(":")[0].lstrip("/")) for text in settings.tmpfs}
-    wanted = {absolute(path, "the image's volume") for path in config.volumes}
-    if "/" in wanted:
+    return tuple(path for path in _image_volumes(config) if path not in taken)
+
+
+def _image_volumes(config: ContainerConfig) -> tuple[str, ...]:
+    volumes = {absolute(path, "the image's volume") for path in config.volumes}
+    if "/" in volumes:
         raise InvalidArgument("the image's volume '/' is invalid: destination can't be '/'")
-    return tuple(sorted(wanted - taken))
+    return tuple(sorted(volumes))
 
 
 def _exposed(settings: Settings, config: ContainerConfig) -> tuple[tuple[int, str], ...]:

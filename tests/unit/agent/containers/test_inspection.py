@@ -16,7 +16,7 @@ from tests.unit.agent.containers.container_values import image, settings
 SECOND = 10**9
 APP = image(
     entrypoint=("/entry",), cmd=("serve",), env=("A=1",), exposed_ports={"80/tcp": {}}, working_dir="/srv",
-    labels={"from": "image"}, stop_signal="SIGQUIT",
+    labels={"from": "image"}, stop_signal="SIGQUIT", volumes={"/image/": {}},
 )  # fmt: skip
 
 
@@ -84,6 +84,16 @@ def test_config() -> None:
     assert built["ExposedPorts"] == {"80/tcp": {}}
     assert (built["StopSignal"], built["StopTimeout"], built["Tty"], built["OpenStdin"]) == ("SIGQUIT", 3, True, True)
     assert document(entrypoint=(), command=("x",))["Config"]["Entrypoint"] is None
+
+
+def test_volumes_are_those_of_the_image_and_those_without_a_name() -> None:
+    mounts = (
+        Mount(type="volume", source="f" * 64, target="/anonymous", anonymous=True),
+        Mount(type="volume", source="data", target="/image"),
+        Mount(type="volume", source="data", target="/named"),
+    )
+    assert document(mounts=mounts)["Config"]["Volumes"] == {"/anonymous": {}, "/image": {}}
+    assert document()["Config"]["Volumes"] == {"/image": {}}
 
 
 def test_host_config() -> None:
