@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
+import shutil
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +22,8 @@ def write_archive(path: Path, images: Sequence[Image], form: Form = "docker", co
     """Write ``images`` to one archive.
 
     ``docker``: as Docker ≥ 25 saves, an OCI layout with a ``manifest.json``. ``docker-classic``: as Docker ≤ 24 saves,
-    ``<id>/layer.tar``. ``oci``: an OCI layout alone. ``compress`` gzips the layers of an OCI layout, not a classic's.
+    ``<id>/layer.tar``. ``oci``: an OCI layout alone. ``compress`` gzips the layers of an OCI layout, not a classic's; a
+    file ``LAYER.gz`` beside a layer is taken as it is.
     """
     if form == "docker-classic":
         entries = _classic(images)
@@ -71,9 +74,8 @@ def _layout(images: Sequence[Image], with_docker: bool, compress: bool) -> Itera
     for image in images:
         layers = []
         for layer in image.layers:
-            content: bytes | Path = gzip.compress(layer.read_bytes(), 6, mtime=0) if compress else layer
-            digest = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else sha256(content)
-            size = len(content) if isinstance(content, bytes) else content.stat().st_size
+            content = _gzipped(layer) if compress else layer
+            digest, size = sha256(content), content.stat().st_size
             kind = f"application/vnd.oci.image.layer.v1.tar{'+gzip' if compress else ''}"
             yield f"blobs/sha256/{digest}", content
             layers.append({"mediaType": kind, "digest": f"sha256:{digest}", "size": size})
@@ -113,6 +115,16 @@ def _layout(images: Sequence[Image], with_docker: bool, compress: bool) -> Itera
     )
     if with_docker:
         yield "manifest.json", document(docker)
+
+
+def _gzipped(layer: Path) -> Path:
+    packed = layer.with_name(layer.name + ".gz")
+    if not packed.exists() or packed.stat().st_mtime_ns < layer.stat().st_mtime_ns:
+        new = packed.with_name(f"{packed.name}.{os.getpid()}")
+        with layer.open("rb") as source, new.open("wb") as out, gzip.GzipFile("", "wb", 6, out, 0) as packing:
+            shutil.copyfileobj(source, packing, 1 << 20)
+        new.rename(packed)
+    return packed
 
 
 def _descriptor(kind: str, document: bytes) -> dict[str, Any]:
