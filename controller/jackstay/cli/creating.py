@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ async def create(
     for warning in reply.warnings:
         print(f"WARNING: {with_host(host, warning)}", file=sys.stderr)
     if file is not None:
-        file.write(reply.id)
+        await asyncio.to_thread(file.write, reply.id)
     return reply
 
 

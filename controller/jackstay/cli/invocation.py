@@ -177,6 +177,8 @@ def finish(result: FleetResult[Any], flags: FleetFlags) -> int:
     """Tell the errors (unless they are in the JSON), write down who failed; the exit code."""
     from jackstay.fleet import exit_code
 
+    if any(outcome.error is not None and outcome.error.kind == "OUTPUT_CLOSED" for outcome in result.outcomes):
+        raise BrokenPipeError
     if not (flags.json or flags.jsonl):
         sys.stdout.flush()
         print_failures(result)

@@ -14,6 +14,7 @@ from typing import NoReturn
 from jackstay_oci.errors import Error
 
 USAGE = 2
+UNREACHABLE = 4
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """What a shell reports for a program that SIGPIPE ended."""
@@ -66,6 +67,10 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _exit_code(error: Error) -> int:
     """What an error means that no host's outcome carries: the controller's own words are usage errors."""
+    from jackstay.errors import Unreachable
+
+    if isinstance(error, Unreachable):
+        return UNREACHABLE
     return USAGE if error.reason in ("USAGE", "INVALID_ARGUMENT", "INVALID_REFERENCE", "INVALID_DIGEST") else 1
 
 

@@ -100,6 +100,8 @@ def save_file(hosts: Hosts, images: list[str], path: str, format_: str, compress
 
 
 async def _save(hosts: Hosts, images: list[str], fd: int, format_: str, compress: str) -> FleetResult[int]:
-    from jackstay.cli.transfer import writer_to
+    from functools import partial
 
-    return await hosts.images.save(images, writer_to(fd), format=format_, compression=compress)
+    from jackstay.cli.writing import write
+
+    return await hosts.images.save(images, partial(write, fd), format=format_, compression=compress)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol
 
 from jackstay.cli.output.fold import PrefixLines
+from jackstay.cli.writing import write
 from jackstay.errors import LimitExceeded
-from jackstay_oci.tar.window import write_all
 
 KEEP = 1024 * 1024
 """Bytes of a host's output that folding keeps; a host that writes more goes on with prefixes."""
@@ -32,7 +31,7 @@ class Through:
 
     async def write(self, fd: int, data: bytes) -> None:
         """Write it all."""
-        await asyncio.to_thread(write_all, fd, data)
+        await write(fd, data)
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -47,13 +46,13 @@ class Prefixed:
     async def write(self, fd: int, data: bytes) -> None:
         """Write the lines that this piece completes."""
         if lines := self._lines[fd].feed(data):
-            await asyncio.to_thread(write_all, fd, lines)
+            await write(fd, lines)
 
     async def close(self) -> None:
         """Write the unfinished lines."""
         for fd, lines in self._lines.items():
             if rest := lines.rest():
-                await asyncio.to_thread(write_all, fd, rest)
+                await write(fd, rest)
 
 
 class Folding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 import termios
@@ -26,9 +25,14 @@ def require_terminal(what: str) -> None:
 
 
 def window_size() -> tuple[int, int]:
-    """Rows and columns."""
-    size = shutil.get_terminal_size()
-    return size.lines, size.columns
+    """Rows and columns of the terminal itself; 24 and 80 when there is none."""
+    for fd in (0, 1, 2):
+        try:
+            size = os.get_terminal_size(fd)
+        except OSError:
+            continue
+        return size.lines, size.columns
+    return 24, 80
 
 
 @contextmanager

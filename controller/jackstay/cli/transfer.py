@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jackstay.cli.progress import showing
@@ -49,18 +49,6 @@ async def plan_transfer(hosts: Hosts, source: RangeSource, images: Sequence[Sour
         return plan_objects(plans)
 
     return await hosts.run(work)
-
-
-def writer_to(fd: int) -> Callable[[bytes], Any]:
-    """An async writer to a descriptor, in a thread, so that a slow reader blocks only this stream."""
-    import asyncio
-
-    from jackstay_oci.tar.window import write_all
-
-    async def write(data: bytes) -> None:
-        await asyncio.to_thread(write_all, fd, data)
-
-    return write
 
 
 def refuse_terminal(what: str) -> None:

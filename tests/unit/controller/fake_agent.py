@@ -474,6 +474,8 @@ class FakeContainers(containers_pb2_grpc.ContainersServicer):
                     yield output(stdout=f"{request.resize.height}x{request.resize.width}\r\n".encode())
                 elif name == "size" and kind == "stdin":
                     break
+            else:
+                await asyncio.Event().wait()  # whoever was attached has left; the process goes on
         yield output(exit_code=code)
 
 
