@@ -8,7 +8,9 @@ import signal
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import grpc.aio
 import pytest
 
 from jackstay_agent.containers import attach as attach_module
@@ -25,6 +27,10 @@ from jackstay_agent.errors import (
     PortTaken,
     WrongState,
 )
+from jackstay_agent.rpc.containers import ContainersService
+from jackstay_agent.rpc.errors import ErrorInterceptor
+from jackstay_proto.v1 import containers_pb2 as pb
+from jackstay_proto.v1.containers_pb2_grpc import ContainersStub, add_ContainersServicer_to_server
 from tests.unit.agent.containers.container_host import Host, read_all, until
 
 both = pytest.mark.parametrize("host", ["crun", "runc"], indirect=True)
@@ -501,3 +507,110 @@ async def test_a_caller_that_goes_away_leaves_a_whole_start(host: Host) -> None:
         return (await host.containers.find(container)).state == "running"
 
     await until(runs)
+
+
+class Line:
+    """A call with streams both ways, as a controller makes it."""
+
+    def __init__(self, method: Any, first: pb.StreamInput) -> None:
+        self._requests: asyncio.Queue[pb.StreamInput | None] = asyncio.Queue()
+        self._requests.put_nowait(first)
+        self.call = method(self._send())
+        self._replies = aiter(self.call)
+
+    async def _send(self) -> AsyncIterator[pb.StreamInput]:
+        while (request := await self._requests.get()) is not None:
+            yield request
+
+    def send(self, **request: Any) -> None:
+        self._requests.put_nowait(pb.StreamInput(**request))
+
+    async def next(self) -> pb.StreamOutput:
+        return await anext(self._replies)
+
+    async def rest(self) -> tuple[bytes, list[pb.StreamOutput]]:
+        """What is written to standard output, and the other replies."""
+        out, others = b"", []
+        async for reply in self._replies:
+            if reply.WhichOneof("output") == "stdout":
+                out += reply.stdout
+            else:
+                others.append(reply)
+        self._requests.put_nowait(None)
+        return out, others
+
+
+@pytest.fixture
+async def stub(host: Host, tmp_path: Path) -> AsyncIterator[ContainersStub]:
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+    add_ContainersServicer_to_server(ContainersService(host.containers), server)
+    server.add_insecure_port(f"unix:{tmp_path}/socket")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"unix:{tmp_path}/socket") as channel:
+        yield ContainersStub(channel)
+    await server.stop(0)
+
+
+async def test_over_grpc_it_runs_attached(stub: ContainersStub) -> None:
+    request = pb.CreateContainerRequest(
+        image="busybox", command=["sh", "-c", "cat; exit 3"], network="none", open_stdin=True, attach_stdin=True
+    )
+    created = await stub.Create(request)
+    start = pb.AttachStart(container=created.id, stdin=True, stdout=True, stderr=True)
+    line = Line(stub.Attach, pb.StreamInput(attach=start))
+    ready = await line.next()
+    assert (ready.ready.id, ready.ready.tty) == (created.id, False)
+    await stub.Start(pb.StartContainerRequest(container=created.id))
+    line.send(stdin=b"x" * 200_000)
+    line.send(stdin_closed=True)
+    out, others = await line.rest()
+    assert len(out) == 200_000
+    assert [other.exit_code for other in others] == [3]
+    assert (await stub.Wait(pb.WaitContainerRequest(container=created.id))).exit_code == 3
+    listed = await stub.List(pb.ListContainersRequest(all=True, filters=["status=exited"]))
+    assert [(line.id, line.state, list(line.command)) for line in listed.containers] == [
+        (created.id, "exited", ["sh", "-c", "cat; exit 3"])
+    ]
+    logged = [reply async for reply in stub.Logs(pb.LogsRequest(container=created.id, stdout=True, tail=1))]
+    assert sum(len(entry.text) for reply in logged for entry in reply.entries) == 200_000
+
+
+async def test_over_grpc_exec_with_a_terminal_takes_sizes_and_signals(stub: ContainersStub) -> None:
+    created = await stub.Create(pb.CreateContainerRequest(image="busybox", command=["sleep", "100"], network="none"))
+    await stub.Start(pb.StartContainerRequest(container=created.id))
+    start = pb.ExecStart(
+        container=created.id,
+        command=["sh", "-c", "stty size; while :; do sleep 0.05; done"],
+        tty=True,
+        stdin=True,
+        size=pb.WindowSize(height=12, width=34),
+    )
+    line = Line(stub.Exec, pb.StreamInput(exec=start))
+    assert (await line.next()).ready.tty
+    assert (await line.next()).stdout == b"12 34\r\n"
+    line.send(signal="KILL")
+    _, others = await line.rest()
+    assert [other.exit_code for other in others] == [137]
+    start = pb.ExecStart(container=created.id, command=["missing"])
+    line = Line(stub.Exec, pb.StreamInput(exec=start))
+    with pytest.raises(grpc.aio.AioRpcError) as told:
+        await line.rest()
+    assert told.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    line = Line(stub.Exec, pb.StreamInput(exec=pb.ExecStart(container=created.id, command=["id"], detach=True)))
+    assert (await line.rest())[1][0].WhichOneof("output") == "ready"
+
+
+async def test_over_grpc_a_caller_that_hangs_up_leaves_the_container(host: Host, stub: ContainersStub) -> None:
+    container = await host.run("sh", "-c", "while :; do echo x; sleep 0.02; done")
+    start = pb.AttachStart(container=container, stdout=True)
+    line = Line(stub.Attach, pb.StreamInput(attach=start))
+    assert (await line.next()).ready.id == container
+    assert (await line.next()).stdout == b"x\n"
+    line.call.cancel()
+
+    async def left() -> bool:
+        hub = host.containers.engine.entry(container).hub
+        return hub is None
+
+    await until(left)
+    assert (await host.containers.find(container)).state == "running"
