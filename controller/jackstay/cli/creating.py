@@ -51,7 +51,7 @@ async def create(
     try:
         reply = await agent.containers.create(request)
     except Error as error:
-        if error.reason == "NOT_FOUND" and not error.hint:
+        if error.reason == "NOT_FOUND" and "image" in error.message.lower():
             error.hint = (
                 f"bring the image there: jackstay copy HOST::{request.image} {host}::, or jackstay -H {host} load"
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,10 +45,29 @@ class FleetFlags:
         return FleetFlags(**values)
 
 
+def known_hosts(incomplete: str) -> list[str]:
+    """Names of the inventory that begin so, groups as ``@name``; no host is asked."""
+    from jackstay.errors import UsageError
+    from jackstay.inventory import Inventory
+
+    try:
+        inventory = Inventory.load(Inventory.find(None, os.environ, Path.cwd()))
+    except UsageError:
+        return []
+    names = [*inventory.hosts, *(f"@{name}" for name in inventory.groups)]
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def fleet_flags(
     fleet_hosts: Annotated[
         list[str] | None,
-        typer.Option("--host", "-H", metavar="SET", help="Hosts: web1, 'web[1-40]', @web, user@host:port. Repeatable."),
+        typer.Option(
+            "--host",
+            "-H",
+            metavar="SET",
+            autocompletion=known_hosts,
+            help="Hosts: web1, 'web[1-40]', @web, user@host:port. Repeatable.",
+        ),
     ] = None,
     fleet_exclude: Annotated[
         list[str] | None, typer.Option("--exclude", "-x", metavar="SET", help="Take these hosts away.")

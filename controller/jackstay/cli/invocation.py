@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,8 +27,23 @@ Objects = Callable[[T], Sequence[Object]]
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run the command's work; an interrupt cancels it, so that connections and terminals are put right."""
-    return asyncio.run(main)
+    """Run the command's work. SIGINT, SIGTERM and SIGHUP cancel it, so that connections and terminals are put right.
+
+    Raises:
+        KeyboardInterrupt: it was cancelled so.
+    """
+
+    async def guarded() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
+        return await main
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def open_fleet(flags: FleetFlags) -> Fleet:

@@ -16,6 +16,7 @@ import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
+from jackstay.cli.color import set_color
 from jackstay.cli.commands import Entry, Group
 from jackstay.cli.fleet_flags import FleetFlags, fleet_flags
 
@@ -54,6 +55,7 @@ class FleetCommand(TyperCommand):
             if key == _FLEET:
                 value = _inherited(ctx).merged(value)
             ctx.meta[key] = value
+        set_color(_inherited(ctx).color)
         if _inherited(ctx).debug:
             import logging
 

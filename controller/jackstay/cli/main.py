@@ -76,9 +76,11 @@ def _exit_code(error: Error) -> int:
 
 def print_error(message: str, hint: str = "") -> None:
     """``Error: …`` on stderr, and the hint on a line of its own."""
+    from jackstay.cli.color import use_color
     from jackstay.cli.output.units import printable
 
-    print(f"Error: {printable(message)}", file=sys.stderr)
+    word = "\x1b[31mError:\x1b[0m" if use_color(sys.stderr) else "Error:"
+    print(f"{word} {printable(message)}", file=sys.stderr)
     if hint:
         print(f"Hint: {printable(hint)}", file=sys.stderr)
 

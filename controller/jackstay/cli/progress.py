@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from jackstay.cli.color import use_color
 from jackstay.cli.output.units import human_size
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ async def _bars(progress: CopyProgress) -> None:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bars:
+    with Progress(
+        *columns, console=Console(stderr=True, no_color=not use_color(sys.stderr)), transient=True, auto_refresh=False
+    ) as bars:
         everything = bars.add_task("all hosts", total=None)
         rows = [bars.add_task("", total=None, visible=False) for _ in range(SLOWEST)]
         while True:

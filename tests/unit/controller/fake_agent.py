@@ -1,8 +1,9 @@
 # ruff: noqa: N802  # the protocol names its methods
 """Agents for tests of the command line: a real gRPC server a host, whose images and containers are only remembered.
 
-Run as a program with a folder and host names: each host listens on ``FOLDER/NAME.sock``. It runs in a process of its
-own, since the command line under test brings its own event loop. Containers "run" a few commands: see ``process``.
+Run as a program with host names; for each folder that it is told, fresh hosts listen on ``FOLDER/NAME.sock``. It runs
+in a process of its own, since the command line under test brings its own event loop. Containers "run" a few commands:
+see ``process``.
 """
 
 from __future__ import annotations
@@ -518,25 +519,30 @@ class FakeNetworks(networks_pb2_grpc.NetworksServicer):
         return networks_pb2.InspectNetworkReply(document=json.dumps({"Name": request.network, "Id": "b" * 64}))
 
 
-async def serve(folder: Path, names: list[str]) -> None:
-    """Listen for every host; say ``ready`` on standard output; until standard input ends."""
-    servers = []
-    for name in names:
-        host = FakeHost(name)
-        server = grpc.aio.server(options=[("grpc.max_receive_message_length", 16 << 20)])
-        system_pb2_grpc.add_SystemServicer_to_server(FakeSystem(host), server)
-        content_pb2_grpc.add_ContentServicer_to_server(FakeContent(host), server)
-        images_pb2_grpc.add_ImagesServicer_to_server(FakeImages(host), server)
-        containers_pb2_grpc.add_ContainersServicer_to_server(FakeContainers(host), server)
-        volumes_pb2_grpc.add_VolumesServicer_to_server(FakeVolumes(host), server)
-        networks_pb2_grpc.add_NetworksServicer_to_server(FakeNetworks(), server)
-        server.add_insecure_port(f"unix:{folder / name}.sock")
-        await server.start()
-        servers.append(server)
-    print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+def server_of(host: FakeHost) -> grpc.aio.Server:
+    """A server with every service of the host."""
+    server = grpc.aio.server(options=[("grpc.max_receive_message_length", 16 << 20)])
+    system_pb2_grpc.add_SystemServicer_to_server(FakeSystem(host), server)
+    content_pb2_grpc.add_ContentServicer_to_server(FakeContent(host), server)
+    images_pb2_grpc.add_ImagesServicer_to_server(FakeImages(host), server)
+    containers_pb2_grpc.add_ContainersServicer_to_server(FakeContainers(host), server)
+    volumes_pb2_grpc.add_VolumesServicer_to_server(FakeVolumes(host), server)
+    networks_pb2_grpc.add_NetworksServicer_to_server(FakeNetworks(), server)
+    return server
+
+
+async def serve(names: list[str]) -> None:
+    """For every folder that standard input names, new agents there; ``ready`` is said when they listen."""
+    servers: list[grpc.aio.Server] = []
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        await asyncio.gather(*(server.stop(0) for server in servers))
+        servers = [server_of(FakeHost(name)) for name in names]
+        for name, server in zip(names, servers, strict=True):
+            server.add_insecure_port(f"unix:{Path(line.strip()) / name}.sock")
+            await server.start()
+        print("ready", flush=True)
     await asyncio.gather(*(server.stop(0) for server in servers))
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), sys.argv[2:]))
+    asyncio.run(serve(sys.argv[1:]))

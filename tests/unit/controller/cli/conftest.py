@@ -46,19 +46,28 @@ async def keep_grpc() -> None:
 RUNNER.run(keep_grpc())
 
 
+@pytest.fixture(scope="session")
+def agents() -> Iterator[subprocess.Popen[bytes]]:
+    """The process of the remembered agents."""
+    with subprocess.Popen(
+        [sys.executable, str(FAKE), *HOSTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        yield process
+        process.stdin.close()
+        process.wait(10)
+
+
 @pytest.fixture
-def sockets() -> Iterator[Path]:
-    """A folder with a socket for each host, and the agents behind them."""
+def sockets(agents: subprocess.Popen[bytes]) -> Iterator[Path]:
+    """A folder with a socket for each host; agents that remember nothing yet listen there."""
+    assert agents.stdin is not None
+    assert agents.stdout is not None
     with tempfile.TemporaryDirectory(prefix="jackstay-fake-") as folder:
-        with subprocess.Popen(
-            [sys.executable, str(FAKE), folder, *HOSTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdout is not None
-            assert process.stdin is not None
-            assert process.stdout.readline() == b"ready\n"
-            yield Path(folder)
-            process.stdin.close()
-            process.wait(10)
+        agents.stdin.write(f"{folder}\n".encode())
+        agents.stdin.flush()
+        assert agents.stdout.readline() == b"ready\n"
+        yield Path(folder)
 
 
 @pytest.fixture

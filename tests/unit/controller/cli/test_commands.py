@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -108,6 +109,17 @@ run([])
     result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=environment)
     assert result.stdout.split() == ["images", "image"]
     assert result.stderr.splitlines()[-1] == "LOADED []"
+
+
+def test_completion_knows_hosts(home: Path) -> None:
+    environment = os.environ | {
+        "_JACKSTAY_COMPLETE": "complete_bash",
+        "COMP_WORDS": "jackstay ps -H",
+        "COMP_CWORD": "3",
+    }
+    command = [sys.executable, "-m", "jackstay.cli.main"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert result.stdout.split() == ["web1", "web2", "web3", "down", "@web"]
 
 
 def test_version_is_quick() -> None:

@@ -126,14 +126,15 @@ def test_detaching_leaves_it_running_and_the_terminal_whole(
     assert jackstay("-H", "web1", "ps", "--format", "{{.Names}}").out.split() == ["srv", "shell"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_terminal_is_put_right_when_the_command_is_ended(
-    environment: dict[str, str], terminals: list[Terminal]
+    environment: dict[str, str], terminals: list[Terminal], number: signal.Signals
 ) -> None:
     terminal = Terminal(["exec", "-it", "srv", "cat"], environment)
     terminals.append(terminal)
     while terminal.restored():
         time.sleep(0.05)
-    terminal.process.send_signal(signal.SIGINT)
+    terminal.process.send_signal(number)
     assert terminal.wait() == 130
     assert terminal.restored()
 
@@ -191,3 +192,36 @@ def test_a_reader_that_leaves_ends_us_quietly(environment: dict[str, str]) -> No
     assert result.stdout.startswith(b"xxxxx")
     assert result.stderr == b""
     assert result.stdout[5:].strip() == b"141"
+
+
+def test_a_stubborn_process_is_left_at_the_third_interrupt(environment: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "run", "-i", "app:1", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"here\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"here\n"
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+
+def test_progress_on_a_terminal(environment: dict[str, str], terminals: list[Terminal], archive: Path) -> None:
+    terminal = Terminal(["load", "-i", str(archive)], environment)
+    terminals.append(terminal)
+    assert terminal.wait() == 0
+    terminal.expect(b"Loaded image: app:1\r\n")
+
+
+def test_errors_are_red_on_a_terminal_only(environment: dict[str, str], terminals: list[Terminal]) -> None:
+    for more, red in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        terminal = Terminal(["inspect", "nothing"], environment | {"TERM": "xterm"} | more)
+        terminals.append(terminal)
+        assert terminal.wait() == 1
+        terminal.expect(b"\x1b[31mError:\x1b[0m local: " if red else b"Error: local: ")
+        assert (b"\x1b[31m" in terminal.seen) is red
