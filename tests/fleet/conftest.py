@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab.archives import write_archive
+from tests.lab.emptying import empty, leftovers
+from tests.lab.host import Host
 from tests.lab.images import Image, busybox_base, busybox_web
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop
@@ -29,7 +32,9 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
         host.limit()
         if host.agent.find() is None:
             host.agent.start()
-    _empty(Laptop(shared_lab))
+        empty(host)
+    left = [f"{host.name}: {line}" for host in shared_lab.hosts.values() for line in settled(host)]
+    assert not left, "left behind:\n" + "\n".join(left)
 
 
 @pytest.fixture
@@ -62,13 +67,9 @@ def web_archive(web: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_archive(tmp_path_factory.mktemp("archive") / "web.tar", [web])
 
 
-def _empty(laptop: Laptop) -> None:
-    for listing, remove in (
-        (("ps", "-a"), ("rm", "-f", "-v")),
-        (("images", "-a"), ("rmi", "-f")),
-        (("volume", "ls"), ("volume", "rm")),
-    ):
-        for element in laptop.ok("-H", "@web", "--json", *listing).json:
-            names = {row.get("ID") or row["Name"] for row in element["data"]}
-            if names:
-                laptop.ok("-H", element["host"], "--yes", *remove, *sorted(names))
+def settled(host: Host) -> list[str]:
+    """What is left on a host once processes that are ending have ended."""
+    deadline = time.monotonic() + 10
+    while (left := leftovers(host)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left

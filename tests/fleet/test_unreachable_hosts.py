@@ -101,7 +101,7 @@ def test_an_unknown_host_key(lab: Lab, laptop: Laptop, tmp_path: Path) -> None:
 def test_no_agent(lab: Lab, laptop: Laptop) -> None:
     lab.hosts["web1"].agent.stop()
     ran = laptop.run("-H", "web1", "ps")
-    assert "agent" in one_line_and_a_hint(ran.ended(4), "web1")
+    assert "jackstayd" in one_line_and_a_hint(ran.ended(4), "web1")
     assert laptop.run("-H", "web1", "run", "-d", "base:1").code == 125
 
 
