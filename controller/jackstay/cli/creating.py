@@ -63,23 +63,6 @@ async def create(
     return reply
 
 
-async def start(agent: AgentClient, request: messages.CreateContainerRequest, container: str) -> None:
-    """Start it. One with ``--rm`` that cannot be started is removed, as docker does.
-
-    Raises:
-        Error: the agent's.
-    """
-    try:
-        await agent.containers.start(messages.StartContainerRequest(container=container))
-    except Error:
-        if request.auto_remove:
-            try:
-                await agent.containers.remove(messages.RemoveContainerRequest(container=container, force=True))
-            except Error:
-                pass  # the first error is what went wrong; the agent may have removed it itself
-        raise
-
-
 def environment() -> dict[str, str]:
     """What ``-e NAME`` takes values from."""
     return dict(os.environ)

@@ -34,7 +34,7 @@ def command(
     """Create a container from an image and start it.
 
     In the foreground, on one host, the exit code is the container's; 125 when it could not be run, 126 when
-    the command is not executable, 127 when it does not exist.
+    the command is not executable, 127 when it does not exist. A container that cannot be started is removed.
 
     \b
     Examples:
@@ -56,8 +56,9 @@ def command(
     with id_file(flags, hosts) as file:
         if detach:
             return _background(ctx, hosts, request, file)
-        from jackstay.cli.creating import create, start
+        from jackstay.cli.creating import create
         from jackstay.cli.foreground import run_foreground
+        from jackstay.library.containers import start_new
 
         async def work(agent: AgentClient, sink: Sink, signals: Signals) -> StreamEnd:
             from jackstay.cli.attaching import attach_streams
@@ -70,7 +71,7 @@ def command(
                 stdin=flags.interactive,
                 keys=keys,
                 signals=None if flags.tty else signals,
-                joined=lambda: start(agent, request, reply.id),
+                joined=lambda: start_new(agent, reply.id),
             )
 
         return run_foreground(ctx, hosts, work, proxy=sig_proxy and not flags.tty, terminal=flags.tty)
@@ -85,12 +86,13 @@ def _check(flags: ContainerFlags, hosts: Hosts, detach: bool) -> None:
 
 def _background(ctx: typer.Context, hosts: Hosts, request: messages.CreateContainerRequest, file: object) -> int:
     from jackstay.cli.container_id_file import ContainerIdFile
-    from jackstay.cli.creating import create, start
+    from jackstay.cli.creating import create
     from jackstay.cli.foreground import single_code
+    from jackstay.library.containers import start_new
 
     async def work(agent: AgentClient) -> str:
         reply = await create(agent, request, file if isinstance(file, ContainerIdFile) else None)
-        await start(agent, request, reply.id)
+        await start_new(agent, reply.id)
         return reply.id
 
     result = report(ctx, hosts, lambda hosts: hosts.run(work), lambda container: [{"ID": container}], field("ID"))

@@ -23,7 +23,7 @@ async def transfer(
     hosts: Hosts, source: RangeSource, images: Sequence[SourceImage], flags: FleetFlags, *, quiet: bool
 ) -> FleetResult[list[Object]]:
     """Copy; the objects of ``data`` for every host."""
-    from jackstay.copying.copy import copy_to_agent, fetched_objects
+    from jackstay.copying.copy import copy_to_agent, fetched_objects, for_many
     from jackstay.copying.progress import CopyProgress
 
     progress = CopyProgress()
@@ -32,11 +32,12 @@ async def transfer(
 
     async def work(agent: Any) -> list[Object]:
         begun = time.monotonic()
-        fetched = await copy_to_agent(agent, source, images, progress)
+        fetched = await copy_to_agent(agent, shared, images, progress)
         return fetched_objects(fetched, images, source.name, source.via, time.monotonic() - begun)
 
-    async with showing(progress, quiet=quiet or flags.json or flags.jsonl):
-        return await hosts.run(work)
+    async with for_many(source, images, len(hosts)) as shared:
+        async with showing(progress, quiet=quiet or flags.json or flags.jsonl):
+            return await hosts.run(work)
 
 
 async def plan_transfer(hosts: Hosts, source: RangeSource, images: Sequence[SourceImage]) -> FleetResult[list[Object]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
+from jackstay.errors import AgentError, Error
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
@@ -17,6 +19,23 @@ if TYPE_CHECKING:
 
 QUEUE = 64
 """Replies of at most 256 KiB that wait for a slow reader of :meth:`Containers.logs`; then the hosts wait."""
+
+
+async def start_new(agent: AgentClient, container: str) -> None:
+    """Start a container that the caller has just made. One that the agent cannot start is removed, with its volumes.
+
+    Raises:
+        AgentError: why it could not be started.
+        Unreachable: the agent was lost; what became of the container is not known, and it is left.
+    """
+    try:
+        await agent.containers.start(messages.StartContainerRequest(container=container))
+    except AgentError:
+        with contextlib.suppress(Error):  # the first error is what went wrong; with --rm it is gone already
+            await agent.containers.remove(
+                messages.RemoveContainerRequest(container=container, force=True, volumes=True)
+            )
+        raise
 
 
 class Containers:
@@ -34,11 +53,11 @@ class Containers:
         return await self._hosts.run(work)
 
     async def run(self, request: messages.CreateContainerRequest) -> FleetResult[messages.CreateContainerReply]:
-        """Make a container and start it, in the background. One that does not start is removed when it is ``--rm``."""
+        """Make a container and start it, in the background. One that cannot be started is removed."""
 
         async def work(agent: AgentClient) -> messages.CreateContainerReply:
             reply = await agent.containers.create(request)
-            await agent.containers.start(messages.StartContainerRequest(container=reply.id))
+            await start_new(agent, reply.id)
             return reply
 
         return await self._hosts.run(work)

@@ -33,12 +33,14 @@ class Images:
         progress: CopyProgress | None = None,
     ) -> FleetResult[Fetched]:
         """Make ``images`` of ``source`` be on the hosts; each asks only for what it lacks."""
-        from jackstay.copying.copy import copy_to_agent
+        from jackstay.copying.copy import copy_to_agent, for_many
 
-        async def work(agent: AgentClient) -> Fetched:
-            return await copy_to_agent(agent, source, images, progress)
+        async with for_many(source, images, len(self._hosts)) as shared:
 
-        return await self._hosts.run(work)
+            async def work(agent: AgentClient) -> Fetched:
+                return await copy_to_agent(agent, shared, images, progress)
+
+            return await self._hosts.run(work)
 
     async def plan(self, source: RangeSource, images: Sequence[SourceImage]) -> FleetResult[list[HostPlan]]:
         """What :meth:`fetch` would send to every host, and what it would spare."""
