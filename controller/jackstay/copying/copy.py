@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from jackstay.copying.plan import HostPlan
 from jackstay.copying.progress import CopyProgress
 from jackstay.copying.serve import Fetched, serve
+from jackstay.copying.shared_source import SharedSource
 from jackstay.copying.sources import RangeSource, SourceImage
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
+
+
+@asynccontextmanager
+async def for_many(source: RangeSource, images: Sequence[SourceImage], destinations: int) -> AsyncIterator[RangeSource]:
+    """The source for so many destinations: what is relayed to several is read once. The source itself stays open."""
+    if destinations < 2 or source.via != "relay":
+        yield source
+        return
+    shared = SharedSource(source, images)
+    try:
+        yield shared
+    finally:
+        await shared.close()
 
 
 async def copy_to_agent(

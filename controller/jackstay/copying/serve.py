@@ -32,7 +32,7 @@ OnProgress = Callable[[messages.FetchProgress], None]
 
 @dataclass(slots=True)
 class Fetched:
-    """What a fetch did: the agent's account, and how many bytes we wrote for each blob, framing included."""
+    """What a fetch did: the agent's account, and how many bytes we wrote for each blob, their messages included."""
 
     done: messages.FetchDone
     wire: dict[str, int] = field(default_factory=dict)  # digest → bytes
@@ -115,7 +115,8 @@ class _Answerer:
                 await self._send_range(wanted)
             except Error as error:
                 failed = messages.RangeFailed(request=wanted.request, reason=error.reason, message=error.message)
-                await self._write(messages.FetchRequest(failed=failed), wanted.digest)
+                request = messages.FetchRequest(failed=failed)
+                await self._write(request, wanted.digest, request.ByteSize())
 
     async def _send_range(self, wanted: messages.RangeWanted) -> None:
         sent = 0
@@ -125,8 +126,13 @@ class _Answerer:
                     "SOURCE_FAILED", f"{self._source.name} gave more than was asked for of {wanted.digest}"
                 )
             for start in range(0, len(data), PIECE):
-                piece = messages.RangeData(request=wanted.request, data=data[start : start + PIECE])
-                await self._write(messages.FetchRequest(data=piece), wanted.digest)
+                piece = data[start : start + PIECE]
+                # Filled in place: a message given to another's constructor is serialized and parsed to be copied.
+                request = messages.FetchRequest()
+                request.data.request = wanted.request
+                framing = request.ByteSize()  # before the data is in it, which would be serialized to be counted
+                request.data.data = piece
+                await self._write(request, wanted.digest, framing + len(piece))
             sent += len(data)
         if sent < wanted.length:
             raise AgentError(
@@ -135,10 +141,10 @@ class _Answerer:
                 f"{wanted.offset + wanted.length} were asked for",
             )
 
-    async def _write(self, request: messages.FetchRequest, digest: str) -> None:
+    async def _write(self, request: messages.FetchRequest, digest: str, size: int) -> None:
         async with self._writing:
             await self._call.write(request)
-        self.wire[digest] = self.wire.get(digest, 0) + request.ByteSize()
+        self.wire[digest] = self.wire.get(digest, 0) + size
 
     async def close(self) -> None:
         """Stop answering."""
