@@ -77,14 +77,24 @@ def save_stream(hosts: Hosts, images: list[str], format_: str = "docker", compre
 def save_file(hosts: Hosts, images: list[str], path: str, format_: str, compress: str) -> FleetResult[int]:
     """Save into a file beside ``path`` that takes its name at the end, and is removed when something fails.
 
+    A link is followed. What exists and is no regular file (``/dev/null``, a pipe) is written to, never replaced.
+
     Raises:
         UsageError: the file cannot be made there.
     """
-    partial = f"{path}.{os.getpid()}.partial"
+    path = os.path.realpath(path)
+    direct = os.path.exists(path) and not os.path.isfile(path)
+    partial = path if direct else f"{path}.{os.getpid()}.partial"
+    flags = os.O_WRONLY | os.O_CLOEXEC | (0 if direct else os.O_CREAT | os.O_EXCL)
     try:
-        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        fd = os.open(partial, flags, 0o666)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
+    if direct:
+        try:
+            return run_async(_save(hosts, images, fd, format_, compress))
+        finally:
+            os.close(fd)
     kept = False
     try:
         result = run_async(_save(hosts, images, fd, format_, compress))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jackstay.client import messages
 from jackstay.copying.sources import Blob, SourceImage
-from jackstay.errors import NotFound, UsageError
+from jackstay.errors import AgentError, NotFound, UsageError
 from jackstay_oci.reference import Reference
 
 if TYPE_CHECKING:
@@ -51,7 +51,10 @@ class HostSource:
         ]
 
     async def _resolve(self, name: str) -> SourceImage:
-        reply = await self._agent.content.resolve(messages.ResolveRequest(image=name))
+        try:
+            reply = await self._agent.content.resolve(messages.ResolveRequest(image=name))
+        except AgentError as error:
+            raise self._named(error) from error
         blobs = tuple(Blob(blob.digest, blob.size, blob.media_type) for blob in reply.blobs)
         self._readable.update(blob.digest for blob in blobs)
         root = Blob(reply.root.digest, reply.root.size, reply.root.media_type)
@@ -68,8 +71,16 @@ class HostSource:
             raise NotFound(f"{digest} belongs to no image that is being copied from {self.name}")
         if length == 0:  # which Content.Read takes as "to the end"
             return
-        async for reply in self._agent.content.read(messages.ReadRequest(digest=digest, offset=offset, length=length)):
-            yield reply.data
+        request = messages.ReadRequest(digest=digest, offset=offset, length=length)
+        try:
+            async for reply in self._agent.content.read(request):
+                yield reply.data
+        except AgentError as error:
+            raise self._named(error) from error
+
+    def _named(self, error: AgentError) -> AgentError:
+        """The error as one of this host: in a copy several hosts could have said it."""
+        return AgentError(error.reason, f"{self.name}: {error.message}", error.hint)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,27 @@ def test_save_is_whole_or_not_there(loaded: Any, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("*.tar*")].count("out.tar") == 1
     assert not list(tmp_path.glob("no.tar*"))
     assert loaded("-H", "@web", "save", "-o", str(file), "app:1").code == 2
+    link = tmp_path / "link.tar"
+    link.symlink_to(file)
+    assert loaded("-H", "web1", "save", "-o", str(link), "app:1").code == 0
+    assert link.is_symlink()
+    assert file.read_text() == "docker\nnone\napp:1\n"
+    assert loaded("-H", "web1", "save", "-o", str(tmp_path), "app:1").code == 2
+
+
+def test_what_is_no_file_is_written_to_and_stays(loaded: Any, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    assert loaded("-H", "web1", "save", "-o", str(fifo), "app:1").code == 0
+    assert os.read(reader, 100) == b"docker\nnone\napp:1\n"
+    os.close(reader)
+    assert fifo.is_fifo()
+    assert [path.name for path in tmp_path.iterdir() if "fifo" in path.name] == ["fifo"]
+
+
+def test_saving_by_copy(loaded: Any, tmp_path: Path) -> None:
+    file = tmp_path / "out.tar"
     assert loaded("-H", "web1", "save", "app:1").out == "docker\nnone\napp:1\n"
     assert loaded("copy", "web1::app:1", f"oci-archive:{file}").code == 0
     assert file.read_text() == "oci\nnone\napp:1\n"
@@ -218,13 +240,12 @@ def test_copy_renames_and_refuses(loaded: Any) -> None:
         result = loaded("copy", end, "web2::")
         assert result.code == 1
         assert "comes later" in result.err
-    assert loaded("copy", "web1::nothere", "web2::").code == 1
+    result = loaded("copy", "web1::nothere", "web2::")
+    assert (result.code, result.err) == (1, "Error: web1: no image nothere\n")
     assert loaded("copy", "down::app:1", "web2::").code == 4
 
 
 def test_load_from_standard_input(jackstay: Any, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     kept = os.dup(0)
     try:
         with archive.open("rb") as file:
