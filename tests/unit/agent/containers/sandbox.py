@@ -9,6 +9,7 @@ work; that controller is then mounted as v1 inside the sandbox.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -22,9 +23,8 @@ TOP = Path("/sys/fs/cgroup")
 
 def main() -> int:
     if sys.argv[1] == "--":
-        return subprocess.call(
-            ["unshare", "--mount", "--propagation", "private", sys.executable, __file__, "outer", *sys.argv[2:]]
-        )
+        again = ["unshare", "--mount", "--propagation", "private", sys.executable, __file__, "outer", *sys.argv[2:]]
+        os.execvp("unshare", again)
     if sys.argv[1] == "outer":
         return outer(sys.argv[2:])
     return inner(sys.argv[2:])
@@ -36,14 +36,18 @@ def outer(command: list[str]) -> int:
     hybrid = not (TOP / "cgroup.controllers").exists()
     mounted = gather() if hybrid else [(TOP, "")]
     groups = [enter(path, controllers, name) for path, controllers in mounted]
+    child = subprocess.Popen(
+        [
+            *("unshare", "--mount", "--pid", "--net", "--cgroup", "--fork", "--kill-child", "--mount-proc"),
+            *("--propagation", "private", sys.executable, __file__, "inner", *command),
+        ]
+    )
+    signal.signal(signal.SIGTERM, lambda *_: child.kill())  # the namespace's init goes with it, and all the others
     try:
-        return subprocess.call(
-            [
-                *("unshare", "--mount", "--pid", "--net", "--cgroup", "--fork", "--kill-child", "--mount-proc"),
-                *("--propagation", "private", sys.executable, __file__, "inner", *command),
-            ]
-        )
+        return child.wait()
     finally:
+        for group in groups:
+            thaw(group)
         for path, group in zip([path for path, _ in mounted], groups, strict=True):
             (path / "cgroup.procs").write_text(str(os.getpid()))
             remove(group)
@@ -67,6 +71,7 @@ def inner(command: list[str]) -> int:
     while True:
         pid, status = os.wait()
         if pid == child.pid:
+            thaw(TOP)
             return os.waitstatus_to_exitcode(status)
 
 
@@ -104,7 +109,17 @@ def enter(path: Path, controllers: str, name: str) -> Path:
     return group
 
 
+def thaw(group: Path) -> None:
+    """Let every process in *group* and below go on: one that a test left frozen could not even be killed."""
+    for folder, _, files in os.walk(group):
+        for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+            if name in files:
+                with contextlib.suppress(OSError):
+                    Path(folder, name).write_text(value)
+
+
 def remove(group: Path) -> None:
+    """Remove *group* and all below it, as soon as their processes are gone."""
     for folder, _, _ in os.walk(group, topdown=False):
         for _attempt in range(100):
             try:

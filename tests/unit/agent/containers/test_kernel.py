@@ -24,7 +24,7 @@ TESTS = [name for name in NAMES if name.startswith("test_")]
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[ElementTree.Element]]:
     """The test cases by function, and the run's whole output under ""."""
     report = tmp_path_factory.mktemp("kernel") / "report.xml"
-    ran = subprocess.run(
+    running = subprocess.Popen(
         [
             *(sys.executable, str(HERE / "sandbox.py"), "--", sys.executable, "-m", "pytest", str(INNER), "-q"),
             *("-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit2"),
@@ -33,16 +33,20 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[ElementT
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=400,
     )
-    print(ran.stdout)
+    try:
+        output, _ = running.communicate(timeout=480)
+    finally:
+        running.terminate()  # not kill: the sandbox cleans up after itself
+        running.wait()
+    print(output)
     found: dict[str, list[ElementTree.Element]] = {}
     for case in ElementTree.parse(report).iter("testcase"):
         found.setdefault(case.attrib["name"].partition("[")[0], []).append(case)
     return found
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("name", TESTS)
 def test_kernel(name: str, results: dict[str, list[ElementTree.Element]]) -> None:
     assert results[name], "it did not run"
