@@ -181,6 +181,7 @@ class Lab:
         """This process's environment for a ``jackstay`` that knows the lab and nothing of the user's own settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("JACKSTAY_")}
         kept.pop("SSH_AUTH_SOCK", None)
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)  # or every command would compile its modules anew
         return kept | {
             "PATH": f"{PROGRAMS}:{os.environ.get('PATH', os.defpath)}",
             "JACKSTAY_INVENTORY": str(self.inventory),
