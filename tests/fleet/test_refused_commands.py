@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,12 +64,16 @@ def test_a_port_that_is_taken_by_a_container(loaded: Laptop) -> None:
 
 def test_a_port_that_is_taken_by_a_program_of_the_host(lab: Lab, loaded: Laptop) -> None:
     host = lab.hosts["web1"]
-    host.exec(["setsid", "--fork", "sh", "-c", "exec busybox nc -l -p 8081 -s 0.0.0.0 >/dev/null 2>&1 </dev/zero"])
+    listen = "import socket, time; s = socket.socket(); s.bind(('0.0.0.0', 8081)); s.listen(); time.sleep(60)"
+    begin = 'exec >/dev/null 2>&1 </dev/null; echo $$ >/run/listener.pid; exec "$@"'
+    host.exec(["setsid", "--fork", "sh", "-c", begin, "sh", sys.executable, "-c", listen])
+    while ":8081" not in host.exec(["ss", "-ltn"]).stdout:
+        time.sleep(0.02)
     try:
         ran = loaded.run("-H", "web1", "run", "-d", "-p", "8081:80", "base:1", "sleep", "60")
         assert "8081" in error(ran.ended(125))
     finally:
-        host.exec(["sh", "-c", "kill $(busybox pgrep -f 'nc -l -p 8081')"])
+        host.exec(["sh", "-c", "kill $(cat /run/listener.pid)"])
 
 
 @pytest.mark.parametrize(
