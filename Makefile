@@ -7,9 +7,8 @@ CACHE  := .cache
 BASE   ?= busybox
 HOSTS  ?= 3
 
-# What the agent and the lab use, and what the real peers of the interop tests are.
+# What the agent and the lab use. The real peers of the interop tests install themselves.
 LAB_PACKAGES  := python3-venv iproute2 openssh-server openssh-client crun runc conmon nftables aardvark-dns busybox-static curl
-PEER_PACKAGES := docker.io podman skopeo debootstrap
 DEMO_PACKAGES := $(LAB_PACKAGES) $(if $(filter debian,$(BASE)),debootstrap)
 
 # A changed content, not a changed date, makes the environment be installed again.
@@ -18,7 +17,7 @@ UV_VERSION  := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install packages peer-packages proto proto-check format lint types imports unit test demo lab-up lab-down lab-shell lock clean
+.PHONY: help install packages peers proto proto-check format lint types imports unit test demo lab-up lab-down lab-shell lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +27,8 @@ install: packages $(ENVIRONMENT) ## Install the Debian packages and the virtual 
 packages:
 	@tests/lab/debian-packages $(LAB_PACKAGES)
 
-peer-packages:
-	@tests/lab/debian-packages $(PEER_PACKAGES)
+peers: packages
+	@$(PYTHON) -m tests.interop.install
 
 # The order-only prerequisite: python3-venv comes from a Debian package.
 $(ENVIRONMENT): | packages
@@ -63,7 +62,7 @@ imports: $(ENVIRONMENT) ## Check the direction of imports (import-linter).
 unit: install ## Run the tests that need neither root nor the lab.
 	$(BIN)/python -m pytest tests/unit tests/contract
 
-test: install peer-packages lint types imports proto-check ## Check and test everything; what CI runs.
+test: install peers lint types imports proto-check ## Check and test everything; what CI runs.
 	$(BIN)/python -m pytest
 
 demo: ## Walk through the whole story on three hosts of the lab (BASE=debian: with a Debian image and apache2).

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab.archives import write_archive
-from tests.lab.images import IMAGE_CACHE, Image, debian_apache, synthetic
+from tests.lab.images import IMAGE_CACHE, debian_apache, synthetic
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop
-from tests.lab.layer import Layer
 
 pytestmark = pytest.mark.lab
 
@@ -21,34 +20,6 @@ def copy(laptop: Laptop, *argv: str) -> dict[str, dict[str, int]]:
     """Copy, and give what ``--json`` says by host."""
     ran = laptop.ok("--json", "copy", *argv, timeout=120)
     return {element["host"]: element["data"][0] for element in ran.json}
-
-
-def test_a_second_copy_moves_nothing_and_a_new_layer_moves_alone(lab: Lab, laptop: Laptop, tmp_path: Path) -> None:
-    big = synthetic(tmp_path, 20_000_000)
-    with Layer(tmp_path / "small.tar") as layer:
-        layer.file("small", b"x" * 100_000)
-    more = Image("big:2", (*big.layers, tmp_path / "small.tar"), big.config)
-    archive = write_archive(tmp_path / "images.tar", [big, more])
-    laptop.ok("-H", "web1", "load", "-i", archive)
-    one, two = lab.hosts["web1"], lab.hosts["web2"]
-
-    before = two.link_bytes()
-    first = copy(laptop, "web1::big:1", "web2::")["web2"]
-    moved = two.link_bytes().since(before).received
-    assert 20_000_000 < first["bytes_sent"] < 20_100_000
-    assert first["bytes_sent"] * 0.99 < moved < first["bytes_sent"] * 1.1
-
-    before = two.link_bytes(), one.link_bytes()
-    second = copy(laptop, "web1::big:1", "web2::")["web2"]
-    assert second["bytes_sent"] == 0
-    assert second["bytes_spared"] == first["bytes_sent"]
-    assert two.link_bytes().since(before[0]).received < TALK
-    assert one.link_bytes().since(before[1]).sent < TALK
-
-    before = two.link_bytes(), one.link_bytes()
-    third = copy(laptop, "web1::big:2", "web2::")["web2"]
-    assert 100_000 < third["bytes_sent"] < 120_000
-    assert two.link_bytes().since(before[0]).received < third["bytes_sent"] + TALK
 
 
 def test_the_plan_foresees_what_the_copy_sends(lab: Lab, laptop: Laptop, tmp_path: Path) -> None:
