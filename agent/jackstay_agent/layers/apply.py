@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from typing import Any
 
 from jackstay_agent.config import Limits
@@ -25,6 +26,7 @@ from jackstay_oci.reading import BinaryReader, DescriptorReader, Region
 from jackstay_oci.tar.entries import MAX_ID, Entry
 from jackstay_oci.tar.reader import TarReader
 
+_PIECE = 1 << 20
 _ARCHIVES_FAULT = frozenset(
     getattr(errno, name)
     for name in (
@@ -51,7 +53,6 @@ def apply_layer(argument: Any, descriptors: list[int]) -> list[Any]:
     """
     target, blob = descriptors
     bounds = limits.Limits(**argument["limits"])
-    source = _source(blob, argument["compression"], bounds)
     lower = None
     if argument["lower"]:
         lower = mount_lower(argument["folder"], argument["target"], argument["lower"])
@@ -60,7 +61,7 @@ def apply_layer(argument: Any, descriptors: list[int]) -> list[Any]:
     os.close(target)  # it belongs to the mounts that were left
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     tree = Tree(root, lower)
-    diff_id = apply(tree, source, bounds)
+    diff_id = apply(tree, source_of(blob, argument["compression"], bounds), bounds)
     return [str(diff_id), tree.size, tree.inodes, tree.incomplete]
 
 
@@ -75,13 +76,12 @@ def bounds_of(configured: Limits) -> dict[str, int]:
     }
 
 
-def apply(tree: Tree, source: BinaryReader, bounds: limits.Limits) -> Digest:
+def apply(tree: Tree, source: _Stream | _File, bounds: limits.Limits) -> Digest:
     """Unpack the tar that *source* gives into *tree*; its diffID.
 
     Raises `InvalidArchive`, `LimitExceeded`, `DiskFull`.
     """
-    hashing = _Hashing(source)
-    reader = TarReader(hashing, bounds, name="the layer")
+    reader = TarReader(source.tar, bounds, name="the layer")
     for entry in reader:
         try:
             _put(tree, reader, entry)
@@ -89,9 +89,10 @@ def apply(tree: Tree, source: BinaryReader, bounds: limits.Limits) -> Digest:
             raise _meaning(error, entry) from error
         except InvalidArchive as error:
             raise InvalidArchive(f"layer entry {shown(entry.name)}: {error.message}", hint=error.hint) from error
-    reader.drain()
+    if isinstance(source, _Stream):
+        reader.drain()
     tree.finish()
-    return Digest.finish(hashing.hash)
+    return source.digest()
 
 
 def _put(tree: Tree, reader: TarReader, entry: Entry) -> None:
@@ -112,21 +113,57 @@ def _meaning(error: OSError, entry: Entry) -> Error:
     return from_os_error(error, f"unpacking {shown(entry.name)}")
 
 
-def _source(blob: int, kind: compression.Kind, bounds: limits.Limits) -> BinaryReader:
-    status = os.fstat(blob)
-    regular = stat.S_ISREG(status.st_mode)
-    packed = Region(blob, 0, status.st_size) if regular else DescriptorReader(blob)
-    return compression.decompressing(packed, kind=kind, limits=bounds)
-
-
-class _Hashing:
-    """Passes bytes on and hashes them."""
+class _Stream:
+    """A layer that is decompressed, hashed and unpacked in one go."""
 
     def __init__(self, source: BinaryReader) -> None:
         self._source = source
-        self.hash = hasher()
+        self._hash = hasher()
+        self.tar: BinaryReader | Region = self
 
     def read(self, size: int, /) -> bytes:
         data = self._source.read(size)
-        self.hash.update(data)
+        self._hash.update(data)
         return data
+
+    def digest(self) -> Digest:
+        """Of what was read."""
+        return Digest.finish(self._hash)
+
+
+class _File:
+    """A layer in a file as it is: the kernel copies from it, while a thread, whose calls leave Python, hashes it."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self.tar: BinaryReader | Region = Region(descriptor, 0, size)
+        self._descriptor = descriptor
+        self._hash = hasher()
+        self._failed: OSError | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def digest(self) -> Digest:
+        """Of the whole file."""
+        self._thread.join()
+        if self._failed is not None:
+            raise from_os_error(self._failed, "reading the layer") from self._failed
+        return Digest.finish(self._hash)
+
+    def _run(self) -> None:
+        offset = 0
+        try:
+            while data := os.pread(self._descriptor, _PIECE, offset):
+                self._hash.update(data)
+                offset += len(data)
+        except OSError as error:
+            self._failed = error
+
+
+def source_of(blob: int, kind: compression.Kind, bounds: limits.Limits) -> _Stream | _File:
+    """The layer in the descriptor *blob*."""
+    status = os.fstat(blob)
+    if not stat.S_ISREG(status.st_mode):
+        return _Stream(compression.decompressing(DescriptorReader(blob), kind=kind, limits=bounds))
+    if kind == "none":
+        return _File(blob, status.st_size)
+    return _Stream(compression.decompressing(Region(blob, 0, status.st_size), kind=kind, limits=bounds))

@@ -28,7 +28,7 @@ async def test_every_kind_with_its_metadata(unpack: Unpack, tmp_path: Path) -> N
             folder("d/", mode=0o2751, uid=7, gid=8, mtime_ns=when),
             file("d/set", b"s" * 10, mode=0o6755, uid=1000, gid=1001, mtime_ns=when, xattrs=capability),
             symlink("d/s", "/else/where", uid=9, gid=10, mtime_ns=when),
-            link("d/h", "d/set"),
+            link("d/h", "d/set", mode=0o6755, uid=1000, gid=1001, mtime_ns=when),
             node("d/f", Kind.FIFO, mode=0o604, uid=11, mtime_ns=when),
             node("d/c", Kind.CHARACTER, 5, 1, mode=0o620, gid=5, mtime_ns=when),
             file("/abs", b"", mtime_ns=-SECOND),
@@ -55,6 +55,29 @@ async def test_every_kind_with_its_metadata(unpack: Unpack, tmp_path: Path) -> N
     status = os.lstat(root / "d/s")
     assert (os.readlink(root / "d/s"), status.st_uid, status.st_gid, status.st_mtime_ns) == ("/else/where", 9, 10, when)
     assert os.lstat(root / "d/f").st_mode == stat.S_IFIFO | 0o604
+
+
+async def test_a_link_dresses_the_file_that_it_leads_to(unpack: Unpack, tmp_path: Path) -> None:
+    capability = {b"security.capability": bytes.fromhex("0100000200040000000000000000000000000000")}
+    await unpack(
+        tar(
+            [
+                file("plain", b"p", mode=0o600),
+                link("plain.too", "plain", mode=0o4711, uid=3, gid=4, mtime_ns=7 * SECOND, xattrs=capability),
+                file("able", b"a", xattrs=capability),
+                link("able.too", "able"),
+                symlink("s", "nowhere"),
+                link("s.too", "s", mode=0o700),
+            ]
+        )
+    )
+    root = tmp_path / "fs"
+    status = os.lstat(root / "plain")
+    assert (oct(stat.S_IMODE(status.st_mode)), status.st_uid, status.st_gid) == ("0o4711", 3, 4)
+    assert (status.st_mtime_ns, status.st_nlink) == (7 * SECOND, 2)
+    assert os.getxattr(root / "plain", "security.capability") == capability[b"security.capability"]
+    assert os.getxattr(root / "able", "security.capability") == capability[b"security.capability"]
+    assert os.readlink(root / "s.too") == "nowhere"
 
 
 async def test_later_entries_replace_earlier_ones(unpack: Unpack, tmp_path: Path) -> None:

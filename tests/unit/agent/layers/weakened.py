@@ -45,5 +45,5 @@ def apply_weakened(argument: Any, descriptors: list[int]) -> list[Any]:
     bounds = limits.Limits(**argument["limits"])
     os.umask(0)
     unpacked = tree.Tree(target)
-    diff_id = applying.apply(unpacked, applying._source(blob, argument["compression"], bounds), bounds)
+    diff_id = applying.apply(unpacked, applying.source_of(blob, argument["compression"], bounds), bounds)
     return [str(diff_id), unpacked.size, unpacked.inodes, unpacked.incomplete]
