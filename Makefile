@@ -12,7 +12,7 @@ LAB_PACKAGES  := python3-venv iproute2 openssh-server openssh-client crun runc c
 DEMO_PACKAGES := $(LAB_PACKAGES) $(if $(filter debian,$(BASE)),debootstrap)
 
 # A changed content, not a changed date, makes the environment be installed again.
-ENVIRONMENT := $(CACHE)/environment-$(shell cat requirements/dev.txt pyproject.toml 2>/dev/null | sha256sum | cut -c1-16)
+ENVIRONMENT := $(VENV)/installed-$(shell cat requirements/dev.txt pyproject.toml 2>/dev/null | sha256sum | cut -c1-16)
 UV_VERSION  := 0.13.9
 
 .DEFAULT_GOAL := help
@@ -32,9 +32,8 @@ peers: packages
 
 # The order-only prerequisite: python3-venv comes from a Debian package.
 $(ENVIRONMENT): | packages
-	@mkdir -p $(CACHE)
-	@rm -f $(CACHE)/environment-*
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@rm -f $(VENV)/installed-*
 	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $@
@@ -94,5 +93,5 @@ lock: $(CACHE)/uv-$(UV_VERSION)/bin/uv ## Pin the versions of pyproject.toml aga
 	$(UV_COMPILE) $(UPGRADE) --extra agent --extra dev --output-file requirements/dev.txt
 
 clean: ## Remove what was built and installed here (not the lab's image cache).
-	rm -rf $(VENV) $(CACHE)/environment-* $(CACHE)/uv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(CACHE)/uv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
