@@ -15,7 +15,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ from jackstay_agent.errors import DigestMismatch, Error, WrongState
 from jackstay_agent.images.service import Images, canonical_name
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.images.unpacking import Unpacker
-from jackstay_agent.kernel.threads import finish
+from jackstay_agent.kernel.threads import begin, to_end
 from jackstay_agent.layers.snapshotter import Diffed, Snapshotter
 from jackstay_agent.metadata import images as image_rows
 from jackstay_agent.metadata import leases
@@ -195,8 +195,7 @@ async def _layer(
         if diffed.empty:
             return None
         await content.keep(lease, diffed.diff_id)
-        await finish(ingest.commit, diffed.size, diffed.diff_id)
-        await content.record(diffed.diff_id, diffed.size, lease, ingest=ingest.ref)
+        await content.commit(ingest, diffed.diff_id, diffed.size, lease)
     return Descriptor(media_type=media_types.OCI_LAYER, digest=diffed.diff_id, size=diffed.size)
 
 
@@ -214,7 +213,7 @@ async def _still(host: Host, container: str, *, pause: bool) -> AsyncIterator[No
             await _freeze(host.runtime, container)
             yield
         finally:
-            await _to_end(_thaw(host.runtime, container))
+            await to_end(_thaw(host.runtime, container))
 
 
 async def _freeze(runtime: Freezer, container: str) -> None:
@@ -234,36 +233,25 @@ async def _thaw(runtime: Freezer, container: str) -> None:
         await runtime.resume(container)
 
 
-async def _to_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await *work*; a cancelled caller goes on only when it is done."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            await asyncio.wait([task])
-        raise
-
-
 async def _write_diff(snapshotter: Snapshotter, key: str, ingest: Ingest) -> Diffed:
     """Write the changes of the snapshot *key* into *ingest*, through a pipe, so that they are hashed on the way."""
     reading_end, writing_end = os.pipe2(os.O_CLOEXEC)
-    reading = asyncio.ensure_future(asyncio.to_thread(_drain, reading_end, ingest))
+    reading = begin(_drain, reading_end, ingest)
     try:
         diffed = await snapshotter.diff(key, writing_end)
     except Error as error:
         os.close(writing_end)
-        await asyncio.wait([reading])
+        await to_end(asyncio.wait([reading]))
         # When the reader failed, the writer's error is only that nobody reads any more.
         if not reading.cancelled() and (cause := reading.exception()) is not None:
             raise cause from error
         raise
     except BaseException:
         os.close(writing_end)
-        await asyncio.wait([reading])
+        await to_end(asyncio.wait([reading]))
         raise
     os.close(writing_end)
-    await reading
+    await to_end(reading)
     return diffed
 
 

@@ -16,12 +16,12 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from jackstay_agent import faults
-from jackstay_agent.errors import NotFound
-from jackstay_agent.kernel.threads import finish
+from jackstay_agent.errors import DigestMismatch, NotFound
+from jackstay_agent.kernel.threads import acquire, finish, to_end
 from jackstay_agent.metadata import blobs as rows
 from jackstay_agent.metadata import leases
 from jackstay_agent.metadata.database import Database
-from jackstay_oci.digest import Digest
+from jackstay_oci.digest import Digest, hasher
 from jackstay_oci.documents import MAX_DOCUMENT
 from jackstay_oci.store.blobs import BlobStore
 from jackstay_oci.store.ingest import Ingest
@@ -53,6 +53,10 @@ class ContentStore:
             return False
         return await finish(self._file_fits, digest, known)
 
+    async def size(self, digest: Digest) -> int:
+        """Bytes of the blob. Raises `NotFound`."""
+        return await finish(self.blobs.size, digest)
+
     async def keep(self, lease: str, digest: Digest) -> bool:
         """Hold the blob by *lease*, and say whether it is here. After True it stays here until the lease ends."""
         await self._database.write("lease.blob", lambda c: leases.keep_blob(c, lease, digest))
@@ -60,17 +64,32 @@ class ContentStore:
 
     async def open(self, digest: Digest) -> int:
         """A read-only descriptor of the blob, the caller's to close. Raises `NotFound`."""
-        return await finish(self.blobs.open, digest)
+        return await acquire(self.blobs.open, os.close, digest)
 
     async def read_document(self, digest: Digest, limit: int = MAX_DOCUMENT) -> bytes:
-        """The whole of a small blob. Raises `NotFound`, `InvalidDocument` when it is larger than *limit* bytes."""
-        return await finish(self.blobs.read, digest, limit=limit)
+        """The whole of a small blob, hashed anew: what it says is believed.
+
+        Raises `NotFound`, `InvalidDocument` when it is larger than *limit* bytes, `DigestMismatch` when the disk gives
+        other bytes than were stored.
+        """
+        data = await finish(self.blobs.read, digest, limit=limit)
+        if Digest.of(data) != digest:
+            raise damaged(digest)
+        return data
+
+    async def drop_if_damaged(self, digest: Digest) -> bool:
+        """Hash the blob anew and delete its file if the disk gives other bytes than were stored; whether it did.
+
+        The row stays: as a row without its file, it is what the next fetch of the blob repairs.
+        """
+        return await finish(self._drop_if_damaged, digest)
 
     async def read(self, digest: Digest, offset: int = 0, length: int = 0) -> AsyncIterator[bytes]:
         """The bytes of the blob from *offset*, *length* of them (0: to the end), in pieces of at most 1 MiB."""
         descriptor = await self.open(digest)
         try:
-            end = offset + length if length else os.fstat(descriptor).st_size
+            size = os.fstat(descriptor).st_size
+            end = min(offset + length, size) if length else size
             while offset < end:
                 piece = await finish(os.pread, descriptor, min(_PIECE, end - offset), offset)
                 if not piece:
@@ -85,9 +104,26 @@ class ContentStore:
         children = tuple(refers_to)
         digest = Digest.of(data)
         await self._database.write("lease.blob", lambda c: leases.keep_blob(c, lease, digest))
-        await finish(self.blobs.put, data)
-        await self.record(digest, len(data), lease, refers_to=children)
+
+        async def store() -> None:
+            await finish(self.blobs.put, data)
+            await self.record(digest, len(data), lease, refers_to=children)
+
+        await to_end(store())
         return digest
+
+    async def commit(self, ingest: Ingest, digest: Digest, size: int, lease: str) -> None:
+        """Make a blob of the *ingest*, which must have *size* bytes and that *digest*, under *lease*.
+
+        A cancelled caller waits for the whole: a file that got its name without its row would lie there unseen until
+        the next start. Raises `DigestMismatch` (then nothing is left of the bytes), `DiskFull`.
+        """
+
+        async def store() -> None:
+            await finish(ingest.commit, size, digest)
+            await self.record(digest, size, lease, ingest=ingest.ref)
+
+        await to_end(store())
 
     async def record(
         self,
@@ -116,14 +152,8 @@ class ContentStore:
     async def ingest(self, ref: str, *, expected: Digest | None = None, total: int | None = None) -> Ingest:
         """Begin the ingest *ref*, or go on with it. Raises `Busy` while another request writes to it."""
         await self._database.write("content.ingest", lambda c: rows.begin_ingest(c, ref, expected, total))
-        opening = asyncio.ensure_future(asyncio.to_thread(self.blobs.ingest, ref, expected=expected, total=total))
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            await asyncio.wait([opening])
-            if not opening.cancelled() and opening.exception() is None:
-                opening.result().close()  # nobody got it, and its lock would keep everybody else out
-            raise
+        # One that nobody gets is closed, since its lock would keep everybody else out.
+        return await acquire(self.blobs.ingest, Ingest.close, ref, expected=expected, total=total)
 
     async def forget(self, ref: str) -> None:
         """End the ingest *ref* and delete what came of it."""
@@ -148,24 +178,23 @@ class ContentStore:
             finally:
                 await finish(ingest.abort)
         finally:
-            await asyncio.shield(self.forget(ref))
+            await to_end(self.forget(ref))
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[str]:
         """A lease for the time of the block."""
         creating = asyncio.ensure_future(self._database.write("lease.create", leases.create))
         try:
-            lease = await asyncio.shield(creating)
+            lease = await to_end(creating)
         except asyncio.CancelledError:
-            await asyncio.wait([creating])
             if not creating.cancelled() and creating.exception() is None:
                 unused = creating.result()
-                await asyncio.shield(self._database.write("lease.end", lambda c: leases.end(c, unused)))
+                await to_end(self._database.write("lease.end", lambda c: leases.end(c, unused)))
             raise
         try:
             yield lease
         finally:
-            await asyncio.shield(self._database.write("lease.end", lambda c: leases.end(c, lease)))
+            await to_end(self._database.write("lease.end", lambda c: leases.end(c, lease)))
 
     async def clean(self, ingest_hours: int) -> int:
         """At start: end all leases; delete files without a row, rows of lost ingests, ingests too old; how many."""
@@ -198,5 +227,22 @@ class ContentStore:
                 removed += 1
         return removed, [ref for ref in ingests if ref not in kept]
 
+    def _drop_if_damaged(self, digest: Digest) -> bool:
+        hashing = hasher()
+        try:
+            with self.blobs.open_blob(digest) as file:
+                while piece := file.read(_PIECE):
+                    hashing.update(piece)
+        except NotFound:
+            return False
+        return Digest.finish(hashing) != digest and self.blobs.delete(digest)
+
     def _file_fits(self, digest: Digest, size: int) -> bool:
         return self.blobs.has(digest) and self.blobs.size(digest) == size
+
+
+def damaged(digest: Digest) -> DigestMismatch:
+    """The error for a blob whose bytes on this host's disk are not those that were stored."""
+    return DigestMismatch(
+        f"blob {digest} is damaged on this host's disk", hint="load or copy the image again, which repairs it"
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 import struct
 from dataclasses import dataclass
+
+from jackstay_agent.kernel.readiness import readable
 
 IN_MODIFY = 0x2
 IN_MOVED_TO = 0x80
@@ -44,27 +45,15 @@ class Inotify:
 
     async def wait(self) -> list[Event]:
         """The events since the last call; waits until there is one."""
-        loop = asyncio.get_running_loop()
         while True:
             try:
                 return _parse(os.read(self._descriptor, 65536))
             except BlockingIOError:
-                pass
-            ready: asyncio.Future[None] = loop.create_future()
-            loop.add_reader(self._descriptor, _wake, ready)
-            try:
-                await ready
-            finally:
-                loop.remove_reader(self._descriptor)
+                await readable(self._descriptor)
 
     def close(self) -> None:
         """End all watches."""
         os.close(self._descriptor)
-
-
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
 
 
 def _parse(data: bytes) -> list[Event]:

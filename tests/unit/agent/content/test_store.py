@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -99,3 +100,44 @@ async def test_a_caller_who_goes_away_at_any_time_leaves_no_lease_and_no_lock(co
     for table, expected in (("leases", 0), ("ingests", 1)):
         found = await content.database.read(lambda c, t=table: c.execute(f"SELECT count(*) FROM {t}").fetchone()[0])
         assert found == expected, table
+
+
+async def test_descriptors_that_nobody_gets_are_closed(content: ContentStore) -> None:
+    async with content.lease() as lease:
+        digest = await content.put(b"x" * 100, lease)
+    os.close(await content.open(digest))
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(100):
+        task = asyncio.create_task(content.open(digest))
+        await asyncio.sleep(number / 100_000)
+        task.cancel()
+        try:
+            os.close(await task)
+        except asyncio.CancelledError:
+            pass
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_ranges_end_where_the_blob_does(content: ContentStore) -> None:
+    async with content.lease() as lease:
+        digest = await content.put(b"0123456789", lease)
+    for offset, length, expected in (
+        (8, 10, b"89"),
+        (10, 1, b""),
+        (1 << 63, 1 << 63, b""),
+        (0, (1 << 64) - 1, b"0123456789"),
+    ):
+        assert b"".join([piece async for piece in content.read(digest, offset, length)]) == expected
+
+
+async def test_damage_is_found_and_dropped(content: ContentStore) -> None:
+    async with content.lease() as lease:
+        good, bad = await content.put(b"good", lease), await content.put(b"bad", lease)
+        path = content.blobs.path(bad)
+        path.chmod(0o600)
+        path.write_bytes(b"BAD")
+        with pytest.raises(DigestMismatch, match="damaged on this host's disk"):
+            await content.read_document(bad)
+        assert await content.read_document(good) == b"good"
+        assert [await content.drop_if_damaged(digest) for digest in (good, bad, bad)] == [False, True, False]
+        assert not await content.has(bad)
