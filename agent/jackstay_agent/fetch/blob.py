@@ -8,12 +8,12 @@ fetch beside what the source buffers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, LimitExceeded, SourceFailed
+from jackstay_agent.errors import DigestMismatch, InvalidDocument, LimitExceeded, SourceFailed
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
 from jackstay_agent.kernel.threads import finish
@@ -42,34 +42,57 @@ class BlobFetcher:
     async def fetch(self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> Fetched:
         """Make *blob* be here, held by *lease*.
 
-        Raises `SourceFailed` when no source could give it (what came is kept), `DigestMismatch` when every source gave
-        other bytes (nothing is kept), `DiskFull`.
+        Raises `SourceFailed` when no source could give it (what came is kept), `DigestMismatch` when the last source
+        gave other bytes (nothing is kept), `InvalidDocument` when the blob is here and has another size, `DiskFull`.
         """
-        lock, waiting = self._locks.get(blob.digest, (asyncio.Lock(), 0))
-        self._locks[blob.digest] = (lock, waiting + 1)
+        async with self._alone(blob.digest):
+            if await self._content.keep(lease, blob.digest):
+                here = await self._content.size(blob.digest)
+                if here != blob.size:
+                    raise InvalidDocument(f"blob {blob.digest} has {here} bytes, its descriptor says {blob.size}")
+                report(Progress(blob.digest, Phase.PRESENT, blob.size, blob.size))
+                return Fetched(0, blob.size)
+            return await self._receive(blob, sources, lease, report)
+
+    async def repair(self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> Fetched | None:
+        """Fetch *blob*, which is here and which *lease* holds, again if the disk gives other bytes than were stored.
+
+        None when nothing is wrong with it. Raises what `fetch` raises.
+        """
+        async with self._alone(blob.digest):
+            if not await self._content.drop_if_damaged(blob.digest):
+                return None
+            return await self._receive(blob, sources, lease, report)
+
+    @asynccontextmanager
+    async def _alone(self, digest: Digest) -> AsyncIterator[None]:
+        """Keep two at work on one blob apart."""
+        lock, waiting = self._locks.get(digest, (asyncio.Lock(), 0))
+        self._locks[digest] = (lock, waiting + 1)
         try:
             async with lock:
-                if await self._content.keep(lease, blob.digest):
-                    report(Progress(blob.digest, Phase.PRESENT, blob.size, blob.size))
-                    return Fetched(0, blob.size)
-                return await self._receive(blob, sources, lease, report)
+                yield
         finally:
-            lock, waiting = self._locks.pop(blob.digest)
+            lock, waiting = self._locks.pop(digest)
             if waiting > 1:
-                self._locks[blob.digest] = (lock, waiting - 1)
+                self._locks[digest] = (lock, waiting - 1)
 
     async def _receive(self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> Fetched:
         failures: list[SourceFailed | DigestMismatch] = []
         sent = 0
-        for source in sources:
+        left = list(sources)
+        while left:
+            source = left[0]
             ingest = await self._content.ingest(f"blob-{blob.digest}", expected=blob.digest, total=blob.size)
             begun = ingest.offset
             try:
                 await self._pump(ingest, blob, source, report)
-                await finish(ingest.commit)
+                await self._content.commit(ingest, blob.digest, blob.size, lease)
             except (DigestMismatch, LimitExceeded) as error:
                 sent += ingest.offset - begun
                 await finish(ingest.abort)
+                if begun:
+                    continue  # what an earlier try left may be what is wrong: the same source begins anew
                 failures.append(
                     DigestMismatch(
                         f"{source.name} gave wrong bytes for {blob.digest}: {error.message}",
@@ -81,14 +104,14 @@ class BlobFetcher:
                 failures.append(error)
             else:
                 sent += ingest.offset - begun
-                await self._content.record(blob.digest, blob.size, lease, ingest=ingest.ref)
                 report(Progress(blob.digest, Phase.RECEIVED, blob.size, blob.size))
                 return Fetched(sent, blob.size - sent if sent < blob.size else 0)
             finally:
                 await finish(ingest.close)
+            left.pop(0)
         if not failures:
             raise SourceFailed(f"nothing gives {blob.digest}", hint="name a source that has the image")
-        if all(isinstance(failure, DigestMismatch) for failure in failures):
+        if isinstance(failures[-1], DigestMismatch):  # its ingest is gone, and so must the row
             await self._content.forget(f"blob-{blob.digest}")
         raise failures[-1]
 

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.gc import mark
+from jackstay_agent.kernel.threads import to_end
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.digest import Digest
 
@@ -50,7 +51,13 @@ class Collector:
         self._turn = asyncio.Lock()
 
     async def collect(self) -> Collected:
-        """Delete what nothing needs now. A caller that comes while another collects waits, then collects itself."""
+        """Delete what nothing needs now. A caller that comes while another collects waits, then collects itself.
+
+        A cancelled caller waits for the end: files whose rows are gone already would lie there until the next start.
+        """
+        return await to_end(self._collect())
+
+    async def _collect(self) -> Collected:
         async with self._turn:
             blobs, snapshots = await self._database.write("gc.rows", _delete_rows)
             for start in range(0, len(blobs), _AT_ONCE):

@@ -10,8 +10,13 @@ _TIME = re.compile(
 )
 
 
+LATEST = (1 << 63) - 1
+"""As far as the database counts: in the year 2262."""
+
+
 def parse(text: str) -> int:
-    """Nanoseconds since 1970; 0 for text that is no time, since an image without a good one is still an image."""
+    """Nanoseconds since 1970, at most `LATEST`; 0 for text that is no time, since an image without a good one is still
+    an image."""
     match = _TIME.fullmatch(text)
     if match is None:
         return 0
@@ -24,7 +29,7 @@ def parse(text: str) -> int:
     if sign:
         offset = int(zone_hours) * 3600 + int(zone_minutes) * 60
         seconds -= offset if sign == "+" else -offset
-    return max(0, seconds * 10**9 + int((fraction or "").ljust(9, "0")))
+    return min(LATEST, max(0, seconds * 10**9 + int((fraction or "").ljust(9, "0"))))
 
 
 def render(nanoseconds: int) -> str:

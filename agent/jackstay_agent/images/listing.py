@@ -1,4 +1,4 @@
-"""Listing images as `docker images` does: one line a name, `<none>` for an image without one."""
+"""Listing images as `docker images` does: one line a name, `<none>` for an image id without one."""
 
 from __future__ import annotations
 
@@ -39,13 +39,15 @@ async def list_images(database: Database, filters: Sequence[str], reference: str
 
     def work(connection: sqlite3.Connection) -> list[ListedImage]:
         images = [stored(connection, row) for row in rows.all_rows(connection)]
+        named = {image.image_id for image in images if image.names}
+        images = [image for image in images if image.names or image.image_id not in named]
         sizes = LayerSizes.read(connection).of_images(image.chain_id for image in images)
-        users = Counter(row["image_root"] for row in connection.execute("SELECT image_root FROM containers"))
+        users = Counter(row["image_id"] for row in connection.execute("SELECT image_id FROM containers"))
         kept = images
         for text in filters:
             kept = _filter(connection, kept, text)
         lines = [
-            ListedImage(image, repository, tag, sizes[image.chain_id], users[str(image.root)])
+            ListedImage(image, repository, tag, sizes[image.chain_id], users[str(image.image_id)])
             for image in kept
             for repository, tag in _lines(image)
         ]

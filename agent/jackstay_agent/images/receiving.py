@@ -1,8 +1,9 @@
 """Receiving an image: its manifest, config and layers are fetched, the layers unpacked, and it gets its names.
 
 Guarantees: nothing has a name before all of it is here, verified and unpacked; a failure or a cut leaves ingests to
-resume from and nothing else. A layer is unpacked as soon as it and the layers below it are here, while others are
-still coming. At most `LAYERS_AT_ONCE` layers come at the same time.
+resume from and nothing else; a blob that this host's disk has damaged is fetched again when that shows. A layer is
+unpacked as soon as it and the layers below it are here, while others are still coming. At most `LAYERS_AT_ONCE` layers
+come at the same time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 from jackstay_agent.config import Limits
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import InvalidDocument, LimitExceeded, Unsupported
+from jackstay_agent.errors import DigestMismatch, InvalidArchive, InvalidDocument, LimitExceeded, Unsupported
 from jackstay_agent.fetch.blob import BlobFetcher, Fetched
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
@@ -121,7 +122,8 @@ class Receiver:
                 f"document {blob.digest} has {blob.size} bytes, the bound document_bytes is "
                 f"{self._limits.document_bytes}"
             )
-        return await self._fetcher.fetch(blob, sources, lease, report)
+        fetched = await self._fetcher.fetch(blob, sources, lease, report)
+        return await self._fetcher.repair(blob, sources, lease, report) or fetched
 
     def _check_layers(self, digest: Digest, manifest: Manifest) -> None:
         if len(manifest.layers) > self._limits.layers:
@@ -131,6 +133,10 @@ class Receiver:
         for layer in manifest.layers:
             if not media_types.is_layer(layer.media_type):
                 raise Unsupported(f"image {digest} has a layer of media type {layer.media_type[:100]!r}")
+            if layer.size > self._limits.layer_bytes:
+                raise LimitExceeded(
+                    f"layer {layer.digest} has {layer.size} bytes, the bound layer_bytes is {self._limits.layer_bytes}"
+                )
 
     async def _layers(
         self, documents: _Documents, chain: Sequence[Digest], sources: Sequence[Source], lease: str, report: Report
@@ -145,7 +151,15 @@ class Receiver:
             if index:
                 await unpacked[index - 1].wait()
             report(Progress(blob.digest, Phase.UNPACKING, 0, blob.size))
-            await self._unpacker.unpack(chain[: index + 1], documents.config.rootfs.diff_ids[index], blob, lease)
+            diff_id = documents.config.rootfs.diff_ids[index]
+            try:
+                await self._unpacker.unpack(chain[: index + 1], diff_id, blob, lease)
+            except (DigestMismatch, InvalidArchive, LimitExceeded):
+                repaired = await self._fetcher.repair(blob, sources, lease, report)
+                if repaired is None:  # it is the image that is wrong, not this host's disk
+                    raise
+                fetched = Fetched(fetched.sent + repaired.sent, repaired.spared)
+                await self._unpacker.unpack(chain[: index + 1], diff_id, blob, lease)
             report(Progress(blob.digest, Phase.UNPACKED, blob.size, blob.size))
             unpacked[index].set()
             return fetched
@@ -174,6 +188,9 @@ class Receiver:
                 labels=config.config.labels,
             )
             named = [image_rows.name(connection, name, target.root.digest) for name in target.names]
+            if named:
+                # The same image from another archive has another manifest. Under its old one nobody would know it.
+                image_rows.drop_twins(connection, target.root.digest)
             return new or any(named)
 
         return await self._content.database.write("images.named", work)

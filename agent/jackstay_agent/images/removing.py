@@ -35,7 +35,10 @@ async def remove(database: Database, collector: Collector, text: str, *, force: 
     *force* is false.
     """
     lines, layers = await database.write("images.remove", lambda c: _remove(c, text, force))
-    return [*lines, *await _gone(database, collector, layers)]
+    if layers is None:
+        return lines
+    await collector.collect()
+    return [*lines, *await _unlisted(database, layers)]
 
 
 async def prune(database: Database, collector: Collector, *, all_unused: bool) -> tuple[list[Removed], int]:
@@ -58,7 +61,8 @@ async def prune(database: Database, collector: Collector, *, all_unused: bool) -
     return [*lines, *await _unlisted(database, layers)], collected.bytes
 
 
-def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[list[Removed], list[str]]:
+def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[list[Removed], list[str] | None]:
+    """Do it; what was done, and the ChainIDs that may go with it, None when only a name was taken off."""
     image = find(connection, text)
     roots = [
         stored(connection, row)
@@ -69,7 +73,7 @@ def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[lis
     name = _named(text, image)
     every_name = [each for root in roots for each in root.names]
     if name is not None and len(every_name) > 1:
-        return _untag(connection, (name,), image), []
+        return _untag(connection, (name,), image), None
     running = [user for user in users if user["state"] in _ACTIVE]
     shown = image.image_id.hex[:12]
     if name is None and running:
@@ -78,7 +82,7 @@ def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[lis
             f"{running[0]['id'][:12]}",
             hint=f"stop and remove the container {running[0]['name']} first",
         )
-    if name is None and len({Reference.parse(each).familiar_name for each in every_name}) > 1 and not force:
+    if name is None and len(every_name) > 1 and not force:
         raise InUse(
             f"conflict: unable to delete {shown} (must be forced) - image is referenced in multiple repositories",
             hint="remove the names one by one, or use -f",
@@ -93,7 +97,7 @@ def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[lis
     lines = [line for root in roots for line in _untag(connection, root.names, root)]
     unused = [root for root in roots if not rows.users(connection, str(root.root))]
     removed, layers = _delete(connection, unused)
-    return [*lines, *(removed if len(unused) == len(roots) else ())], layers
+    return [*lines, *removed], layers
 
 
 def _named(text: str, image: StoredImage) -> str | None:
@@ -112,7 +116,10 @@ def _untag(connection: sqlite3.Connection, names: Sequence[str], image: StoredIm
 
 
 def _delete(connection: sqlite3.Connection, images: Sequence[StoredImage]) -> tuple[list[Removed], list[str]]:
-    """Delete the rows of *images*, one image id under one or more roots; the ChainIDs that may go with them."""
+    """Delete the rows of *images*, one image id under one or more roots; the ChainIDs that may go with them.
+
+    No line tells of an id that stays under a further root.
+    """
     if not images:
         return [], []
     layers = LayerSizes.read(connection).chain(images[0].chain_id)
@@ -120,14 +127,8 @@ def _delete(connection: sqlite3.Connection, images: Sequence[StoredImage]) -> tu
         for name in image.names:
             rows.unname(connection, name)
         rows.delete(connection, image.root)
-    return [Removed(deleted=str(images[0].image_id))], layers
-
-
-async def _gone(database: Database, collector: Collector, layers: Sequence[str]) -> list[Removed]:
-    if not layers:
-        return []
-    await collector.collect()
-    return await _unlisted(database, layers)
+    image_id = str(images[0].image_id)
+    return [] if rows.is_here(connection, image_id) else [Removed(deleted=image_id)], layers
 
 
 async def _unlisted(database: Database, layers: Sequence[str]) -> list[Removed]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import DigestMismatch, NotFound
+from jackstay_agent.kernel.threads import to_end
 from jackstay_agent.layers.snapshotter import Snapshotter
 from jackstay_agent.metadata import leases
 from jackstay_oci import media_types
@@ -57,8 +58,8 @@ class Unpacker:
 
     async def _unpack(self, name: str, parent: str | None, diff_id: Digest, layer: Descriptor, lease: str) -> None:
         key = f"extract-{secrets.token_hex(8)} {name}"
-        await self._snapshotter.prepare(key, parent, along=lambda c: leases.keep_snapshot(c, lease, key))
         try:
+            await self._snapshotter.prepare(key, parent, along=lambda c: leases.keep_snapshot(c, lease, key))
             descriptor = await self._content.open(layer.digest)
             try:
                 applied = await self._snapshotter.apply(
@@ -73,5 +74,6 @@ class Unpacker:
                 )
             await self._snapshotter.commit(key, name, applied, along=lambda c: leases.keep_snapshot(c, lease, name))
         except BaseException:
-            await asyncio.shield(self._snapshotter.remove(key))
+            # Also after a prepare that was cut: its transaction may have gone on, and the removal comes after it.
+            await to_end(self._snapshotter.remove(key))
             raise

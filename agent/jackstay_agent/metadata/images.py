@@ -52,6 +52,20 @@ def delete(connection: sqlite3.Connection, root: Digest) -> None:
     connection.execute("DELETE FROM images WHERE root = ?", (str(root),))
 
 
+def drop_twins(connection: sqlite3.Connection, root: Digest) -> None:
+    """Delete the images with the id of *root*'s that have no name and no container: *root*'s stands for them."""
+    connection.execute(
+        "DELETE FROM images WHERE image_id = (SELECT image_id FROM images WHERE root = ?1) AND root != ?1"
+        " AND root NOT IN (SELECT root FROM names) AND root NOT IN (SELECT image_root FROM containers)",
+        (str(root),),
+    )
+
+
+def is_here(connection: sqlite3.Connection, image_id: str) -> bool:
+    """Whether any image has that id."""
+    return connection.execute("SELECT 1 FROM images WHERE image_id = ?", (image_id,)).fetchone() is not None
+
+
 def by_root(connection: sqlite3.Connection, root: str) -> sqlite3.Row | None:
     """The row of the image under *root*."""
     row: sqlite3.Row | None = connection.execute(f"{_SELECT} WHERE root = ?", (root,)).fetchone()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +12,11 @@ from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import DigestMismatch, SourceFailed
 from jackstay_agent.fetch.blob import BlobFetcher
 from jackstay_agent.fetch.progress import Phase, Progress
+from jackstay_agent.metadata import blobs as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
+from jackstay_oci.store.ingest import Ingest
 
 DATA = bytes(range(251)) * 5000
 
@@ -89,6 +93,44 @@ async def test_wrong_bytes_are_not_stored_and_a_good_source_begins_anew(content:
         await fetch(content, blob(other), FakeSource(b"x" * len(other), name="bad"))
     assert not await content.has(Digest.of(other))
     assert await asyncio.to_thread(lambda: list(content.blobs.ingests())) == []
+
+
+async def test_what_an_earlier_try_left_wrong_is_not_the_sources_fault(content: ContentStore) -> None:
+    with pytest.raises(SourceFailed):
+        await fetch(content, blob(), FakeSource(b"x" * len(DATA), until=600_000))
+    good = FakeSource(DATA)
+    assert (await fetch(content, blob(), good))[0] == len(DATA) + len(DATA) - 600_000
+    assert good.asked == [(600_000, len(DATA) - 600_000), (0, len(DATA))]
+
+
+async def test_wrong_bytes_after_a_broken_source_leave_no_row(content: ContentStore) -> None:
+    with pytest.raises(DigestMismatch):
+        await fetch(content, blob(), FakeSource(DATA, until=1000), FakeSource(b"x" * len(DATA)))
+    assert await content.database.read(rows.ingest_refs) == {}
+    assert await asyncio.to_thread(lambda: list(content.blobs.ingests())) == []
+
+
+async def test_a_caller_cut_in_the_commit_leaves_file_and_row(
+    content: ContentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    commit = Ingest.commit
+
+    def slow(ingest: Ingest, *arguments: Any) -> Digest:
+        digest = commit(ingest, *arguments)
+        loop.call_soon_threadsafe(committed.set)
+        time.sleep(0.1)
+        return digest
+
+    monkeypatch.setattr(Ingest, "commit", slow)
+    task = asyncio.create_task(fetch(content, blob(), FakeSource(DATA)))
+    await committed.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await content.has(Digest.of(DATA))
+    assert await content.database.read(rows.ingest_refs) == {}
 
 
 async def test_two_fetches_of_one_blob_share_it(content: ContentStore) -> None:

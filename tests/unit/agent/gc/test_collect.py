@@ -222,3 +222,15 @@ async def test_loads_beside_collections_lose_nothing(state: State) -> None:
     await asyncio.gather(*collecting)
     await state.collector.collect()
     assert await state.blobs() == set()
+
+
+async def test_a_caller_who_goes_away_does_not_cut_a_collection(state: State) -> None:
+    for number in range(200):
+        await state.blob(str(number))
+    collecting = asyncio.create_task(state.collector.collect())
+    while await state.database.read(blobs.all_digests):
+        await asyncio.sleep(0)
+    collecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await collecting
+    assert await state.blobs() == set()

@@ -1,0 +1,83 @@
+"""Finding and naming images."""
+
+from __future__ import annotations
+
+import pytest
+
+from jackstay_agent.errors import Ambiguous, InvalidReference, NotFound
+from jackstay_agent.images.service import find
+from jackstay_agent.metadata import images as rows
+from jackstay_oci.digest import Digest
+from tests.unit.agent.images.image_host import ImageHost, Made, tar
+
+WEB = "docker.io/library/web:1"
+
+
+async def test_every_way_to_mean_an_image(host: ImageHost) -> None:
+    await host.load(made := Made([tar({"a": b"a"})]), WEB, "docker.io/library/web:latest")
+    digits = made.image_id.removeprefix("sha256:")
+    for text in (
+        *("web:1", "web", "docker.io/web:1", "docker.io/library/web:1", f"web@{made.root.digest}"),
+        *(made.image_id, digits, digits[:12], digits[:2], f"sha256:{digits[:5]}", made.root.digest.hex[:12]),
+    ):
+        assert str((await host.images.find(text)).image_id) == made.image_id, text
+    for text in ("web:2", "elsewhere.io/web:1", f"other@{made.root.digest}", "f" * 64, f"web@sha256:{'0' * 64}"):
+        with pytest.raises(NotFound, match="No such image"):
+            await host.images.find(text)
+    for text in ("", "We:b", "web:", "a b", "../x", "web@sha256:12"):
+        with pytest.raises(InvalidReference):
+            await host.images.find(text)
+
+
+async def test_a_name_wins_over_an_id(host: ImageHost) -> None:
+    await host.load(first := Made([tar({"a": b"a"})]))
+    digits = first.image_id.removeprefix("sha256:")[:12]
+    await host.load(second := Made([tar({"b": b"b"})]), f"docker.io/library/{digits}:latest")
+    assert str((await host.images.find(digits)).image_id) == second.image_id
+
+
+async def test_the_start_of_several_ids_means_none(host: ImageHost) -> None:
+    made = [Made([], config={"author": str(number)}) for number in range(17)]
+    for each in made:
+        await host.load(each)
+    starts = [each.image_id[7] for each in made]
+    twice = next(digit for digit in starts if starts.count(digit) > 1)
+    with pytest.raises(Ambiguous, match="fits several images"):
+        await host.images.find(twice)
+    # Two manifests of one config are one image, by whatever start of its id.
+    await host.load(one := Made([tar({"a": b"a"})], config={"author": "one"}))
+    await host.load(Made([tar({"a": b"a"})], compress=True, config={"author": "one"}))
+    assert str((await host.images.find(one.image_id[7:40])).image_id) == one.image_id
+
+
+async def test_tagging_moves_a_name(host: ImageHost) -> None:
+    await host.load(first := Made([tar({"a": b"a"})]), WEB)
+    await host.load(second := Made([tar({"b": b"b"})]), "docker.io/library/db:1")
+    await host.images.tag("db:1", "web:1")
+    assert str((await host.images.find("web:1")).image_id) == second.image_id
+    assert (await host.images.find(first.image_id)).names == ()
+    for target in ("web@" + str(first.root.digest), "W", "a:b:c"):
+        with pytest.raises(InvalidReference):
+            await host.images.tag("db:1", target)
+    with pytest.raises(NotFound):
+        await host.images.tag("none", "x")
+
+
+async def test_resolving_leases_all_that_it_names(host: ImageHost) -> None:
+    await host.load(made := Made([tar({"a": b"a"}), tar({"b": b"b"})]), WEB)
+    image, root, closure, lease = await host.images.resolve("web:1")
+    assert (str(image.image_id), root) == (made.image_id, made.root)
+    assert closure[0] == (made.root.digest, made.root.size)
+    assert dict(closure) == {digest: len(data) for digest, data in made.blobs.items()}
+    assert set(await host.column("SELECT key FROM lease_items WHERE lease = ?", lease)) == {str(d) for d in made.blobs}
+    await host.forget()
+    await host.collector.collect()
+    assert len(await host.column("SELECT digest FROM blobs")) == 4
+
+
+async def test_ids_are_told_apart_from_roots(host: ImageHost) -> None:
+    await host.load(made := Made([]), WEB)
+    found = await host.database.read(lambda c: rows.by_id_prefix(c, made.root.digest.hex[:10]))
+    assert [row["image_id"] for row in found] == [made.image_id]
+    stored = await host.database.read(lambda c: find(c, "web:1"))
+    assert (stored.root, stored.manifest, stored.labels) == (Digest(made.root.digest), made.root.digest, {})
