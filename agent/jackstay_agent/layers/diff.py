@@ -75,7 +75,7 @@ class _Differ:
         self._upper = upper
         self._lower = lower
         self._tar = tar
-        self._first: dict[int, bytes] = {}  # inode to the name under which its content is in the tar
+        self._first: dict[int, Entry] = {}  # inode to the entry that has its content
         self._pending: list[Entry | None] = []  # entries of the folders on the way down that are not written yet
         self.empty = True
 
@@ -172,19 +172,22 @@ class _Differ:
             devmajor=os.major(status.st_rdev),
             devminor=os.minor(status.st_rdev),
         )
-        if status.st_nlink > 1:
-            first = self._first.setdefault(status.st_ino, path)
-            if first != path:
-                self._write_below(replace(entry, kind=Kind.HARDLINK, linkname=first))
-                return
+        linked = status.st_nlink > 1
+        if linked and (first := self._first.get(status.st_ino)):
+            # With the attributes: Docker dresses the file anew by a link's entry, and chown takes capabilities away.
+            self._write_below(replace(entry, kind=Kind.HARDLINK, linkname=first.name, xattrs=first.xattrs))
+            return
         if entry.kind is Kind.SYMLINK:
-            self._write_below(replace(entry, linkname=os.readlink(name, dir_fd=folder)))
-        elif entry.kind is Kind.FILE:
-            self._content(entry, name, folder)
+            entry = replace(entry, linkname=os.readlink(name, dir_fd=folder))
+        if entry.kind is Kind.FILE:
+            entry = self._content(entry, name, folder)
         else:
             self._write_below(entry)
+        if linked:
+            self._first[status.st_ino] = entry
 
-    def _content(self, entry: Entry, name: bytes, folder: int) -> None:
+    def _content(self, entry: Entry, name: bytes, folder: int) -> Entry:
+        """Write a regular file; its entry as written."""
         try:
             descriptor = os.open(name, _FILE, dir_fd=folder)
         except OSError as error:
@@ -199,10 +202,9 @@ class _Differ:
                 raise Unsupported(
                     f"file {names.shown(entry.name)} has {attribute.decode()}: its content lies elsewhere"
                 )
-            attributes = xattrs.read(descriptor)
-            self._write_below(
-                replace(entry, size=status.st_size, xattrs=attributes), _Content(descriptor, entry, status.st_size)
-            )
+            written = replace(entry, size=status.st_size, xattrs=xattrs.read(descriptor))
+            self._write_below(written, _Content(descriptor, entry, status.st_size))
+            return written
         finally:
             os.close(descriptor)
 

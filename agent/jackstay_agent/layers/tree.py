@@ -161,6 +161,8 @@ class Tree:
                 if is_whiteout(target):
                     raise FileNotFoundError
                 self._link(source, name, target, folder, base)
+                if not stat.S_ISLNK(target.st_mode):
+                    self._dress_linked(folder, base, target, entry)
             finally:
                 os.close(source)
         except (FileNotFoundError, NotADirectoryError):
@@ -174,6 +176,22 @@ class Tree:
                 return
             self._clear(folder, base)
             os.link(name, base, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+
+    def _dress_linked(self, folder: int, base: bytes, status: os.stat_result, entry: Entry) -> None:
+        """Give the file that a hard link leads to what the link's own entry says, as Docker and containerd do.
+
+        Most archives repeat there what the file has already. A capability that is not repeated stays.
+        """
+        if (status.st_uid, status.st_gid) != (entry.uid, entry.gid):
+            os.chown(base, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+        if entry.xattrs:
+            descriptor = os.open(base, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                xattrs.write(descriptor, entry.xattrs)
+            finally:
+                os.close(descriptor)
+        os.chmod(base, entry.mode, dir_fd=folder)  # it is no symlink, and nobody else is here to make it one
+        os.utime(base, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=folder, follow_symlinks=False)
 
     def _add_node(self, folder: int, base: bytes, entry: Entry) -> None:
         """A symlink, device or FIFO."""

@@ -260,6 +260,21 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path, monkeypatch: pytes
     os.close(out)
 
 
+async def test_each_link_of_a_file_has_its_attributes(stack: Stack) -> None:
+    """Docker dresses a file anew by the entry of each link, and takes away a capability that is not repeated there."""
+    capability = {b"security.capability": bytes.fromhex("0100000200040000000000000000000000000000")}
+    await stack.begin(tar([]))
+    (stack.root / "a").write_text("a")
+    (stack.root / "a").chmod(0o4755)
+    os.setxattr(stack.root / "a", "security.capability", capability[b"security.capability"])
+    os.link(stack.root / "a", stack.root / "b")
+    entries = list(TarReader(io.BytesIO((await stack.diff())[1])))
+    assert [(entry.name, entry.linkname, entry.mode, entry.xattrs) for entry in entries] == [
+        (b"a", b"", 0o4755, capability),
+        (b"b", b"a", 0o4755, capability),
+    ]
+
+
 async def test_a_symlink_below_is_no_folder_below(stack: Stack) -> None:
     await stack.begin(tar([folder("usr"), file("usr/x"), symlink("lib", "usr")]))
     (stack.root / "lib").unlink()
