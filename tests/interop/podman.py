@@ -1,0 +1,50 @@
+"""A real Podman: no daemon, a storage of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.interop.peer import Peer
+
+
+class Podman:
+    """Podman on a peer."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.version = str(json.loads(self._run("version", "--format", "json"))["Client"]["Version"])
+
+    def load(self, archive: Path) -> list[str]:
+        """``podman load``; the names that it gave."""
+        printed = self._run("load", "-i", str(archive))
+        lines = [line.partition(":")[2] for line in printed.splitlines() if line.startswith("Loaded image")]
+        return [name.strip() for line in lines for name in line.split(",")]
+
+    def save(self, archive: Path, form: str, *names: str) -> Path:
+        """``podman save --format`` docker-archive or oci-archive."""
+        several = ["--multi-image-archive"] if len(names) > 1 else []
+        self._run("save", "--quiet", "--format", form, *several, "-o", str(archive), *names)
+        return archive
+
+    def id(self, name: str) -> str:
+        """An image's id."""
+        return f"sha256:{self._inspect(name)['Id']}"
+
+    def digest(self, name: str) -> str:
+        """The digest of an image's manifest."""
+        return str(self._inspect(name)["Digest"])
+
+    def empty(self) -> None:
+        """Remove all images."""
+        self._run("image", "rm", "--all", "--force")
+        assert not self._run("image", "ls", "-aq").split()
+
+    def _inspect(self, name: str) -> dict[str, Any]:
+        (found,) = json.loads(self._run("image", "inspect", name))
+        return dict(found)
+
+    def _run(self, *argv: str) -> str:
+        storage = ["--root", str(self.peer.data / "podman"), "--runroot", "/run/podman", "--storage-driver", "overlay"]
+        return self.peer.run("podman", *storage, "--cgroup-manager", "cgroupfs", "--events-backend", "none", *argv)

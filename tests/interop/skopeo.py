@@ -1,0 +1,17 @@
+"""A real skopeo: it copies between archives and folders, and checks every digest on the way."""
+
+from __future__ import annotations
+
+from tests.interop.peer import Peer
+
+
+class Skopeo:
+    """skopeo on a peer."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.version = self.peer.run("skopeo", "--version").split()[-1]
+
+    def copy(self, source: str, target: str, *options: str) -> None:
+        """``skopeo copy``."""
+        self.peer.run("skopeo", "copy", "--quiet", *options, source, target)

@@ -1,0 +1,84 @@
+"""Archives that Podman and skopeo write: some with gzipped layers, some with a config that they have written anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.interop.conftest import DEBIANS, Engines, Jackstay, Original
+from tests.interop.contents import contents
+
+FORMS = ["docker-archive", "oci-archive"]
+
+
+def every_docker_loads(engines: dict[str, Engines], archive: Path, name: str, image_id: str) -> None:
+    """Load an archive into each Docker and compare."""
+    for each in engines.values():
+        each.docker.empty()
+        each.docker.load(archive)
+        assert each.docker.id(name) == image_id
+
+
+@pytest.mark.parametrize("writer", DEBIANS)
+@pytest.mark.parametrize("form", FORMS)
+def test_podman_save(
+    original: Original,
+    jackstay: Jackstay,
+    engines: dict[str, Engines],
+    writer: str,
+    form: str,
+    exchange: Path,
+    tmp_path: Path,
+) -> None:
+    podman = engines[writer].podman
+    podman.empty()
+    (name,) = podman.load(original.archives["made:2"])
+    archive = podman.save(exchange / f"{tmp_path.name}.tar", form, name)
+    written = contents(archive)
+    image_id = written.configs[0] if written.configs else written.ids[name]
+
+    assert jackstay.load(archive) == [name.removeprefix("docker.io/library/")]
+    described = jackstay.inspect(name)
+    assert described["Id"] == image_id
+    assert described["RootFS"]["Layers"] == list(original.layers["made:2"])
+    saved = contents(jackstay.save(exchange / f"{tmp_path.name}-again.tar", "--format", "oci", name))
+    assert saved.configs == (image_id,)
+    if form == "oci-archive":
+        assert described["Descriptor"]["digest"] == written.manifests[0]
+        assert saved.manifests == written.manifests
+
+    podman.empty()
+    (loaded,) = podman.load(exchange / f"{tmp_path.name}-again.tar")
+    assert (loaded, podman.id(loaded)) == (name, image_id)
+    assert podman.digest(loaded) == saved.manifests[0]
+    every_docker_loads(engines, jackstay.save(exchange / f"{tmp_path.name}-docker.tar", name), name, image_id)
+
+
+@pytest.mark.parametrize("writer", DEBIANS)
+@pytest.mark.parametrize("form", ["oci", "oci-archive"])
+def test_skopeo_copy(
+    original: Original,
+    jackstay: Jackstay,
+    engines: dict[str, Engines],
+    writer: str,
+    form: str,
+    exchange: Path,
+    tmp_path: Path,
+) -> None:
+    target = exchange / tmp_path.name
+    engines[writer].skopeo.copy(
+        f"docker-archive:{original.archives['made:2']}", f"{form}:{target}:docker.io/library/made:2"
+    )
+    written = contents(target)
+    assert all(kind.endswith("+gzip") for kind in written.layer_types)  # it compresses on the way to an OCI layout
+
+    assert jackstay.load(target) == ["made:2"]
+    described = jackstay.inspect("made:2")
+    assert (described["Id"], described["Descriptor"]["digest"]) == (written.configs[0], written.manifests[0])
+    assert described["RootFS"]["Layers"] == list(original.layers["made:2"])
+    assert jackstay.tree("made:2") == original.trees["made:2"]
+
+    saved = jackstay.save(Path(f"{target}-again.tar"), "made:2")
+    assert contents(saved).manifests == written.manifests
+    every_docker_loads(engines, saved, "made:2", written.configs[0])
