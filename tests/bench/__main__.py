@@ -63,7 +63,7 @@ def speeds(rounds: int) -> list[str]:
             series = speed.images(stands, max(1, rounds // 3) if disk else rounds)
             title = f"Loading and copying 285 MB, on {'the disk' if stands.on == 'disk' else 'tmpfs'}"
             text = (
-                "One layer of some 10,000 files, uncompressed. A load or copy of jackstay ends when everything is synced; "
+                "One layer of some 10,000 files, uncompressed. jackstay's commands end when everything is synced; "
                 "`tar -x` alone does not wait for that, and whether Docker and Podman do was not looked at."
             )
             sections.append(report.speed(title, text, series))

@@ -19,7 +19,7 @@ INTERVAL = 0.008
 
 @dataclass(slots=True)
 class Taken:
-    """What one tree took: at the start, and in the sample where it was most. In bytes."""
+    """What one tree took: at the start, and at most. In bytes; see `sampler`."""
 
     idle: dict[str, Any] = field(default_factory=dict)
     peak: dict[str, Any] = field(default_factory=dict)

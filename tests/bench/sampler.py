@@ -7,6 +7,7 @@ its standard input ends. Standard library only, so that it starts quickly and we
 What is counted, in bytes: ``pss``, the kernel's proportional set size; and ``alone``, what the same would be at most on
 a host where nothing else runs the same programs: anonymous and shared memory as in ``pss``, but every mapped page of a
 file in full, even where several processes of the tree map it. Neighbours flatter ``pss``; nothing flatters ``alone``.
+The peak of each is its own; the rest of a peak is of the sample in which ``alone`` was most.
 """
 
 from __future__ import annotations
@@ -84,14 +85,16 @@ def main() -> None:
     interval = float(sys.argv[1])
     roots = [int(text) for text in sys.argv[2:]]
     first = [sample(root) for root in roots]
-    peaks, counts, gap = list(first), 1, 0.0
+    peaks, counts, gap = [dict(each) for each in first], 1, 0.0
     print(json.dumps(first), flush=True)
     last = time.monotonic()
     while not select.select([0], [], [], interval)[0]:
         for index, root in enumerate(roots):
             now = sample(root)
+            most = max(now["pss"], peaks[index]["pss"])
             if now["alone"] > peaks[index]["alone"]:
                 peaks[index] = now
+            peaks[index]["pss"] = most
         counts += 1
         gap, last = max(gap, time.monotonic() - last), time.monotonic()
     print(json.dumps({"peaks": peaks, "samples": counts, "longest_gap": gap}), flush=True)
