@@ -148,6 +148,7 @@ def debian_apache(cache: Path, name: str = "debian-apache:1") -> Image:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not layer.exists():
             root = Path(tempfile.mkdtemp(prefix="debian-apache-", dir=cache))
+            root.chmod(0o755)  # it becomes the image's "/", which not only root may enter
             try:
                 include = "--include=apache2,redis-server,curl"
                 subprocess.run(
