@@ -50,6 +50,8 @@ class ResolvedMount:
     target: str
     read_only: bool = False
     propagation: str = "rprivate"
+    folder: bool = True
+    """Whether `source` is a folder, below which more may be mounted."""
 
 
 def build(
@@ -137,8 +139,9 @@ def _bind(mount: ResolvedMount) -> dict[str, Any]:
         raise InvalidArgument(f"invalid mount source {mount.source[:100]!r}: it must be an absolute path")
     options = ["rbind", mount.propagation]
     if mount.read_only:
-        # "ro" alone leaves what is mounted below the source writable.
-        options += ["ro", "rro"]
+        # "ro" alone leaves what is mounted below the source writable. crun takes "rro" for folders only: for a file it
+        # fails with "open mount target: Not a directory".
+        options += ["ro", "rro"] if mount.folder else ["ro"]
     else:
         options.append("rw")
     return {

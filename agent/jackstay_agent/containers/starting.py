@@ -163,27 +163,35 @@ def _published(settings: Settings, plan: ProcessPlan) -> tuple[Port, ...]:
 async def _volumes(engine: Engine, settings: Settings, rootfs: str) -> tuple[ResolvedMount, ...]:
     resolved = []
     for mount in settings.mounts:
-        source = mount.source
+        source, folder = mount.source, True
         if mount.type == "volume":
             source = await engine.volumes.materialize(mount.source)
             if not mount.no_copy:
                 await copy_up(engine.jobs, rootfs, mount.target, source)
         else:
-            await finish(_bind_source, source, mount.create_source)
+            folder = await finish(_bind_source, source, mount.create_source)
         resolved.append(
-            ResolvedMount(source=source, target=mount.target, read_only=mount.read_only, propagation=mount.propagation)
+            ResolvedMount(
+                source=source,
+                target=mount.target,
+                read_only=mount.read_only,
+                propagation=mount.propagation,
+                folder=folder,
+            )
         )
     return tuple(resolved)
 
 
-def _bind_source(source: str, create: bool) -> None:
+def _bind_source(source: str, create: bool) -> bool:
+    """Whether *source*, which exists or is made, is a folder."""
     if os.path.exists(source):
-        return
+        return os.path.isdir(source)
     if not create:
         raise InvalidArgument(
             f"bind source path does not exist: {source}", hint="make it on the host, or use -v which does"
         )
     os.makedirs(source, exist_ok=True)
+    return True
 
 
 def _make_bundle(bundle: str, rootfs: str) -> None:

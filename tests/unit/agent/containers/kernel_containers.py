@@ -228,6 +228,15 @@ async def test_a_bind_source_must_exist_unless_it_may_be_made(host: Host, tmp_pa
     assert (tmp_path / "bound" / "file").read_text() == "hello\n"
 
 
+@both
+async def test_a_file_can_be_bound_read_only(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "given").write_text("given\n")
+    mount = Mount(type="bind", source=str(tmp_path / "given"), target="/made/here", read_only=True)
+    container = await host.run("sh", "-c", "cat /made/here; echo x > /made/here || exit 9", mounts=(mount,))
+    assert await host.containers.wait(container) == 9
+    assert (await host.log(container)).startswith("given\n")
+
+
 async def test_the_network_is_there_while_it_runs(host: Host) -> None:
     container = await host.run(
         "httpd", "-f", "-h", "/etc", network="bridge", ports=(Port(container_port=80, host_port=8099),)

@@ -63,6 +63,8 @@ def test_read_only_means_all_below_too() -> None:
     assert at("/d", build(ResolvedMount(source="/s", target="/d", read_only=True)))["options"] == [
         "rbind", "rprivate", "ro", "rro",
     ]  # fmt: skip
+    file = ResolvedMount(source="/s", target="/f", read_only=True, folder=False)
+    assert at("/f", build(file))["options"] == ["rbind", "rprivate", "ro"]  # crun refuses "rro" on a file
     assert "rw" in at("/d", build(ResolvedMount(source="/s", target="/d")))["options"]
     assert "ro" in at("/etc/hosts", build(read_only_root=True))["options"]
 
