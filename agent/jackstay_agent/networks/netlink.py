@@ -21,6 +21,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from jackstay_agent import faults
 from jackstay_agent.errors import Error
 from jackstay_agent.kernel import syscalls
+from jackstay_agent.networks import observation
 from jackstay_agent.networks.flows import forget_addresses
 from jackstay_agent.networks.plan import Actual, Bridge, Step, bridge_steps
 
@@ -31,7 +32,7 @@ def observe(argument: Any, _descriptors: list[int]) -> dict[str, Any]:
     """Job: what `plan.Actual` has, of the bridge and folder in *argument*."""
     bridge, folder = argument
     with _told("looking at the host's links"), IPRoute() as route:
-        return _encode(_look(route, bridge, folder))
+        return observation.encode(_look(route, bridge, folder))
 
 
 def apply(argument: Any, _descriptors: list[int]) -> None:
@@ -80,33 +81,6 @@ def disconnect(argument: Any, _descriptors: list[int]) -> None:
         _remove_netns(os.path.join(folder, container))
         if addresses:
             forget_addresses(addresses)
-
-
-def decode(found: dict[str, Any]) -> Actual:
-    """The value behind `observe`'s answer."""
-    return Actual(
-        exists=found["exists"],
-        up=found["up"],
-        addresses=frozenset(found["addresses"]),
-        route_localnet=found["route_localnet"],
-        forwarding=found["forwarding"],
-        interfaces=tuple((name, master) for name, master in found["interfaces"]),
-        netns=frozenset(found["netns"]),
-        others=tuple((link, address) for link, address in found["others"]),
-    )
-
-
-def _encode(actual: Actual) -> dict[str, Any]:
-    return {
-        "exists": actual.exists,
-        "up": actual.up,
-        "addresses": sorted(actual.addresses),
-        "route_localnet": actual.route_localnet,
-        "forwarding": actual.forwarding,
-        "interfaces": [list(pair) for pair in actual.interfaces],
-        "netns": sorted(actual.netns),
-        "others": [list(pair) for pair in actual.others],
-    }
 
 
 def _look(route: IPRoute, bridge: str, folder: str | None) -> Actual:

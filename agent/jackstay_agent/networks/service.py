@@ -26,7 +26,7 @@ from jackstay_agent.kernel.programs import Programs
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.metadata.networks import EndpointRow, NetworkRow, PortRow
-from jackstay_agent.networks import addresses, documents, netlink, plan
+from jackstay_agent.networks import addresses, documents, observation, plan
 from jackstay_agent.networks.attachment import Attachment, BoundPort, WantedNetwork, WantedPort
 from jackstay_agent.networks.filter import PacketFilter
 from jackstay_agent.networks.ports import HeldPorts, bound_port
@@ -61,7 +61,8 @@ class Networks:
         await self._ensure_rows()
         network, endpoints, living, ports = await self._database.read(_everything)
         try:
-            actual = netlink.decode(await self._jobs.run(f"{_NETLINK}:observe", [network.bridge, self._folder]))
+            found = await self._jobs.run(f"{_NETLINK}:observe", [network.bridge, self._folder])
+            actual = observation.decode(found)
             for link, address in plan.overlaps(_bridge(network), actual):
                 log.warning(
                     "the network overlaps another one of this host; set network.subnet",
