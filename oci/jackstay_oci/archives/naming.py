@@ -45,10 +45,14 @@ def annotated_name(annotations: Mapping[str, str]) -> str | None:
         return None  # the specification allows more than Docker does, and no tool promised that this is a name
 
 
-def annotations_of(name: str) -> dict[str, str]:
-    """The annotations that give a descriptor the name."""
-    reference = Reference.parse(name)
-    return {IMAGE_NAME: name, REF_NAME: reference.tag} if reference.tag else {IMAGE_NAME: name}
+def annotations_of(name: str, *, whole: bool) -> dict[str, str]:
+    """The annotations that give a descriptor the name.
+
+    With ``whole`` the reference is as Podman and skopeo write it. They choose an image by it, which a tag that several
+    images have does not allow.
+    """
+    reference = name if whole else Reference.parse(name).tag
+    return {IMAGE_NAME: name, REF_NAME: reference} if reference else {IMAGE_NAME: name}
 
 
 @contextmanager

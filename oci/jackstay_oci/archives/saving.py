@@ -73,7 +73,7 @@ def plan(images: Sequence[ImageToSave], content: Content, format: Format, platfo
     for image in images:
         root = image.manifest
         manifest = collector.collect(root)
-        labels = [annotations_of(name) for name in image.names] or [{}]
+        labels = [annotations_of(name, whole=format == "oci") for name in image.names] or [{}]
         descriptors += [
             Descriptor(media_type=root.media_type, digest=root.digest, size=root.size, annotations=label)
             for label in labels

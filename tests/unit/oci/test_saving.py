@@ -108,6 +108,8 @@ def test_the_docker_form_is_what_docker_writes(store: BlobStore, make_image: Mak
 def test_the_oci_form_has_the_layout_alone(store: BlobStore, make_image: MakeImage) -> None:
     files = _files(_saved([_stored(store, make_image(), APP)], store, "oci"))
     assert {name for name in files if "/" not in name} == {"index.json", "oci-layout"}
+    [descriptor] = json.loads(files["index.json"])["manifests"]
+    assert descriptor["annotations"] == {"io.containerd.image.name": APP, "org.opencontainers.image.ref.name": APP}
 
 
 @pytest.mark.parametrize("form", ["docker", "oci"])
