@@ -35,13 +35,13 @@ def debian13() -> Path:
         for stale in CACHE.glob(f"{SUITE}-*"):
             shutil.rmtree(stale)
         unfinished = Path(tempfile.mkdtemp(prefix=f"{SUITE}-unfinished-", dir=CACHE))
-        _bootstrap(unfinished)
+        _bootstrap(unfinished, lock.fileno())
         unfinished.chmod(0o755)
         unfinished.rename(root)
     return root
 
 
-def _bootstrap(root: Path) -> None:
+def _bootstrap(root: Path, lock: int) -> None:
     mirror = _mirror()
     print(f"Making a Debian {SUITE} with {', '.join(PACKAGES)} in {CACHE}", flush=True)
     command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(root), mirror]
@@ -53,6 +53,7 @@ def _bootstrap(root: Path) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ | _proxies(),
+        pass_fds=(lock,),  # what goes on when this process is killed goes on holding it
     )
     if ended.returncode != 0:
         last = "\n".join(ended.stdout.splitlines()[-10:])

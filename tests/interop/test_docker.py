@@ -65,6 +65,19 @@ def test_skopeo_copy(passed: Passed, engines: dict[str, Engines], reader: str, e
     assert (copied.configs, copied.manifests) == ((passed.id,), contents(passed.oci).manifests)
 
 
+@pytest.mark.parametrize("reader", DEBIANS)
+@pytest.mark.parametrize("original", ["debian13"], indirect=True)
+def test_skopeo_chooses_an_image_by_its_name(
+    original: Original, jackstay: Jackstay, engines: dict[str, Engines], reader: str, exchange: Path, tmp_path: Path
+) -> None:
+    jackstay.load(original.together)
+    archive = jackstay.save(exchange / f"{tmp_path.name}.tar", "--format", "oci", *IMAGES)
+    for name in IMAGES:  # two of them have the same tag
+        target = exchange / f"{tmp_path.name}-{name.replace(':', '-')}"
+        engines[reader].skopeo.copy(f"oci-archive:{archive}:docker.io/library/{name}", f"dir:{target}")
+        assert skopeo_folder_id(target) == original.ids[name]
+
+
 def test_a_container_sees_the_files_that_docker_shows(original: Original, jackstay: Jackstay) -> None:
     jackstay.load(original.together)
     for name in IMAGES:
@@ -117,6 +130,7 @@ def test_images_of_one_archive_share_their_layers(
         assert {name: each.docker.id(name) for name in IMAGES} == original.ids
 
 
+@pytest.mark.parametrize("original", ["debian12"], indirect=True)
 @pytest.mark.parametrize("compressor", ["cat", "gzip -1", "zstd -q"])
 def test_docker_save_through_a_pipe(
     original: Original, jackstay: Jackstay, engines: dict[str, Engines], compressor: str

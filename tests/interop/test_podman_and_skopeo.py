@@ -9,8 +9,6 @@ import pytest
 from tests.interop.conftest import DEBIANS, Engines, Jackstay, Original
 from tests.interop.contents import contents
 
-FORMS = ["docker-archive", "oci-archive"]
-
 
 def every_docker_loads(engines: dict[str, Engines], archive: Path, name: str, image_id: str) -> None:
     """Load an archive into each Docker and compare."""
@@ -20,8 +18,9 @@ def every_docker_loads(engines: dict[str, Engines], archive: Path, name: str, im
         assert each.docker.id(name) == image_id
 
 
+@pytest.mark.parametrize("original", ["debian12"], indirect=True)
 @pytest.mark.parametrize("writer", DEBIANS)
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
 def test_podman_save(
     original: Original,
     jackstay: Jackstay,
@@ -55,6 +54,7 @@ def test_podman_save(
     every_docker_loads(engines, jackstay.save(exchange / f"{tmp_path.name}-docker.tar", name), name, image_id)
 
 
+@pytest.mark.parametrize("original", ["debian13"], indirect=True)
 @pytest.mark.parametrize("writer", DEBIANS)
 @pytest.mark.parametrize("form", ["oci", "oci-archive"])
 def test_skopeo_copy(
