@@ -129,8 +129,7 @@ def _copy_folder(source: int, into: int, links: _Links, path: str) -> None:
             os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=into, follow_symlinks=False)
         elif kind == stat.S_IFIFO:
             os.mkfifo(name, 0o600, dir_fd=into)
-            os.chown(name, status.st_uid, status.st_gid, dir_fd=into, follow_symlinks=False)
-            os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=into)
+            _dress_pipe(status, into, name)
         # Device nodes and sockets of an image have no business in a volume.
 
 
@@ -146,6 +145,17 @@ def _copy_file(source: int, into: int, name: str) -> None:
             os.close(writing)
     finally:
         os.close(reading)
+
+
+def _dress_pipe(status: os.stat_result, into: int, name: str) -> None:
+    """Owner and mode of the pipe *name*, by a descriptor: chmod(2) would follow a link that took its place."""
+    made = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=into)
+    try:
+        if stat.S_ISFIFO(os.fstat(made).st_mode):
+            os.chown(f"/proc/self/fd/{made}", status.st_uid, status.st_gid)
+            os.chmod(f"/proc/self/fd/{made}", stat.S_IMODE(status.st_mode))
+    finally:
+        os.close(made)
 
 
 def _copy_status(source: int, into: int) -> None:

@@ -154,3 +154,25 @@ def test_no_link_in_the_volume_is_followed_to_a_first_name(rootfs: Path, volume:
     finally:
         os.close(into)
     assert os.listdir(volume) == ["folder"]
+
+
+def test_no_link_in_the_volume_is_followed_to_change_a_mode(
+    rootfs: Path, volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container does that mounts the volume already and is quick."""
+    os.mkfifo(rootfs / "data/pipe")
+    os.chmod(rootfs / "data/pipe", 0o666)
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    make = os.mkfifo
+
+    def make_and_replace(name: str, mode: int, *, dir_fd: int) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        os.unlink(name, dir_fd=dir_fd)
+        os.symlink(secret, name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkfifo", make_and_replace)
+    assert fill(rootfs, volume)
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    os.chmod(volume / "pipe", 0o666)  # what the attack hoped for
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o666
