@@ -9,6 +9,8 @@ import ctypes
 import errno
 import os
 import struct
+import sys
+from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any
 
 CLONE_NEWNS = 0x00020000
@@ -102,16 +104,37 @@ def enter_root(descriptor: int) -> None:
     """Make the folder *descriptor* this process's root and working folder, in a mount namespace of its own.
 
     For single-threaded children only. Afterwards nothing outside the folder can be named: the old root is gone from
-    the namespace, not merely out of sight as after chroot(2).
+    the namespace, not merely out of sight as after chroot(2). Nothing of the folder becomes code of this process,
+    neither a library nor a module (CVE-2019-14271), and none of its device nodes can be opened.
+    """
+    inner = without_devices(descriptor)
+    _forbid_imports()
+    os.fchdir(inner)
+    os.close(inner)
+    pivot_root(".", ".")
+    umount(".", MNT_DETACH)
+    os.chdir("/")
+
+
+def without_devices(descriptor: int) -> int:
+    """A descriptor of the folder *descriptor* on a mount of its own, on which no device opens and nothing is executed.
+
+    For single-threaded children only, which get a mount namespace of their own by it. It ends with the next one they
+    get; the descriptor stays good, but has no path any more.
     """
     folder = os.readlink(f"/proc/self/fd/{descriptor}")
     unshare(CLONE_NEWNS)
     mount("none", "/", None, MS_REC | MS_SLAVE)
+    mount(folder, folder, None, MS_BIND)
+    mount("none", folder, None, MS_BIND | MS_REMOUNT | MS_NODEV | MS_NOSUID | MS_NOEXEC)
     # The descriptor belongs to the namespace that was left, so the folder is named again, and must be the same one.
-    mount(folder, folder, None, MS_BIND | MS_REC)
-    os.chdir(folder)
-    if not os.path.samestat(os.stat("."), os.fstat(descriptor)):
+    inner = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    if not os.path.samestat(os.fstat(inner), os.fstat(descriptor)):
+        os.close(inner)
         raise FileNotFoundError(errno.ESTALE, os.strerror(errno.ESTALE), folder)
-    pivot_root(".", ".")
-    umount(".", MNT_DETACH)
-    os.chdir("/")
+    return inner
+
+
+def _forbid_imports() -> None:
+    """Let a module that is not loaded yet be found nowhere: Python would look for it in the new root."""
+    sys.meta_path[:] = [BuiltinImporter, FrozenImporter]

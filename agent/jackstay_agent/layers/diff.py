@@ -48,6 +48,8 @@ def diff_layer(argument: Any, descriptors: list[int]) -> list[Any]:
     root becomes that stack, read-only. The result is the digest, bytes, and whether there were no changes.
     """
     upper, out = descriptors
+    # A container that runs could put a device in the place of a file between the look at it and the opening.
+    upper = syscalls.without_devices(upper)
     if argument["lower"]:
         lower: int | None = mount_lower(argument["folder"], argument["target"], argument["lower"])
         root = lower
@@ -191,7 +193,7 @@ class _Differ:
         try:
             descriptor = os.open(name, _FILE, dir_fd=folder)
         except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):
+            if error.errno in (errno.ELOOP, errno.ENXIO, errno.EACCES):
                 raise _changed(entry) from error
             raise
         try:

@@ -184,7 +184,7 @@ class Tree:
         """
         if (status.st_uid, status.st_gid) != (entry.uid, entry.gid):
             os.chown(base, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
-        if entry.xattrs:
+        if entry.xattrs and stat.S_ISREG(status.st_mode):  # to open a device can do things, and a pipe has none
             descriptor = os.open(base, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
             try:
                 xattrs.write(descriptor, entry.xattrs)
