@@ -75,9 +75,12 @@ def merge(settings: Settings, image: ImageConfig) -> ProcessPlan:
         entrypoint=entrypoint,
         command=command,
     )
-    for text in (*plan.args, *plan.env, plan.cwd, plan.user):
+    for text in (*plan.args, plan.cwd, plan.user):
         if "\0" in text:
             raise InvalidArgument(f"a NUL byte in {text[:60]!r}")
+    for variable in plan.env:
+        if "\0" in variable:  # its value may be a secret, and errors are logged
+            raise InvalidArgument(f"a NUL byte in the environment variable {variable.partition('=')[0][:60]!r}")
     return plan
 
 
@@ -145,7 +148,7 @@ def _usable(env: Iterable[str]) -> list[str]:
 def _variable(text: str) -> tuple[str, str | None]:
     name, equals, value = text.partition("=")
     if not name:
-        raise InvalidArgument(f"invalid environment variable: {text[:60]!r}", hint="write NAME=value")
+        raise InvalidArgument("an environment variable has no name before its '='", hint="write NAME=value")
     return name, value if equals else None
 
 

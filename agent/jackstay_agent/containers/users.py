@@ -70,7 +70,7 @@ def lookup(passwd: bytes, group: bytes, user: str, groups: Sequence[str] = ()) -
         numbers = _small(fields[2]), _small(fields[3])
         if None in numbers or (fields[0] != user_text if number is None else numbers[0] != number):
             continue
-        uid, gid, home, name = numbers[0] or 0, numbers[1] or 0, fields[5] or "/", fields[0]
+        uid, gid, home, name = numbers[0] or 0, numbers[1] or 0, _text(fields[5]) or "/", fields[0]
         break
     if uid < 0:
         if number is None:
@@ -112,6 +112,11 @@ def _small(text: str) -> int | None:
     if not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) > MAX_ID:
         return None
     return int(text)
+
+
+def _text(field: str) -> str:
+    """*field* as the specification can hold it: no NUL, and what is not UTF-8 replaced."""
+    return field.replace("\0", "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _entries(content: bytes, least: int) -> Iterator[list[str]]:

@@ -110,3 +110,10 @@ def test_labels_user_and_stop_signal() -> None:
     assert (plan.labels, plan.user, plan.stop_signal) == ({"a": "1", "b": "2"}, "app", "SIGQUIT")
     assert process.merge(settings(user="0", stop_signal="INT"), config).user == "0"
     assert process.merge(settings(command=("x",)), image()).stop_signal == "SIGTERM"
+
+
+@pytest.mark.parametrize("variable", ["=hunter2", "TOKEN=hunter2\0"])
+def test_errors_do_not_tell_the_value_of_a_variable(variable: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        process.merge(settings(command=("x",), env=(variable,)), image())
+    assert "hunter2" not in refused.value.message + refused.value.hint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,3 +154,11 @@ def test_a_link_that_loops(tmp_path: Path) -> None:
     (root / "etc/passwd").symlink_to("passwd")
     with pytest.raises(InvalidArgument, match="cannot be read"):
         resolve(root, "0")
+
+
+def test_a_home_that_is_no_text(tmp_path: Path) -> None:
+    """It goes through the jobs' wire and into a JSON file, which hold text only."""
+    root = root_with(tmp_path)
+    (root / "etc/passwd").write_bytes(b"app:x:5:6::/h\xff\0me:/bin/sh\n")
+    home = resolve(root, "app")[3]
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(home)) == "/h\ufffdme"
