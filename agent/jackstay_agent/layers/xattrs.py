@@ -16,7 +16,9 @@ _STEERING = (b"trusted.overlay.redirect", b"trusted.overlay.metacopy")
 
 def allowed(name: bytes) -> bool:
     """Whether the attribute *name* is part of an image."""
-    return name in _NAMED or (name.startswith(b"user.") and not name.startswith(b"user.overlay."))
+    if name.startswith(b"user."):
+        return not name.startswith(b"user.overlay.") and b"\0" not in name
+    return name in _NAMED
 
 
 def write(descriptor: int, attributes: dict[bytes, bytes]) -> None:

@@ -37,7 +37,7 @@ _KINDS = {
 }
 _COPY = 1 << 18
 _MAX_TIME = (1 << 40) * 10**9
-_MAX_DEV = (1 << 32) - 1
+_MAX_DEV = (1 << 31) - 1  # what os.makedev takes
 _ZEROS = bytes(1 << 16)
 _Records = dict[bytes, bytes]
 

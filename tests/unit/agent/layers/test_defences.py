@@ -95,6 +95,21 @@ async def test_devices_are_made_below_the_target_and_never_a_whiteout(unpack: Un
     assert seen(outside.parent, "fs2:outside") == []  # the secret of the layer below is hidden
 
 
+@pytest.mark.parametrize("at", [329, 337])  # in the header: the major, the minor number
+async def test_a_device_number_that_no_kernel_has(unpack: Unpack, outside: Path, at: int) -> None:
+    data = bytearray(tar([node("null", Kind.CHARACTER, 1, 3)]))
+    data[at : at + 8] = b"\x80" + (1 << 31).to_bytes(7, "big")
+    data[148:156] = b"        "
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    with pytest.raises(InvalidArchive, match="'null'"):
+        await unpack(bytes(data))
+
+
+async def test_an_attribute_with_a_nul_in_its_name_is_dropped(unpack: Unpack, outside: Path) -> None:
+    await unpack(tar([file("a", xattrs={b"user.a\0b": b"1", b"user.c": b"2"})]))
+    assert os.listxattr(outside.parent / "fs/a") == ["user.c"]
+
+
 async def test_attributes_that_steer_overlay_are_dropped(unpack: Unpack, outside: Path) -> None:
     steer = {b"trusted.overlay.redirect": b"/inner", b"user.note": b"n", b"user.overlay.opaque": b"y"}
     steer |= {b"security.selinux": b"x"}
