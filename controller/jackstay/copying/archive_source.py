@@ -53,6 +53,7 @@ class ArchiveSource:
 
     def __init__(self, archive: Archive, name: str) -> None:
         self._archive = archive
+        self._readable: set[str] = set()
         self.name = name
 
     @classmethod
@@ -112,15 +113,18 @@ class ArchiveSource:
                 raw = await asyncio.to_thread(self._archive.read, descriptor.digest, 0, MAX_DOCUMENT)
                 document = parse_manifest(raw, descriptor.media_type)
                 waiting.extend(_children(document))
+        self._readable.update(blobs)
         return tuple(blobs.values())
 
     async def read(self, digest: str, offset: int, length: int) -> AsyncIterator[bytes]:
-        """A range of a blob of the archive.
+        """A range of a blob of an image that :meth:`images` gave out; the archive may hold others' as well.
 
         Raises:
-            NotFound: the archive has no such blob.
+            NotFound: it belongs to none of them.
             InvalidArchive: the file was cut meanwhile.
         """
+        if digest not in self._readable:
+            raise NotFound(f"{digest} belongs to no image that is being copied from {self.name}")
         parsed = Digest.parse(digest)
         end = offset + length
         while offset < end:

@@ -2,19 +2,20 @@
 
 Memory for one destination stays below ``PARALLEL`` pieces of 1 MiB, and what gRPC holds of one message under way: a
 piece is read only when there is a free place, and writing waits until the agent takes it. Requests that wait for a
-place are a few dozen bytes each and at most ``MAX_WAITING``.
+place are a few dozen bytes each and at most ``MAX_WAITING``. Of blobs outside the images nothing is read or counted,
+whatever the agent asks for.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jackstay.client import messages
 from jackstay.copying.sources import PIECE, RangeSource, SourceImage
-from jackstay.errors import AgentError, Error
+from jackstay.errors import AgentError, Error, NotFound
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
@@ -51,13 +52,14 @@ async def serve(
     """
     async with agent.images.fetch() as call:
         await call.write(messages.FetchRequest(start=start_request(source.name, images)))
-        answerer = _Answerer(call, source)
+        known = {blob.digest for image in images for blob in (image.root, *image.blobs)}
+        answerer = _Answerer(call, source, known)
         try:
             async for reply in call:
                 kind = reply.WhichOneof("reply")
                 if kind == "wanted":
                     answerer.answer(reply.wanted)
-                elif kind == "progress" and on_progress is not None:
+                elif kind == "progress" and on_progress is not None and reply.progress.digest in known:
                     on_progress(reply.progress)
                 elif kind == "done":
                     await answerer.close()
@@ -87,9 +89,10 @@ def start_request(source: str, images: Sequence[SourceImage]) -> messages.FetchS
 class _Answerer:
     """Answers ranges concurrently. One message is written at a time, for a call takes one writer."""
 
-    def __init__(self, call: Call, source: RangeSource) -> None:
+    def __init__(self, call: Call, source: RangeSource, known: Collection[str]) -> None:
         self._call = call
         self._source = source
+        self._known = known
         self._places = asyncio.Semaphore(PARALLEL)
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,6 +122,8 @@ class _Answerer:
                 await self._write(request, wanted.digest, request.ByteSize())
 
     async def _send_range(self, wanted: messages.RangeWanted) -> None:
+        if wanted.digest not in self._known:
+            raise NotFound(f"{wanted.digest[:100]} belongs to no image that is being copied")
         sent = 0
         async for data in self._source.read(wanted.digest, wanted.offset, wanted.length):
             if sent + len(data) > wanted.length:
@@ -144,7 +149,8 @@ class _Answerer:
     async def _write(self, request: messages.FetchRequest, digest: str, size: int) -> None:
         async with self._writing:
             await self._call.write(request)
-        self.wire[digest] = self.wire.get(digest, 0) + size
+        if digest in self._known:  # or an agent that makes digests up would have us count without end
+            self.wire[digest] = self.wire.get(digest, 0) + size
 
     async def close(self) -> None:
         """Stop answering."""

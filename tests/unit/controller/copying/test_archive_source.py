@@ -52,6 +52,20 @@ async def test_choosing_among_several(tmp_path: Path) -> None:
     await source.close()
 
 
+async def test_blobs_of_other_images_are_refused(tmp_path: Path) -> None:
+    path = make_archive(tmp_path / "a.tar", {"app:1": b"one", "app:2": b"two"})
+    other = await ArchiveSource.open(str(path), "a.tar", {"HOME": str(tmp_path)})
+    (secret,) = await other.images(["app:2"])
+    layer = next(blob for blob in secret.blobs if blob.size == 3)
+    assert await everything(other, layer.digest, 0, 3) == b"two"
+    await other.close()
+    source = await ArchiveSource.open(str(path), "a.tar", {"HOME": str(tmp_path)})
+    await source.images(["app:1"])
+    with pytest.raises(NotFound, match="being copied"):
+        await everything(source, layer.digest, 0, 3)
+    await source.close()
+
+
 async def test_a_compressed_stream_is_written_out_privately(tmp_path: Path) -> None:
     plain = make_archive(tmp_path / "a.tar", {"app:1": b"layer"})
     read, write = os.pipe()

@@ -13,7 +13,8 @@ from jackstay.copying.serve import PARALLEL, serve
 from jackstay.copying.sources import PIECE, Blob, SourceImage
 from jackstay.errors import AgentError, NotFound
 
-IMAGE = SourceImage(Blob("sha256:root", 3, "m"), ("docker.io/library/app:1",), ())
+BLOBS = (Blob("sha256:blob", 1 << 30), Blob("sha256:gone", 3))
+IMAGE = SourceImage(Blob("sha256:root", 3, "m"), ("docker.io/library/app:1",), BLOBS)
 
 
 class FakeSource:
@@ -155,3 +156,22 @@ async def test_too_many_open_requests_end_the_fetch() -> None:
 
     with pytest.raises(AgentError, match="4096"):
         await serve(agent_with(script), FakeSource(), [IMAGE])  # type: ignore[arg-type]
+
+
+async def test_other_blobs_than_the_images_are_neither_read_nor_counted() -> None:
+    told: list[messages.FetchProgress] = []
+
+    async def script(call: FakeCall) -> AsyncIterator[messages.FetchReply]:
+        await call.written.get()
+        for number in range(3):
+            yield messages.FetchReply(progress=messages.FetchProgress(digest=f"sha256:{number}", phase=2, total=9))
+            yield wanted(number, 10, f"sha256:{number}")
+            assert (await call.written.get()).failed.reason == "NOT_FOUND"
+        yield messages.FetchReply(progress=messages.FetchProgress(digest="sha256:blob", phase=2, total=9))
+        yield DONE
+
+    source = FakeSource()
+    fetched = await serve(agent_with(script), source, [IMAGE], told.append)  # type: ignore[arg-type]
+    assert source.most == 0
+    assert fetched.wire == {}
+    assert [each.digest for each in told] == ["sha256:blob"]
