@@ -5,30 +5,23 @@ All is made once. What one of the programs cannot do or is not there for fails t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.interop.contents import Contents, contents
+from tests.interop.contents import contents
 from tests.interop.debian13 import InstallError
 from tests.interop.docker import Docker
+from tests.interop.engines import DEBIANS, Engines
 from tests.interop.images import CHANGES, build_context, file_system
 from tests.interop.install import install
+from tests.interop.jackstay import Jackstay
+from tests.interop.originals import IMAGES, Original, Passed
 from tests.interop.peer import Peer
 from tests.interop.podman import Podman
 from tests.interop.skopeo import Skopeo
-from tests.interop.trees import Tree, tree_of_process
-from tests.lab.emptying import empty
-from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.lab.laptop import Laptop, data
-
-DEBIANS = ("debian12", "debian13")
-IMAGES = ("imported:1", "made:1", "made:2")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,78 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.interop)
             item.add_marker(pytest.mark.timeout(120, func_only=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """What one Debian has."""
-
-    docker: Docker
-    podman: Podman
-    skopeo: Skopeo
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """Images that one Docker has made and saved, and what it says about them. The Docker has forgotten them since."""
-
-    docker: Docker
-    archives: dict[str, Path]
-    together: Path
-    """All of them in one archive."""
-    ids: dict[str, str]
-    layers: dict[str, tuple[str, ...]]
-    trees: dict[str, Tree]
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """What jackstay said about ``made:2`` when it had loaded it, and what it saved."""
-
-    original: Contents
-    described: dict[str, Any]
-    id: str
-    docker: Path
-    oci: Path
-    gzipped: Path
-
-
-class Jackstay:
-    """A laptop and one host, ``web1``."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.laptop = Laptop(lab)
-        self.host: Host = lab.hosts["web1"]
-
-    def run(self, *argv: str | Path) -> str:
-        """``jackstay -H web1 ARGV``, which must succeed; what it printed."""
-        return self.laptop.ok("-H", "web1", *argv, timeout=100).stdout
-
-    def load(self, archive: Path) -> list[str]:
-        """``load -i``; the names or ids that it printed."""
-        return [line.partition(": ")[2] for line in self.run("load", "-i", archive).splitlines()]
-
-    def save(self, archive: Path, *argv: str) -> Path:
-        """``save -o``."""
-        self.run("save", "-o", archive, *argv)
-        return archive
-
-    def inspect(self, name: str) -> dict[str, Any]:
-        """What ``image inspect`` says."""
-        (found,) = data(self.laptop.ok("-H", "web1", "--json", "image", "inspect", name))
-        return dict(found)
-
-    def tree(self, image: str) -> Tree:
-        """What a container of an image sees."""
-        container = self.run("run", "-d", image, "sleep", "600").strip()
-        (found,) = json.loads(self.run("inspect", container))
-        tree = tree_of_process(self.host, found["State"]["Pid"])
-        self.run("rm", "-f", container)
-        return tree
-
-    def empty(self) -> None:
-        """Remove everything."""
-        empty(self.host)
 
 
 @pytest.fixture(scope="session")

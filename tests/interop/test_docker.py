@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.conftest import DEBIANS, IMAGES, Engines, Jackstay, Original, Passed
 from tests.interop.contents import contents, skopeo_folder_id
+from tests.interop.engines import DEBIANS, Engines
+from tests.interop.jackstay import Jackstay
+from tests.interop.originals import IMAGES, Original, Passed
 from tests.interop.trees import tree_of_tar
 
 

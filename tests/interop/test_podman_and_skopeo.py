@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.conftest import DEBIANS, Engines, Jackstay, Original
 from tests.interop.contents import contents
+from tests.interop.engines import DEBIANS, Engines
+from tests.interop.jackstay import Jackstay
+from tests.interop.originals import Original
 
 
 def every_docker_loads(engines: dict[str, Engines], archive: Path, name: str, image_id: str) -> None:
