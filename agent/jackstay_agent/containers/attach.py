@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 from jackstay_agent.errors import Error, LimitExceeded, RuntimeFailed, WrongState
+from jackstay_agent.kernel.threads import acquire
 
 Stream = Literal["stdout", "stderr"]
 
@@ -214,7 +215,7 @@ class Hub:
 async def connect(bundle: str) -> socket.socket:
     """A connection to the attach socket in *bundle*, however long its path is."""
     try:
-        folder = await asyncio.to_thread(os.open, bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = await acquire(os.open, os.close, bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise RuntimeFailed(f"cannot attach: {error.strerror}") from error
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

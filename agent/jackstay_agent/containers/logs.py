@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 
 from jackstay_agent.kernel.inotify import IN_MODIFY, Inotify
+from jackstay_agent.kernel.threads import acquire, finish
 
 _BATCH = 256 << 10
 _BLOCK = 64 << 10
@@ -47,14 +48,14 @@ class Wanted:
         return self.stderr if entry.stderr else self.stdout
 
 
-async def read(path: str, wanted: Wanted, *, ended: asyncio.Event | None = None) -> AsyncIterator[list[Entry]]:
+async def read(path: str, wanted: Wanted, *, ended: asyncio.Event | None = None) -> AsyncGenerator[list[Entry], None]:
     """The entries of the log at *path* in batches, none for a log that does not exist.
 
     With *ended* it follows: after the file's end it waits for more until that event is set and all was given, or the
     time `Wanted.until` has come.
     """
     try:
-        descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = await acquire(os.open, os.close, path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     inotify: Inotify | None = None
@@ -64,10 +65,10 @@ async def read(path: str, wanted: Wanted, *, ended: asyncio.Event | None = None)
             inotify.add(f"/proc/self/fd/{descriptor}", IN_MODIFY)
         offset = 0
         if wanted.tail is not None:
-            offset = await asyncio.to_thread(tail_offset, descriptor, wanted.tail)
+            offset = await finish(tail_offset, descriptor, wanted.tail)
         while True:
             last = ended is None or ended.is_set()  # asked before reading: what is written before the end is read
-            data = await asyncio.to_thread(os.pread, descriptor, _BATCH, offset)
+            data = await finish(os.pread, descriptor, _BATCH, offset)
             whole = data.rfind(b"\n") + 1
             if not whole and len(data) == _BATCH:
                 whole = len(data)  # no line of conmon's is this long: not its file, but never a reason to hang

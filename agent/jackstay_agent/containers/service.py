@@ -6,7 +6,8 @@ Containers outlive the agent: `close` leaves them running and `recover` finds th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from typing import Any
 
 from jackstay_agent.config import Config
@@ -160,14 +161,17 @@ class Containers:
         """See `listing.inspect`."""
         return await listing.inspect(self.engine, text, size=size)
 
-    async def logs(self, text: str, wanted: logs.Wanted, *, follow: bool = False) -> AsyncIterator[list[logs.Entry]]:
+    async def logs(
+        self, text: str, wanted: logs.Wanted, *, follow: bool = False
+    ) -> AsyncGenerator[list[logs.Entry], None]:
         """The container's output so far in batches; with *follow* until it stops, if it runs. Raises `NotFound`."""
         found = await self.engine.find(text)
         over = self.engine.entry(found.id).over  # before the row is read: it ends this run or, after it, nothing
         row = await self.engine.get(found.id)
         ended = over if follow and state.is_live(row.state) else None
-        async for batch in logs.read(self.engine.layout.log(row.id), wanted, ended=ended):
-            yield batch
+        async with aclosing(logs.read(self.engine.layout.log(row.id), wanted, ended=ended)) as batches:
+            async for batch in batches:
+                yield batch
 
     async def attach(self, text: str, *, stdout: bool = True, stderr: bool = True) -> attaching.Attached:
         """See `attaching.attach`."""

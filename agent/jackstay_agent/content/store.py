@@ -12,7 +12,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from jackstay_agent import faults
@@ -84,7 +84,7 @@ class ContentStore:
         """
         return await finish(self._drop_if_damaged, digest)
 
-    async def read(self, digest: Digest, offset: int = 0, length: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, digest: Digest, offset: int = 0, length: int = 0) -> AsyncGenerator[bytes, None]:
         """The bytes of the blob from *offset*, *length* of them (0: to the end), in pieces of at most 1 MiB."""
         descriptor = await self.open(digest)
         try:
@@ -154,6 +154,10 @@ class ContentStore:
         await self._database.write("content.ingest", lambda c: rows.begin_ingest(c, ref, expected, total))
         # One that nobody gets is closed, since its lock would keep everybody else out.
         return await acquire(self.blobs.ingest, Ingest.close, ref, expected=expected, total=total)
+
+    async def ingest_bytes(self) -> int:
+        """Bytes that partial ingests take on disk."""
+        return await finish(lambda: sum(status.offset for status in self.blobs.ingests()))
 
     async def forget(self, ref: str) -> None:
         """End the ingest *ref* and delete what came of it."""

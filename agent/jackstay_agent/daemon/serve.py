@@ -89,7 +89,7 @@ async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: a
     _log.info("clean", removed=removed)
 
     runtime = await containers.runtime_version()
-    rpc_server.prepare_folder(config)
+    await asyncio.to_thread(rpc_server.prepare_folder, config)
     commit = partial(committing.commit, containers.engine, snapshotter, content, images, unpacker)
     saver = Saver(content, images)
     server = rpc_server.build(
@@ -104,7 +104,7 @@ async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: a
         ),
     )
     await server.start()
-    rpc_server.open_to_group(config)
+    await asyncio.to_thread(rpc_server.open_to_group, config)
     notify.ready()
     _log.info("ready", socket=config.socket, runtime=runtime)
     try:

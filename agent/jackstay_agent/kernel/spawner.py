@@ -30,6 +30,7 @@ import msgspec
 from jackstay_agent import faults
 from jackstay_agent.errors import Error, by_reason, from_os_error
 from jackstay_agent.kernel import syscalls
+from jackstay_agent.kernel.threads import to_end
 
 _PACKET = 60 * 1024
 _FDS = 16
@@ -56,14 +57,14 @@ class Spawner:
         number = next(self._numbers)
         ended: asyncio.Future[Any] = loop.create_future()
         self._waiting[number] = ended
+        sent = False
         try:
             await self._send(["run", number, job], argument, descriptors)
+            sent = True
             return await asyncio.shield(ended)
         except asyncio.CancelledError:
-            if number in self._waiting and not ended.done():
-                await self._send(["kill", number, ""], None, ())
-                with contextlib.suppress(Exception):
-                    await ended
+            if sent and not ended.done():
+                await to_end(self._kill(number, ended))
             raise
         finally:
             self._waiting.pop(number, None)
@@ -75,6 +76,11 @@ class Spawner:
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
         self._channel.close()
         await asyncio.to_thread(os.waitpid, self._pid, 0)
+
+    async def _kill(self, number: int, ended: asyncio.Future[Any]) -> None:
+        with contextlib.suppress(Exception):
+            await self._send(["kill", number, ""], None, ())
+            await ended
 
     async def _send(self, head: list[Any], argument: Any, descriptors: Sequence[int]) -> None:
         packet, extra = _pack([*head, argument])
@@ -107,8 +113,10 @@ class Spawner:
             waiting = self._waiting.get(number)
             if kind == "reply":
                 self._replies[number] = (detail == "ok", value)
-            elif kind == "ended" and waiting is not None and not waiting.done():
+            elif kind == "ended":
                 ok, result = self._replies.pop(number, (False, None))
+                if waiting is None or waiting.done():
+                    continue
                 if ok:
                     waiting.set_result(result)
                 elif result is not None:
@@ -177,15 +185,26 @@ def _serve(channel: socket.socket) -> None:
                     if running == number:
                         os.kill(pid, signal.SIGKILL)
                 continue
-            pid = os.fork()
-            faults.point("kernel.spawner.forked")
+            try:
+                pid = os.fork()
+                faults.point("kernel.spawner.forked")
+            except OSError as error:  # too many processes, or no memory: this job fails, the spawner lives on
+                pid = -1
+                _refuse(channel, number, error)
             if pid == 0:
                 _child(channel, children, number, job, argument, fds)
             for fd in fds:
                 os.close(fd)
-            pidfd = os.pidfd_open(pid)
-            children[pidfd] = (number, pid)
-            poll.register(pidfd, select.POLLIN)
+            if pid > 0:
+                pidfd = os.pidfd_open(pid)
+                children[pidfd] = (number, pid)
+                poll.register(pidfd, select.POLLIN)
+
+
+def _refuse(channel: socket.socket, number: int, error: OSError) -> None:
+    told = from_os_error(error, "starting a child of the agent")
+    channel.sendall(_pack(["reply", number, "error", [told.reason, told.message, told.hint]])[0])
+    channel.sendall(_pack(["ended", number, "", 1])[0])
 
 
 def _end(children: dict[int, tuple[int, int]]) -> None:

@@ -37,6 +37,24 @@ async def to_end(work: Awaitable[T]) -> T:
         raise
 
 
+async def cancel_once(work: Awaitable[T]) -> T:
+    """Await *work*; when the caller is cancelled, so is *work*, but one time only, and the caller waits for its end.
+
+    For callers that are cancelled again and again, such as gRPC's: what *work* does in its ``finally`` is not cut.
+    """
+    running = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        running.cancel()
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()
+        raise
+
+
 async def acquire(function: Callable[P, T], release: Callable[[T], object], *args: P.args, **kwargs: P.kwargs) -> T:
     """`finish` for what gives something that must be given back, such as a descriptor.
 

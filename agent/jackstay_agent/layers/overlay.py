@@ -27,7 +27,7 @@ from jackstay_agent.errors import Error, LimitExceeded, NotFound, Unsupported, W
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
-from jackstay_agent.kernel.threads import finish
+from jackstay_agent.kernel.threads import acquire, finish
 from jackstay_agent.layers import apply as applying
 from jackstay_agent.layers import xattrs
 from jackstay_agent.layers.snapshotter import Along, Applied, Diffed, Kind, Snapshot
@@ -96,7 +96,7 @@ class OverlaySnapshotter:
         snapshot, lower = await self._database.read(lambda c: (Snapshot(**rows.get(c, key)), rows.ancestors(c, key)))
         if snapshot.kind not in ("active", "detached"):
             raise WrongState(f"snapshot {key} is {snapshot.kind}, nothing can be unpacked into it")
-        target = await finish(self._open, snapshot, key)
+        target = await acquire(self._open, os.close, snapshot, key)
         try:
             diff_id, size, inodes, incomplete = await self._jobs.run(
                 "jackstay_agent.layers.apply:apply_layer",
@@ -154,7 +154,7 @@ class OverlaySnapshotter:
         snapshot, lower = await self._database.read(lambda c: (Snapshot(**rows.get(c, key)), rows.ancestors(c, key)))
         if snapshot.kind != "active":
             raise WrongState(f"snapshot {key} is {snapshot.kind}, only an active one has changes")
-        upper = await finish(self._open, snapshot, key)
+        upper = await acquire(self._open, os.close, snapshot, key)
         try:
             digest, size, empty = await self._jobs.run(
                 "jackstay_agent.layers.diff:diff_layer", self._below(lower), [upper, out]
@@ -168,7 +168,7 @@ class OverlaySnapshotter:
         snapshot = await self.stat(key)
         if snapshot.kind == "committed":
             return snapshot.size, snapshot.inodes
-        folder = await finish(self._open, snapshot, key)
+        folder = await acquire(self._open, os.close, snapshot, key)
         try:
             taken, inodes = await self._jobs.run("jackstay_agent.layers.usage:count", None, [folder])
         finally:

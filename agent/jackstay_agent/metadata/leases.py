@@ -8,13 +8,16 @@ import time
 
 from jackstay_oci.digest import Digest
 
-DAY = 24 * 3600 * 10**9
+NEVER = (1 << 63) - 1
 
 
-def create(connection: sqlite3.Connection, *, duration: int = DAY) -> str:
-    """A new lease that ends by itself after *duration* nanoseconds; its id."""
+def create(connection: sqlite3.Connection, *, duration: int | None = None) -> str:
+    """A new lease; its id. It ends by itself after *duration* nanoseconds, without one only with the agent's process:
+    work that takes days, or sees the clock set, keeps what it holds.
+    """
     lease = secrets.token_hex(8)
-    connection.execute("INSERT INTO leases (id, expires) VALUES (?, ?)", (lease, time.time_ns() + duration))
+    expires = NEVER if duration is None else time.time_ns() + duration
+    connection.execute("INSERT INTO leases (id, expires) VALUES (?, ?)", (lease, expires))
     return lease
 
 

@@ -32,19 +32,21 @@ def counts(connection: sqlite3.Connection) -> Counts:
     return Counts({row["state"]: int(row["n"]) for row in states}, int(images))
 
 
-def disk(connection: sqlite3.Connection) -> list[DiskUsage]:
-    """For `system df`: blobs of images, unpacked layers apart from them, and partial ingests."""
-    used = "SELECT image_root FROM containers"
+def disk(connection: sqlite3.Connection, ingest_bytes: int) -> list[DiskUsage]:
+    """For `system df`: blobs of images, unpacked layers apart from them, and partial ingests, which have
+    *ingest_bytes* on disk; what they are to have in the end is only what somebody said."""
     images = int(connection.execute("SELECT COUNT(DISTINCT image_id) FROM images").fetchone()[0])
     active = int(
-        connection.execute(f"SELECT COUNT(DISTINCT image_id) FROM images WHERE root IN ({used})").fetchone()[0]
+        connection.execute(
+            "SELECT COUNT(DISTINCT image_id) FROM images WHERE root IN (SELECT image_root FROM containers)"
+        ).fetchone()[0]
     )
     blob_bytes = int(connection.execute("SELECT COALESCE(SUM(size), 0) FROM blobs").fetchone()[0])
     in_use = int(
         connection.execute(
-            f"""
+            """
             WITH RECURSIVE below (digest) AS (
-                {used} UNION SELECT child FROM blob_references JOIN below ON parent = digest
+                SELECT image_root FROM containers UNION SELECT child FROM blob_references JOIN below ON parent = digest
             )
             SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT digest FROM below)
             """
@@ -63,7 +65,7 @@ def disk(connection: sqlite3.Connection) -> list[DiskUsage]:
         WHERE kind = 'committed' AND id IN (SELECT id FROM under)
         """
     ).fetchone()
-    ingests, ingest_bytes = connection.execute("SELECT COUNT(*), COALESCE(SUM(total), 0) FROM ingests").fetchone()
+    ingests = int(connection.execute("SELECT COUNT(*) FROM ingests").fetchone()[0])
     containers = int(connection.execute("SELECT COUNT(*) FROM containers").fetchone()[0])
     running = int(
         connection.execute("SELECT COUNT(*) FROM containers WHERE state IN ('running', 'paused')").fetchone()[0]
@@ -75,5 +77,5 @@ def disk(connection: sqlite3.Connection) -> list[DiskUsage]:
         DiskUsage("Layers", int(layers), int(layers_used), int(layer_bytes), int(layer_bytes - layer_bytes_used)),
         DiskUsage("Containers", containers, running, 0, 0),
         DiskUsage("Local Volumes", volumes, mounted, 0, 0),
-        DiskUsage("Partial Ingests", int(ingests), 0, int(ingest_bytes), int(ingest_bytes)),
+        DiskUsage("Partial Ingests", ingests, 0, ingest_bytes, ingest_bytes),
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc.aio
@@ -98,7 +99,7 @@ class ContainersService(ContainersServicer):
         """See containers.proto."""
         return pb.WaitContainerReply(exit_code=await self._containers.wait(request.container, request.condition))
 
-    async def Logs(self, request: pb.LogsRequest, context: Context) -> AsyncIterator[pb.LogsReply]:
+    async def Logs(self, request: pb.LogsRequest, context: Context) -> AsyncGenerator[pb.LogsReply, None]:
         """See containers.proto."""
         wanted = Wanted(
             since=request.since_ns,
@@ -107,29 +108,32 @@ class ContainersService(ContainersServicer):
             stdout=request.stdout,
             stderr=request.stderr,
         )
-        async for batch in self._containers.logs(request.container, wanted, follow=request.follow):
-            yield pb.LogsReply(
-                entries=[pb.LogEntry(time_ns=entry.time, stderr=entry.stderr, text=entry.text) for entry in batch]
-            )
+        async with aclosing(self._containers.logs(request.container, wanted, follow=request.follow)) as batches:
+            async for batch in batches:
+                yield pb.LogsReply(
+                    entries=[pb.LogEntry(time_ns=entry.time, stderr=entry.stderr, text=entry.text) for entry in batch]
+                )
 
     async def Attach(
         self, request_iterator: AsyncIterator[pb.StreamInput], context: Context
-    ) -> AsyncIterator[pb.StreamOutput]:
+    ) -> AsyncGenerator[pb.StreamOutput, None]:
         """See containers.proto."""
         start = (await _first(request_iterator, "attach")).attach
         if start.logs:
             wanted = Wanted(stdout=start.stdout, stderr=start.stderr)
-            async for batch in self._containers.logs(start.container, wanted):
-                for entry in batch:
-                    yield pb.StreamOutput(stderr=entry.text) if entry.stderr else pb.StreamOutput(stdout=entry.text)
+            async with aclosing(self._containers.logs(start.container, wanted)) as batches:
+                async for batch in batches:
+                    for entry in batch:
+                        yield pb.StreamOutput(stderr=entry.text) if entry.stderr else pb.StreamOutput(stdout=entry.text)
         seat = await self._containers.attach(start.container, stdout=start.stdout, stderr=start.stderr)
         size = _size(start.size) if start.HasField("size") else None
-        async for output in _sit(seat, seat.tty, request_iterator, stdin=start.stdin, size=size):
-            yield output
+        async with aclosing(_sit(seat, seat.tty, request_iterator, stdin=start.stdin, size=size)) as outputs:
+            async for output in outputs:
+                yield output
 
     async def Exec(
         self, request_iterator: AsyncIterator[pb.StreamInput], context: Context
-    ) -> AsyncIterator[pb.StreamOutput]:
+    ) -> AsyncGenerator[pb.StreamOutput, None]:
         """See containers.proto."""
         start = (await _first(request_iterator, "exec")).exec
         asked = ExecRequest(
@@ -147,8 +151,9 @@ class ContainersService(ContainersServicer):
         if start.detach:
             yield pb.StreamOutput(ready=pb.StreamReady(id=seat.id, tty=start.tty))
             return
-        async for output in _sit(seat, start.tty, request_iterator, stdin=start.stdin, size=None):
-            yield output
+        async with aclosing(_sit(seat, start.tty, request_iterator, stdin=start.stdin, size=None)) as outputs:
+            async for output in outputs:
+                yield output
 
 
 async def _first(requests: AsyncIterator[pb.StreamInput], kind: str) -> pb.StreamInput:
@@ -166,7 +171,7 @@ async def _sit(
     *,
     stdin: bool,
     size: tuple[int, int] | None,
-) -> AsyncIterator[pb.StreamOutput]:
+) -> AsyncGenerator[pb.StreamOutput, None]:
     """Carry input and output of *seat* until its process ends or the caller goes."""
     feeding = asyncio.create_task(_feed(seat, requests, stdin, size))
     try:

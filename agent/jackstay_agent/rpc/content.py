@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import grpc.aio
@@ -45,10 +46,12 @@ class ContentService(ContentServicer):
             lease=lease,
         )
 
-    async def Read(self, request: pb.ReadRequest, context: Context) -> AsyncIterator[pb.ReadReply]:
+    async def Read(self, request: pb.ReadRequest, context: Context) -> AsyncGenerator[pb.ReadReply, None]:
         """See content.proto."""
-        async for piece in self._content.read(Digest.parse(request.digest), request.offset, request.length):
-            yield pb.ReadReply(data=piece)
+        reading = self._content.read(Digest.parse(request.digest), request.offset, request.length)
+        async with aclosing(reading) as pieces:
+            async for piece in pieces:
+                yield pb.ReadReply(data=piece)
 
     async def Missing(self, request: pb.MissingRequest, context: Context) -> pb.MissingReply:
         """See content.proto."""

@@ -2,14 +2,15 @@
 
 Guarantees: every failed call carries an ``ErrorDetail`` in the trailing metadata ``jackstay-error-bin``; what is not of
 the error vocabulary is logged with its traceback and told as INTERNAL without details; each call is logged once, with
-what, how long, the request's id and the user whom the controller claims.
+what, how long, the request's id and the user whom the controller claims; a call whose caller goes away is cancelled
+once, whatever gRPC does, and all its generators are closed, so that nothing it held outlives it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -17,11 +18,15 @@ import grpc.aio
 import structlog
 
 from jackstay_agent.errors import Error, from_os_error
+from jackstay_agent.kernel.threads import cancel_once, to_end
 from jackstay_proto.v1.errors_pb2 import ErrorDetail, Reason
 
 _log = structlog.get_logger("rpc")
 
 DETAIL = "jackstay-error-bin"
+
+_LONGEST = 1000
+"""Characters of a message or hint that are sent: gRPC drops statuses of more than 8 KiB, message twice and hint."""
 
 _CODES = {
     "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
@@ -85,7 +90,7 @@ def _unary(method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         begun = time.monotonic()
         try:
-            reply = await inner(request, context)
+            reply = await cancel_once(inner(request, context))
         except BaseException as error:
             await _fail(method, error, context, begun)
             raise
@@ -96,15 +101,24 @@ def _unary(method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable
 
 
 def _streaming(
-    method: str, inner: Callable[[Any, Any], AsyncIterator[Any]]
-) -> Callable[[Any, Any], AsyncIterator[Any]]:
-    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+    method: str, inner: Callable[[Any, Any], AsyncGenerator[Any, None]]
+) -> Callable[[Any, Any], Awaitable[None]]:
+    # Written, not yielded: a generator that gRPC holds while its caller goes away is closed only when it is found
+    # forgotten, and with it whatever it holds.
+    async def send(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        replies = inner(request, context)
+        try:
+            async for reply in replies:
+                await context.write(reply)
+        except grpc.aio.InternalError as error:  # the stream is broken: nobody is there any more
+            raise asyncio.CancelledError from error
+        finally:
+            await to_end(replies.aclose())
+
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         begun = time.monotonic()
         try:
-            async for reply in inner(request, context):
-                yield reply
-        except GeneratorExit:
-            raise
+            await cancel_once(send(request, context))
         except BaseException as error:
             await _fail(method, error, context, begun)
             raise
@@ -115,23 +129,33 @@ def _streaming(
 
 async def _fail(method: str, error: BaseException, context: grpc.aio.ServicerContext[Any, Any], begun: float) -> None:
     """Abort the call with the status of *error*; returns only for what must go on as it is."""
-    if isinstance(error, (asyncio.CancelledError, grpc.aio.AbortError)):
+    if isinstance(error, (asyncio.CancelledError, grpc.aio.AbortError)) or context.cancelled():
         _tell(method, context, begun, "CANCELLED")
         return
-    if isinstance(error, OSError):
-        error = from_os_error(error, f"in {method.rpartition('/')[2]}")
-        _log.error("unexpected", method=method, exc_info=error)
-    if not isinstance(error, Error):
+    what = method.rpartition("/")[2]
+    if isinstance(error, Error):
+        told = error
+    else:
         _log.error("failure", method=method, request=_metadata(context).get("jackstay-request"), exc_info=error)
-        error = Error(
-            f"the agent failed in {method.rpartition('/')[2]}",
-            hint="see the agent's log (journalctl -u jackstayd) and report it",
+        told = (
+            from_os_error(error, f"in {what}")
+            if isinstance(error, OSError)
+            else Error(
+                f"the agent failed in {what}", hint="see the agent's log (journalctl -u jackstayd) and report it"
+            )
         )
-    detail = ErrorDetail(reason=Reason.Value(error.reason), message=error.message, hint=error.hint)
-    _tell(method, context, begun, error.reason, error.message)
+    message, hint = _sendable(told.message), _sendable(told.hint)
+    detail = ErrorDetail(reason=Reason.Value(told.reason), message=message, hint=hint)
+    _tell(method, context, begun, told.reason, message)
     await context.abort(
-        _CODES.get(error.reason, grpc.StatusCode.INTERNAL), error.message, ((DETAIL, detail.SerializeToString()),)
+        _CODES.get(told.reason, grpc.StatusCode.INTERNAL), message, ((DETAIL, detail.SerializeToString()),)
     )
+
+
+def _sendable(text: str) -> str:
+    """*text* as a status can carry it: of bounded length, and without what is no Unicode, such as odd file names."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _tell(

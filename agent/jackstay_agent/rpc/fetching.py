@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from jackstay_agent.errors import InvalidArgument, InvalidDocument
 from jackstay_agent.fetch.progress import Phase, Progress
@@ -23,7 +23,7 @@ from jackstay_proto.v1 import images_pb2 as pb
 _REPLIES = 64
 
 
-async def fetch(receiver: Receiver, requests: AsyncIterator[pb.FetchRequest]) -> AsyncIterator[pb.FetchReply]:
+async def fetch(receiver: Receiver, requests: AsyncIterator[pb.FetchRequest]) -> AsyncGenerator[pb.FetchReply, None]:
     """Receive the images that the first request names, asking for ranges in the replies."""
     first = await anext(requests, None)
     if first is None or first.WhichOneof("request") != "start":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any, Protocol
 
 import grpc.aio
@@ -52,17 +53,18 @@ class ImagesService(ImagesServicer):
         self._driver = driver
         self._commit = commit
 
-    async def Fetch(
+    def Fetch(
         self, request_iterator: AsyncIterator[pb.FetchRequest], context: Context
-    ) -> AsyncIterator[pb.FetchReply]:
+    ) -> AsyncGenerator[pb.FetchReply, None]:
         """See images.proto."""
-        async for reply in fetch(self._receiver, request_iterator):
-            yield reply
+        return fetch(self._receiver, request_iterator)
 
-    async def Save(self, request: pb.SaveRequest, context: Context) -> AsyncIterator[pb.SaveReply]:
+    async def Save(self, request: pb.SaveRequest, context: Context) -> AsyncGenerator[pb.SaveReply, None]:
         """See images.proto."""
-        async for piece in self._saver.save(request.images, request.format or "docker", request.compression or "none"):
-            yield pb.SaveReply(data=piece)
+        saving = self._saver.save(request.images, request.format or "docker", request.compression or "none")
+        async with aclosing(saving) as pieces:
+            async for piece in pieces:
+                yield pb.SaveReply(data=piece)
 
     async def List(self, request: pb.ListImagesRequest, context: Context) -> pb.ListImagesReply:
         """See images.proto."""

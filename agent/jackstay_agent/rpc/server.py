@@ -24,6 +24,10 @@ MESSAGE_BYTES = 16 << 20
 """Bound on one message; pieces of blobs have at most 1 MiB, lists may be larger."""
 
 
+KEEPALIVE = 30
+"""Seconds of silence after which a caller is asked whether it is there, and again until it counts as gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """One servicer for each service of the protocol."""
@@ -55,6 +59,11 @@ def build(config: Config, services: Services) -> grpc.aio.Server:
             ("grpc.max_receive_message_length", MESSAGE_BYTES),
             ("grpc.max_send_message_length", MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),
+            # A laptop that vanished closes nothing, and its fetch would keep others from the same blobs for hours.
+            ("grpc.keepalive_time_ms", KEEPALIVE * 1000),
+            ("grpc.keepalive_timeout_ms", KEEPALIVE * 1000),
+            ("grpc.http2.ping_timeout_ms", KEEPALIVE * 1000),
+            ("grpc.http2.max_pings_without_data", 0),
         ],
     )
     containers_pb2_grpc.add_ContainersServicer_to_server(services.containers, server)

@@ -75,7 +75,8 @@ class SystemService(SystemServicer):
 
     async def DiskUsage(self, request: pb.DiskUsageRequest, context: Context) -> pb.DiskUsageReply:
         """See system.proto."""
-        rows = await self._database.read(usage.disk)
+        partial = await self._content.ingest_bytes()
+        rows = await self._database.read(lambda c: usage.disk(c, partial))
         return pb.DiskUsageReply(
             usage=[
                 pb.DiskUsage(

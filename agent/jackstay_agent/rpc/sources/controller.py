@@ -1,8 +1,8 @@
 """The controller as a source: the agent asks for ranges on a stream that the controller opened.
 
 So the laptop needs no listening port. The stream is one ``Images.Fetch`` call: `RangeWanted` goes out, `RangeData`
-comes in. Back-pressure: a range holds at most `_PIECES` pieces; when its reader is slower, the stream is not read, and
-gRPC's flow control stops the controller.
+comes in. Back-pressure: a range holds at most `_PIECES` pieces of at most 1 MiB; when its reader is slower, the stream
+is not read, and gRPC's flow control stops the controller.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from jackstay_agent.errors import SourceFailed
 from jackstay_oci.digest import Digest
 from jackstay_proto.v1.images_pb2 import FetchReply, FetchRequest, RangeWanted
 
+_PIECE = 1 << 20
 _PIECES = 4
 
 
@@ -57,7 +58,9 @@ class ControllerSource:
         kind = request.WhichOneof("request")
         if kind == "data":
             pieces = self._ranges.get(request.data.request)
-            if pieces is not None and request.data.data:
+            if pieces is not None and len(request.data.data) > _PIECE:
+                await pieces.put(SourceFailed(f"{self.name} sent a piece of {len(request.data.data)} bytes"))
+            elif pieces is not None and request.data.data:
                 await pieces.put(request.data.data)
         elif kind == "failed":
             pieces = self._ranges.get(request.failed.request)

@@ -119,6 +119,68 @@ def test_a_cancelled_job_is_dead(tmp_path: Path) -> None:
     assert out == "False\n"
 
 
+def test_a_job_cancelled_before_it_could_be_sent_keeps_nobody_waiting(tmp_path: Path) -> None:
+    out = spawned(
+        tmp_path,
+        """
+        import signal
+        os.kill(jobs._pid, signal.SIGSTOP)  # it takes nothing, so the channel fills
+        tasks = [asyncio.create_task(jobs.run("some_jobs:echo", b"x" * 50_000)) for _ in range(30)]
+        await asyncio.sleep(0.1)
+        for task in tasks:
+            task.cancel()
+        asyncio.get_running_loop().call_later(0.2, os.kill, jobs._pid, signal.SIGCONT)
+        async with asyncio.timeout(10):
+            await asyncio.wait(tasks)
+        print(all(task.cancelled() for task in tasks), jobs._waiting, jobs._replies)
+        print(await jobs.run("some_jobs:echo", 1))
+        """,
+    )
+    assert out == "True {} {}\n1\n"
+
+
+def test_a_job_cancelled_twice_is_dead_too(tmp_path: Path) -> None:
+    out = spawned(
+        tmp_path,
+        f"""
+        file = {str(tmp_path / "pid")!r}
+        task = asyncio.create_task(jobs.run("some_jobs:sleep", file))
+        while not os.path.exists(file) or not open(file).read():
+            await asyncio.sleep(0.01)
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait([task])
+        print(os.path.exists(f"/proc/{{open(file).read()}}"), jobs._waiting, jobs._replies)
+        """,
+    )
+    assert out == "False {} {}\n"
+
+
+def test_a_child_that_cannot_be_forked_fails_its_job_alone(tmp_path: Path) -> None:
+    # The fork fails once, in the spawner, which is forked with this in place.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\nfork, count = os.fork, 0\n"
+        "def failing():\n    global count\n    count += 1\n"
+        "    if count == 2: raise BlockingIOError(11, 'Resource temporarily unavailable')\n    return fork()\n"
+        "os.fork = failing\n"
+    )
+    out = spawned(
+        tmp_path,
+        """
+        from jackstay_agent.errors import Error
+        reading, writing = os.pipe()
+        try:
+            await jobs.run("some_jobs:read", None, [reading])
+        except Error as error:
+            print(error.message)
+        os.write(writing, b"hello")
+        print(await jobs.run("some_jobs:read", None, [reading]))
+        """,
+    )
+    assert out == "starting a child of the agent: Resource temporarily unavailable\n[b'hello']\n"
+
+
 def test_children_die_with_the_agent(tmp_path: Path) -> None:
     (tmp_path / "some_jobs.py").write_text(JOBS)
     file = tmp_path / "pid"

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from jackstay_agent.kernel.readiness import readable
-from jackstay_agent.kernel.threads import begin, finish, to_end
+from jackstay_agent.kernel.threads import acquire, begin, cancel_once, finish, to_end
 
 
 async def test_however_often_the_caller_is_cancelled_the_thread_returns_first() -> None:
@@ -79,3 +79,39 @@ async def test_waiting_for_a_pipe_needs_no_thread() -> None:
     os.close(writing)
     await asyncio.wait_for(waiting, 5)
     os.close(reading)
+
+
+async def test_work_is_cancelled_once_however_often_its_caller_is() -> None:
+    over: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.1)
+            over.append("whole")
+
+    task = asyncio.create_task(cancel_once(work()))
+    for _ in range(4):
+        await asyncio.sleep(0.01)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert over == ["whole"]
+
+
+async def test_what_nobody_gets_is_given_back() -> None:
+    released: list[int] = []
+
+    def make() -> int:
+        time.sleep(0.1)
+        return 7
+
+    task = asyncio.create_task(acquire(make, released.append))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert released == [7]
+    assert await acquire(make, released.append) == 7
+    assert released == [7]
