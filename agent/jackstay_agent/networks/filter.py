@@ -1,14 +1,27 @@
-"""The host's packet filter, kept as the rows say: reads them, lets `ruleset` render them, hands the batch to nft."""
+"""The host's packet filter, kept as the rows say: reads them, lets `ruleset` render them, hands the batch to nft.
+
+Another's ``flush ruleset``, as ``systemctl restart nftables`` does it, takes the agent's table away, too: published
+ports end, and the host's loopback services are open to containers. So `keep` makes it again at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 
-from jackstay_agent.errors import RuntimeFailed
+import structlog
+
+from jackstay_agent.errors import Error, RuntimeFailed
 from jackstay_agent.kernel.programs import Programs
+from jackstay_agent.kernel.table_events import TableEvents
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks import ruleset
+
+QUIET = 0.1
+"""Seconds that the table may be missing: a batch that makes it anew tells of its end first."""
+
+log = structlog.get_logger()
 
 
 class PacketFilter:
@@ -45,3 +58,37 @@ class PacketFilter:
                 words = " ".join(done.stderr.decode(errors="replace").split())[:300]
                 raise RuntimeFailed(f"nft refused the packet filter: {words}", hint="see the agent's log")
             self._applied = turn
+
+    async def keep(self) -> None:
+        """Make the table again whenever somebody else has taken it away. Until it is cancelled."""
+        try:
+            events = TableEvents()
+        except OSError as error:
+            log.warning("the packet filter is not watched", error=error.strerror)
+            return
+        loop = asyncio.get_running_loop()
+        missing_since: float | None = None
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout_at(None if missing_since is None else missing_since + QUIET):
+                        told = await events.wait()
+                except TimeoutError:
+                    told = []
+                if told is None:
+                    missing_since = missing_since or loop.time()
+                for event in told or ():
+                    if (event.family, event.name) == (socket.AF_INET, ruleset.TABLE):
+                        missing_since = loop.time() if event.gone else None
+                if missing_since is not None and loop.time() >= missing_since + QUIET:
+                    missing_since = None
+                    await self._make_again()
+        finally:
+            events.close()
+
+    async def _make_again(self) -> None:
+        log.warning("the packet filter was taken away, as by a reload of a firewall, and is made again")
+        try:
+            await self.apply()
+        except Error as error:
+            log.warning("the packet filter cannot be made again", error=error.message, hint=error.hint)

@@ -50,15 +50,19 @@ class Networks:
         self._ports = HeldPorts(database)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._filter = PacketFilter(database, programs)
+        self._keeping: asyncio.Task[None] | None = None
 
     async def recover(self) -> None:
         """Bring the host's state to the database's, as at the agent's start: before `Containers.recover`. Idempotent.
 
         A container that the database calls living keeps its place while its link is there; the others lose theirs. What
         cannot be set up on this host is logged and no error, since images need no network; `connect` will then say it.
-        Raises `InvalidArgument` for a configuration that cannot work.
+        From then on the packet filter is made again when somebody takes it away, until `close`. Raises
+        `InvalidArgument` for a configuration that cannot work.
         """
         await self._ensure_rows()
+        if self._keeping is None:
+            self._keeping = asyncio.create_task(self._filter.keep())
         network, endpoints, living, ports = await self._database.read(_everything)
         try:
             found = await self._jobs.run(f"{_NETLINK}:observe", [network.bridge, self._folder])
@@ -174,6 +178,9 @@ class Networks:
 
     def close(self) -> None:
         """Let the ports go, at the agent's end; their rows stay, so that `recover` holds them again."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
         self._ports.release_all()
 
     async def _ensure_rows(self) -> None:

@@ -240,6 +240,44 @@ async def loopback_is_closed(host: Host) -> None:
     assert ask(inside(a), "127.0.0.1", 7001, patience=0.5) == "silence"
 
 
+async def others_reload(host: Host) -> None:
+    """A firewall's reload that flushes everything takes the agent's rules along; they are back at once."""
+    a, settings = await host.create("a")
+    await host.start(a, settings, Port(container_port=80, host_port=8080))
+    host.serve(a)
+    run("nft", "add", "table", "ip", "somebody")
+    await asyncio.sleep(0.3)  # nothing of ours is missing
+    kept = rules()
+    keeping = host.networks._keeping
+    host.networks._keeping = None
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    run("nft", "flush", "ruleset")
+    await asyncio.sleep(0.5)
+    assert ask([], HOST, 8080) == "refused", "without the watch they stay away, else this test says nothing"
+    await host.networks.recover()
+    assert ask([], HOST, 8080) == f"a {HOST}"
+    await asyncio.sleep(0)  # let the watch begin
+    ours = rules()
+    assert ours == kept.replace("table ip somebody {\n}", "").strip()
+    run("nft", "flush", "ruleset")
+    await eventually(lambda: rules() == ours, "the rules did not come back")
+    assert ask([], HOST, 8080) == f"a {HOST}"
+    # What the agent does itself is not taken for that.
+    calls: list[object] = []
+    real = host.networks._filter._programs
+
+    class Counting:
+        async def run(self, argv, **options):
+            calls.append(argv)
+            return await real.run(argv, **options)
+
+    host.networks._filter._programs = Counting()
+    await host.stop(a)
+    await asyncio.sleep(0.5)
+    assert len(calls) == 1
+
+
 async def the_namespace(host: Host) -> None:
     """What is in a container's network namespace, on each kind of network."""
     a, settings = await host.create("a", ip="10.88.7.7", mac_address="02:00:00:00:00:07")

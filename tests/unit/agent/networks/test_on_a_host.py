@@ -15,6 +15,7 @@ pytestmark = pytest.mark.lab
 SCENARIOS = [
     "reach",
     "loopback_is_closed",
+    "others_reload",
     "the_namespace",
     "nothing_is_left",
     "taken",
