@@ -1,10 +1,10 @@
 """Named places at which a test can kill the agent.
 
-`point(name)` does nothing unless the environment asks for it. ``JACKSTAY_FAULT=name`` kills the agent with SIGKILL when
-the point is reached; ``JACKSTAY_FAULT=@file`` does so when *file* holds the name at that moment, so that a running agent
-can be armed; ``JACKSTAY_FAULT_TRACE=file`` appends each name reached to *file*. A point stands beside every fsync,
-rename, commit, mount and spawn; a test finds those calls and fails where none does. Points work in the children of the
-spawner too: they take the agent with them.
+`point(name)` does nothing unless the environment asks for it. ``JACKSTAY_FAULT=name`` kills the agent with SIGKILL
+when the point is reached; ``JACKSTAY_FAULT=@file`` does so when *file* holds the name at that moment, so that a
+running agent can be armed; ``JACKSTAY_FAULT_TRACE=file`` appends each name reached to *file*. A point stands beside
+every fsync, rename, commit, mount and spawn; a test finds those calls and fails where none does. Points work in the
+children of the spawner too: they take the agent with them.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from jackstay_agent.containers.ids import new_id
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.containers.monitor import Monitors, Streams, failure, relocate
 from jackstay_agent.containers.pipes import Pipes
+from jackstay_agent.containers.runtime import naming
 from jackstay_agent.errors import RuntimeFailed
 
 _START_SECONDS = 60
@@ -109,8 +110,9 @@ class Execs:
         folder = os.path.join(self._layout.execs(container), session)
         try:
             await asyncio.to_thread(_prepare, folder, process)
-            async with asyncio.timeout(_START_SECONDS):
-                return await self._start(container, session, folder, streams, detach, size)
+            with naming(process["args"][0]):
+                async with asyncio.timeout(_START_SECONDS):
+                    return await self._start(container, session, folder, streams, detach, size)
         except BaseException as error:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
             if isinstance(error, TimeoutError):

@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from jackstay_agent.errors import CommandNotExecutable, CommandNotFound, Error, RuntimeFailed, Unsupported
 from jackstay_agent.kernel.programs import Completed, Programs
 
 PREFERRED = ("crun", "runc")
+
+_CANNOT_RUN = "cannot run the command: "
 
 _MISSING = re.compile(
     r'executable file .*not found|exec: "[^"]*": .*no such file or directory|open executable: no such file|'
@@ -113,17 +117,27 @@ class Runtime:
             raise translate(_words(ended))
 
 
+@contextmanager
+def naming(command: str) -> Iterator[None]:
+    """Name *command* in the errors of the block that say that a command cannot be run: a runtime may not."""
+    try:
+        yield
+    except (CommandNotFound, CommandNotExecutable) as error:
+        told = error.message.removeprefix(_CANNOT_RUN)
+        raise type(error)(f"cannot run {command!r}: {told}", hint=error.hint) from error
+
+
 def translate(words: str) -> Error:
     """The error that a runtime's *words* mean. Both crun's and runc's are known."""
     words = " ".join(words.split())
     told = _own_words(words)
     if _MISSING.search(words):
         return CommandNotFound(
-            f"cannot run the command: {told}", hint="check the command, the entrypoint and the image"
+            f"{_CANNOT_RUN}{told}", hint="check the command, the entrypoint and the image"
         )
     if _REFUSED.search(words):
         return CommandNotExecutable(
-            f"cannot run the command: {told}", hint="check that it is an executable file for this machine"
+            f"{_CANNOT_RUN}{told}", hint="check that it is an executable file for this machine"
         )
     return RuntimeFailed(f"the OCI runtime failed: {told}")
 

@@ -96,12 +96,13 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
         files={target: os.path.join(bundle, name) for target, name in FILES.items()},
     )
     await finish(_write_spec, bundle, spec.build(run.settings, run.plan, context))
-    monitored = await engine.monitors.create(container, run.row.name, streams_of(run.settings))
-    if entry.hub is not None and entry.hub.has_clients:
-        await entry.hub.open()
-    started = time.time_ns()
-    await engine.runtime.start(container)
-    faults.point("containers.start.started")
+    with runtime.naming(run.plan.args[0]):
+        monitored = await engine.monitors.create(container, run.row.name, streams_of(run.settings))
+        if entry.hub is not None and entry.hub.has_clients:
+            await entry.hub.open()
+        started = time.time_ns()
+        await engine.runtime.start(container)
+        faults.point("containers.start.started")
     entry.begin()
     await engine.change(
         "running",
