@@ -8,6 +8,8 @@ below the agent's own folders.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import shutil
 import time
@@ -166,15 +168,32 @@ def _prepare(layout: Layout) -> bool:
 
 def _remember_boot(layout: Layout) -> None:
     """Note this boot. Done last, so that a recovery after a restart of the host that is cut is done again as one; and
-    whole or not at all, since a file that names no boot would end every container."""
+    whole or not at all, since a file that names no boot would end every container.
+
+    On a full disk the agent must come up, or nothing could be removed from it: what is there already is not written
+    again, and an id of the same length is written over the old one, which takes no room.
+    """
+    boot = identity.boot_id()
+    with contextlib.suppress(FileNotFoundError), open(layout.boot_id, encoding="ascii") as file:
+        if file.read() == boot:
+            return
     new = f"{layout.boot_id}.new"
-    with open(new, "w", encoding="ascii") as file:
-        file.write(identity.boot_id())
-        file.flush()
-        os.fsync(file.fileno())
-    faults.point("containers.recovery.boot_id")
-    os.replace(new, layout.boot_id)
-    faults.point("containers.recovery.boot_id_renamed")
+    try:
+        with open(new, "w", encoding="ascii") as file:
+            file.write(boot)
+            file.flush()
+            os.fsync(file.fileno())
+        faults.point("containers.recovery.boot_id")
+        os.replace(new, layout.boot_id)
+        faults.point("containers.recovery.boot_id_renamed")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.unlink(new)
+        with open(layout.boot_id, "r+", encoding="ascii") as file:
+            file.write(boot)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _listed(folder: str) -> list[str]:

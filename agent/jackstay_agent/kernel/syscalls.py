@@ -95,6 +95,13 @@ def syncfs(descriptor: int) -> None:
     _check(_libc.syncfs(descriptor))
 
 
+def reserve(descriptor: int, size: int) -> None:
+    """fallocate(2) with FALLOC_FL_KEEP_SIZE: *size* bytes behind the file's end can be written whatever else fills the
+    disk. The file looks no larger."""
+    end = os.fstat(descriptor).st_size
+    _check(_libc.fallocate(descriptor, 1, ctypes.c_int64(end), ctypes.c_int64(size)))
+
+
 def set_death_signal(signal: int) -> None:
     """prctl(PR_SET_PDEATHSIG): get *signal* when the parent thread ends."""
     _check(_libc.prctl(1, signal, 0, 0, 0))

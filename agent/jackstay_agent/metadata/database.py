@@ -1,14 +1,17 @@
 """The agent's database: one SQLite file, one writer thread, one reader thread.
 
 Guarantees: a write is one transaction, durable when `write` returns (WAL, ``synchronous=FULL``), all of it or none;
-foreign keys hold; migrations are numbered, run once each, in one transaction each. Leaves to others: what the rows
-mean. The SQL lives in the siblings of this file as functions of a connection, so that one transaction can be made of
+foreign keys hold; migrations are numbered, run once each, in one transaction each; on a disk that others have filled,
+thousands of transactions still find room, since without them nothing could be removed from it. Leaves to others: what
+the rows mean. The SQL lives in the siblings of this file as functions of a connection, so that one transaction can be made of
 several of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +20,15 @@ from typing import TypeVar
 
 from jackstay_agent import faults
 from jackstay_agent.errors import DiskFull, Error
+from jackstay_agent.kernel import syscalls
 
 T = TypeVar("T")
+
+RESERVE = 8 << 20
+"""Bytes kept free for the database behind the end of its file, and of its write-ahead log, which is begun anew when it
+has half of that."""
+
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 class Database:
@@ -70,6 +80,7 @@ class Database:
         await asyncio.to_thread(self._writer.shutdown)
 
     def _connect(self) -> None:
+        _reserve(self._path)  # before SQLite has it open: whoever closes a file takes all of the process's locks off it
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=30, check_same_thread=False)
         self._write_connection = connection
         connection.row_factory = sqlite3.Row
@@ -77,6 +88,7 @@ class Database:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection)
+        _reserve(f"{self._path}-wal")
         reader = sqlite3.connect(self._path, isolation_level=None, timeout=30, check_same_thread=False)
         self._read_connection = reader
         reader.row_factory = sqlite3.Row
@@ -97,7 +109,7 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            if error.sqlite_errorcode in _FULL:
                 raise DiskFull(
                     f"no space left for the agent's database {self._path}", hint="free space on the host, then retry"
                 ) from error
@@ -122,6 +134,18 @@ class Database:
         if self._write_connection is not None:
             self._write_connection.close()
             self._write_connection = None
+
+
+def _reserve(path: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return  # SQLite says better what is wrong with it
+    try:
+        with contextlib.suppress(OSError):  # a full disk, or a filesystem that cannot: no reserve then
+            syscalls.reserve(descriptor, RESERVE)
+    finally:
+        os.close(descriptor)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
