@@ -1,7 +1,8 @@
 """One ``Images.Fetch`` call: the stream's two directions, and the receiving between them.
 
 The replies go through one bounded queue: what the agent wants and the end wait for room, steps of progress that find
-none are dropped. When the stream breaks, the fetch ends as failed and keeps what came.
+none are dropped. When the stream breaks, the fetch ends as failed and keeps what came. When the fetch fails, the caller
+is asked to be silent before it is told why.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from jackstay_proto.v1 import content_pb2
 from jackstay_proto.v1 import images_pb2 as pb
 
 _REPLIES = 64
+_SILENCE = 5.0
+"""Seconds for which a caller that was told of a failure may go on sending before the call is ended."""
 
 
 async def fetch(receiver: Receiver, requests: AsyncIterator[pb.FetchRequest]) -> AsyncGenerator[pb.FetchReply, None]:
@@ -60,7 +63,12 @@ async def fetch(receiver: Receiver, requests: AsyncIterator[pb.FetchRequest]) ->
             if reply is None:
                 break
             yield reply
-        await working
+        try:
+            await working
+        except Exception:
+            yield pb.FetchReply(stopping=pb.FetchStopping())
+            await asyncio.wait([listening], timeout=_SILENCE)
+            raise
     finally:
         for task in (working, listening):
             task.cancel()

@@ -61,6 +61,9 @@ async def serve(
                     answerer.answer(reply.wanted)
                 elif kind == "progress" and on_progress is not None and reply.progress.digest in known:
                     on_progress(reply.progress)
+                elif kind == "stopping":
+                    await answerer.stop()
+                    await call.done_writing()
                 elif kind == "done":
                     await answerer.close()
                     await call.done_writing()
@@ -151,6 +154,11 @@ class _Answerer:
             await self._call.write(request)
         if digest in self._known:  # or an agent that makes digests up would have us count without end
             self.wire[digest] = self.wire.get(digest, 0) + size
+
+    async def stop(self) -> None:
+        """Stop answering, after the write that is under way: one that is cut would take the whole call with it."""
+        async with self._writing:
+            await self.close()
 
     async def close(self) -> None:
         """Stop answering."""

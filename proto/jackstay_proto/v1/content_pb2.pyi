@@ -72,13 +72,10 @@ class ResolveReply(_message.Message):
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     ROOT_FIELD_NUMBER: _builtins.int
     BLOBS_FIELD_NUMBER: _builtins.int
-    LEASE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """canonical reference, empty when resolved by id of an untagged image"""
+    """canonical reference: the one asked for, else one that the image has, else empty"""
     image_id: _builtins.str
     """digest of the config"""
-    lease: _builtins.str
-    """keeps the closure until it expires (10 minutes)"""
     @_builtins.property
     def root(self) -> Global___Descriptor:
         """manifest or index"""
@@ -94,11 +91,10 @@ class ResolveReply(_message.Message):
         image_id: _builtins.str = ...,
         root: Global___Descriptor | None = ...,
         blobs: _abc.Iterable[Global___Descriptor] | None = ...,
-        lease: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["root", b"root"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "image_id", b"image_id", "lease", b"lease", "name", b"name", "root", b"root"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "image_id", b"image_id", "name", b"name", "root", b"root"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

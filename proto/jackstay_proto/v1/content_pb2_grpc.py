@@ -35,7 +35,7 @@ class ContentStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.Resolve = channel.unary_unary(
+        self.Resolve = channel.unary_stream(
                 '/jackstay.v1.Content/Resolve',
                 request_serializer=jackstay__proto_dot_v1_dot_content__pb2.ResolveRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_content__pb2.ResolveReply.FromString,
@@ -57,7 +57,8 @@ class ContentServicer:
     """
 
     def Resolve(self, request, context):
-        """Resolve names one image's root descriptor and everything below it that the agent holds.
+        """Resolve names one image's root descriptor and everything below it that the agent holds: one reply, after which the
+        call stays open. Until the caller ends it, or is gone, none of it is collected.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,7 +81,7 @@ class ContentServicer:
 
 def add_ContentServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Resolve': grpc.unary_unary_rpc_method_handler(
+            'Resolve': grpc.unary_stream_rpc_method_handler(
                     servicer.Resolve,
                     request_deserializer=jackstay__proto_dot_v1_dot_content__pb2.ResolveRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_content__pb2.ResolveReply.SerializeToString,
@@ -118,7 +119,7 @@ class Content:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/jackstay.v1.Content/Resolve',

@@ -33,8 +33,10 @@ class ContentStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ContentAsyncStub: ...
-    Resolve: _grpc.UnaryUnaryMultiCallable[_content_pb2.ResolveRequest, _content_pb2.ResolveReply]
-    """Resolve names one image's root descriptor and everything below it that the agent holds."""
+    Resolve: _grpc.UnaryStreamMultiCallable[_content_pb2.ResolveRequest, _content_pb2.ResolveReply]
+    """Resolve names one image's root descriptor and everything below it that the agent holds: one reply, after which the
+    call stays open. Until the caller ends it, or is gone, none of it is collected.
+    """
     Read: _grpc.UnaryStreamMultiCallable[_content_pb2.ReadRequest, _content_pb2.ReadReply]
     """Read streams a range of one blob in pieces of at most 1 MiB."""
     Missing: _grpc.UnaryUnaryMultiCallable[_content_pb2.MissingRequest, _content_pb2.MissingReply]
@@ -45,8 +47,10 @@ class ContentAsyncStub(ContentStub):
     """The agent's blobs, read: what makes a host a source."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    Resolve: _aio.UnaryUnaryMultiCallable[_content_pb2.ResolveRequest, _content_pb2.ResolveReply]  # type: ignore[assignment]
-    """Resolve names one image's root descriptor and everything below it that the agent holds."""
+    Resolve: _aio.UnaryStreamMultiCallable[_content_pb2.ResolveRequest, _content_pb2.ResolveReply]  # type: ignore[assignment]
+    """Resolve names one image's root descriptor and everything below it that the agent holds: one reply, after which the
+    call stays open. Until the caller ends it, or is gone, none of it is collected.
+    """
     Read: _aio.UnaryStreamMultiCallable[_content_pb2.ReadRequest, _content_pb2.ReadReply]  # type: ignore[assignment]
     """Read streams a range of one blob in pieces of at most 1 MiB."""
     Missing: _aio.UnaryUnaryMultiCallable[_content_pb2.MissingRequest, _content_pb2.MissingReply]  # type: ignore[assignment]
@@ -60,8 +64,10 @@ class ContentServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _content_pb2.ResolveRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_content_pb2.ResolveReply, _abc.Awaitable[_content_pb2.ResolveReply]]:
-        """Resolve names one image's root descriptor and everything below it that the agent holds."""
+    ) -> _typing.Union[_abc.Iterator[_content_pb2.ResolveReply], _abc.AsyncIterator[_content_pb2.ResolveReply]]:
+        """Resolve names one image's root descriptor and everything below it that the agent holds: one reply, after which the
+        call stays open. Until the caller ends it, or is gone, none of it is collected.
+        """
 
     @_abc_1.abstractmethod
     def Read(

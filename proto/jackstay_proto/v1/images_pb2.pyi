@@ -159,28 +159,51 @@ class FetchReply(_message.Message):
     WANTED_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
+    STOPPING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def wanted(self) -> Global___RangeWanted: ...
     @_builtins.property
     def progress(self) -> Global___FetchProgress: ...
     @_builtins.property
     def done(self) -> Global___FetchDone: ...
+    @_builtins.property
+    def stopping(self) -> Global___FetchStopping: ...
     def __init__(
         self,
         *,
         wanted: Global___RangeWanted | None = ...,
         progress: Global___FetchProgress | None = ...,
         done: Global___FetchDone | None = ...,
+        stopping: Global___FetchStopping | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "progress", b"progress", "reply", b"reply", "wanted", b"wanted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "progress", b"progress", "reply", b"reply", "stopping", b"stopping", "wanted", b"wanted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "progress", b"progress", "reply", b"reply", "wanted", b"wanted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "progress", b"progress", "reply", b"reply", "stopping", b"stopping", "wanted", b"wanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_reply: _TypeAlias = _typing.Literal["wanted", "progress", "done"]  # noqa: Y015
+    _WhichOneofReturnType_reply: _TypeAlias = _typing.Literal["wanted", "progress", "done", "stopping"]  # noqa: Y015
     _WhichOneofArgType_reply: _TypeAlias = _typing.Literal["reply", b"reply"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_reply) -> _WhichOneofReturnType_reply | None: ...
 
 Global___FetchReply: _TypeAlias = FetchReply  # noqa: Y015
+
+@_typing.final
+class FetchStopping(_message.Message):
+    """The fetch has failed: write no more and end the requests; the status then tells why. Without this a status would meet
+    a request under way, and gRPC would tell of that one's loss instead.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchStopping: _TypeAlias = FetchStopping  # noqa: Y015
 
 @_typing.final
 class RangeWanted(_message.Message):

@@ -22,6 +22,7 @@ from jackstay_agent.images.receiving import Received, Target
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
 from jackstay_agent.metadata.database import Database
+from jackstay_agent.rpc import fetching
 from jackstay_agent.rpc.fetching import fetch
 from jackstay_agent.rpc.images import ImagesService
 from jackstay_oci.digest import Digest
@@ -92,6 +93,8 @@ class Laptop:
                 if reply.HasField("wanted"):
                     for request in self.answer(reply.wanted):
                         self.requests.put_nowait(request)
+                elif reply.HasField("stopping"):
+                    self.requests.put_nowait(None)
         return replies
 
 
@@ -176,6 +179,22 @@ async def test_no_beginning_at_all() -> None:
 
     with pytest.raises(InvalidArgument, match="begins with its images"):
         await anext(fetch(FakeReceiver(), nothing()))  # type: ignore[arg-type]
+
+
+async def test_a_caller_that_is_not_silent_when_asked_is_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "_SILENCE", 0.1)
+
+    async def deaf() -> AsyncIterator[pb.FetchRequest]:
+        yield start()
+        while True:
+            await asyncio.sleep(0.01)
+            yield pb.FetchRequest(failed=pb.RangeFailed(request=1, message="gone"))
+
+    async def drive() -> list[pb.FetchReply]:
+        return [reply async for reply in fetch(FakeReceiver(1), deaf())]  # type: ignore[arg-type]
+
+    with pytest.raises(SourceFailed, match="gone"):
+        await asyncio.wait_for(drive(), 5)
 
 
 async def test_whoever_stops_reading_ends_all_of_it() -> None:

@@ -48,7 +48,7 @@ class FakeCall:
         self.written: asyncio.Queue[messages.FetchRequest] = asyncio.Queue()
         self.writing = 0
         self.script = script
-        self.cancelled = False
+        self.cancelled = self.ended = False
 
     async def write(self, request: messages.FetchRequest) -> None:
         assert self.writing == 0, "two writers at once"
@@ -58,7 +58,7 @@ class FakeCall:
         self.writing -= 1
 
     async def done_writing(self) -> None:
-        pass
+        self.ended = True
 
     def __aiter__(self) -> AsyncIterator[messages.FetchReply]:
         return self.script(self)
@@ -68,6 +68,21 @@ class FakeCall:
 
     async def __aexit__(self, *_: object) -> None:
         self.cancelled = True
+
+
+async def test_asked_to_stop_it_ends_the_requests_after_the_write_under_way() -> None:
+    async def script(call: FakeCall) -> AsyncIterator[messages.FetchReply]:
+        yield messages.FetchReply(wanted=messages.RangeWanted(request=1, digest="sha256:blob", length=1 << 30))
+        while call.written.qsize() < 5:
+            await asyncio.sleep(0)
+        yield messages.FetchReply(stopping=messages.FetchStopping())
+        written = call.written.qsize()
+        await asyncio.sleep(0.05)
+        assert (call.written.qsize(), call.writing, call.ended) == (written, 0, True)
+        raise AgentError("DISK_FULL", "no space left")
+
+    with pytest.raises(AgentError, match="no space left"):
+        await serve(agent_with(script), FakeSource(), [IMAGE])
 
 
 def agent_with(script: Callable[[FakeCall], AsyncIterator[messages.FetchReply]]) -> Any:
