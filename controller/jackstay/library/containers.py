@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 QUEUE = 64
 """Replies of at most 256 KiB that wait for a slow reader of :meth:`Containers.logs`; then the hosts wait."""
+REMOVING = 10.0
+"""Seconds that removing a container which could not be started may take."""
 
 
 async def start_new(agent: AgentClient, container: str) -> None:
     """Start a container that the caller has just made. One that the agent cannot start is removed, with its volumes.
+
+    So is one whose start the caller no longer waits for: nobody has learned its name.
 
     Raises:
         AgentError: why it could not be started.
@@ -30,11 +34,12 @@ async def start_new(agent: AgentClient, container: str) -> None:
     """
     try:
         await agent.containers.start(messages.StartContainerRequest(container=container))
-    except AgentError:
-        with contextlib.suppress(Error):  # the first error is what went wrong; with --rm it is gone already
-            await agent.containers.remove(
-                messages.RemoveContainerRequest(container=container, force=True, volumes=True)
-            )
+    except (AgentError, asyncio.CancelledError):
+        with contextlib.suppress(Error, TimeoutError):  # the first error counts; with --rm it is gone already
+            async with asyncio.timeout(REMOVING):
+                await agent.containers.remove(
+                    messages.RemoveContainerRequest(container=container, force=True, volumes=True)
+                )
         raise
 
 
