@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from jackstay.errors import UsageError
 from jackstay.fleet import FleetOptions
 from jackstay.inventory import Inventory, default_hosts
 from jackstay.library.hosts import Hosts
@@ -39,9 +40,14 @@ class Fleet:
         """The fleet of an inventory, which is found as the command finds it unless one is named.
 
         Raises:
-            UsageError: the inventory is malformed.
+            UsageError: the inventory is malformed, or one was named that is not there.
         """
         path = Inventory.find(inventory, os.environ, Path.cwd())
+        if (inventory or os.environ.get("JACKSTAY_INVENTORY")) and not path.exists():
+            raise UsageError(
+                f"there is no inventory {path}",
+                hint="--inventory or JACKSTAY_INVENTORY names it; `jackstay host add` makes one",
+            )
         return cls(Inventory.load(path), options, connector=connector)
 
     def select(self, *sets: str, exclude: Sequence[str] = (), limit: Sequence[str] = ()) -> Hosts:

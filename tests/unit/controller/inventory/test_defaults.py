@@ -31,7 +31,7 @@ def test_each_place_wins_over_those_after_it(tmp_path: Path) -> None:
     assert default_hosts(environ, deep).origin == "JACKSTAY_HOST"
 
 
-@pytest.mark.parametrize("text", ["host = 3", "host = []", "host = [1]", 'host = ""', "host ="])
+@pytest.mark.parametrize("text", ["host = 3", "host = []", "host = [1]", 'host = ""', "host =", 'hosts = "@web"'])
 def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "jackstay.toml").write_text(text)
     with pytest.raises(UsageError, match=r"jackstay\.toml"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import runpy
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from jackstay.client import connect, messages
 from jackstay.errors import AgentError, UsageError
 from jackstay.inventory import Host, Inventory
 from jackstay.library import Fleet
+from jackstay.library.containers import start_new
 
 UNIT = Path(__file__).parent.parent
 
@@ -125,6 +128,39 @@ async def test_another_hosts_images_stay_private(fleet: Fleet, archive: str) -> 
         (image,) = await source.images(named)
         pieces = [piece async for piece in source.read(image.root.digest, 0, image.root.size)]
         assert len(b"".join(pieces)) == image.root.size
+
+
+def test_an_inventory_that_is_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("JACKSTAY_INVENTORY", raising=False)
+    assert Fleet.open().inventory.hosts == {}
+    with pytest.raises(UsageError, match="mistyped"):
+        Fleet.open(tmp_path / "mistyped.toml")
+    monkeypatch.setenv("JACKSTAY_INVENTORY", "mistyped.toml")
+    with pytest.raises(UsageError, match="mistyped"):
+        Fleet.open()
+
+
+async def test_a_start_that_is_cancelled_leaves_no_container() -> None:
+    calls: list[str] = []
+
+    class Containers:
+        async def start(self, request: messages.StartContainerRequest) -> None:
+            calls.append(f"start {request.container}")
+            await asyncio.sleep(60)
+
+        async def remove(self, request: messages.RemoveContainerRequest) -> None:
+            await asyncio.sleep(0)
+            calls.append(f"remove {request.container} {request.force} {request.volumes}")
+
+    agent: Any = SimpleNamespace(containers=Containers())
+    task = asyncio.create_task(start_new(agent, "abc"))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert calls == ["start abc", "remove abc True True"]
 
 
 def test_the_package_imports_nothing_until_it_is_asked() -> None:
