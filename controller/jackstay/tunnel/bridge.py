@@ -86,8 +86,8 @@ class NearEnd(asyncio.Protocol):
             self._remote.close()
 
     def write(self, data: bytes) -> None:
-        """Bytes of the agent."""
-        if self._transport:
+        """Bytes of the agent; dropped when nobody is there any more to read them."""
+        if self._transport and not self._transport.is_closing():
             self._transport.write(data)
 
     def write_eof(self) -> None:

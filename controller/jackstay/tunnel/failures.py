@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from dataclasses import dataclass
 
@@ -91,7 +92,8 @@ def explain(error: BaseException, attempt: Attempt) -> Unreachable:
     if isinstance(error, OSError):
         if error.errno == errno.ETIMEDOUT:
             return explain(TimeoutError(), attempt)
-        reason = "connection refused" if isinstance(error, ConnectionRefusedError) else error.strerror or str(error)
+        # asyncio's own words for errno are "Connect call failed ('192.0.2.1', 22)".
+        reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else error.strerror or str(error)
         return Unreachable(
             f"{where} cannot be reached: {reason}",
             hint=f"is an SSH server listening there? try: ssh -p {attempt.port} {attempt.user}@{attempt.address}",
