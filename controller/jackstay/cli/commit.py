@@ -14,12 +14,12 @@ def command(
     ctx: typer.Context,
     container: Annotated[str, typer.Argument(metavar="CONTAINER")],
     name: Annotated[str, typer.Argument(metavar="[NAME[:TAG]]", show_default=False)] = "",
-    author: Annotated[str, typer.Option("--author", "-a", help="Who made it.")] = "",
+    author: Annotated[str, typer.Option("--author", "-a", metavar="NAME", help="Who made it.")] = "",
     change: Annotated[
         list[str] | None,
         typer.Option("--change", "-c", metavar="INSTRUCTION", help="A Dockerfile instruction. Repeatable."),
     ] = None,
-    message: Annotated[str, typer.Option("--message", "-m", help="What was changed.")] = "",
+    message: Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="What was changed.")] = "",
     pause: Annotated[bool, typer.Option("--pause/--no-pause", "-p", help="Freeze the container meanwhile.")] = True,
 ) -> int:
     """Make an image of a container's changes.

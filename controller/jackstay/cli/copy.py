@@ -33,7 +33,7 @@ def command(
 ) -> int:
     """Copy images between hosts and archives.
 
-    An end is HOSTS::IMAGE, docker-archive:FILE, oci-archive:FILE, oci:DIR or - (standard input or output).
+    An end is HOSTS::IMAGE, docker-archive:FILE, oci-archive:FILE, oci:DIR (to read) or - (standard input or output).
     A destination may be HOSTS:: alone: the image keeps its name. Every host asks only for what it lacks.
 
     \b

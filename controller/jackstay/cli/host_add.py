@@ -16,8 +16,12 @@ def command(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME")],
     address: Annotated[str, typer.Argument(metavar="[[USER@]ADDRESS[:PORT]]", show_default=False)] = "",
-    user: Annotated[str | None, typer.Option("--user", "-u", help="Else as ~/.ssh/config says.")] = None,
-    port: Annotated[int | None, typer.Option("--port", "-p", min=1, max=65535, help="Of its SSH server.")] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", "-u", metavar="NAME", help="Else as ~/.ssh/config says.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", "-p", metavar="PORT", min=1, max=65535, help="Of its SSH server.")
+    ] = None,
     identity: Annotated[
         list[str] | None, typer.Option("--identity", "-i", metavar="FILE", help="A private key. Repeatable.")
     ] = None,

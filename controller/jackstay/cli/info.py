@@ -27,6 +27,9 @@ class _Paragraphs:
         return "\n".join(parts)
 
 
+SHORT_FORMAT = True
+
+
 def command(ctx: typer.Context) -> int:
     """Show a host and its agent.
 

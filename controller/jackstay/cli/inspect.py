@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from jackstay.fleet import FleetResult
     from jackstay.library import Hosts
 
+SHORT_FORMAT = True
+
 
 def command(
     ctx: typer.Context,

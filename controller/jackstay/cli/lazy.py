@@ -89,10 +89,12 @@ def build_command(
     groups: tuple[Callable[..., Any], ...] = (),
     *,
     interspersed: bool = True,
+    short_format: bool = False,
 ) -> FleetCommand:
     """The command that ``function`` is, with the groups' options and, where they do not collide, the fleet's.
 
     ``interspersed=False``: what follows the first argument is the container's command, dashes too.
+    ``short_format``: ``-f`` is short for ``--format``, as with docker's ``inspect``.
     """
     command = _plain(function, name, FleetCommand)
     assert isinstance(command, FleetCommand)
@@ -109,7 +111,9 @@ def build_command(
             if options & taken:
                 continue
             taken |= options
-            if hidden:
+            if short_format and "--format" in options:
+                param.opts = ["--format", "-f"]
+            elif hidden:
                 param.hidden = True  # type: ignore[attr-defined]  # they are told by `jackstay --help`
             names.add(param.name)
             command.params.append(param)
@@ -166,6 +170,7 @@ def load(name: str, entry: Entry) -> FleetCommand:
         name,
         getattr(module, "OPTION_GROUPS", ()),
         interspersed=getattr(module, "INTERSPERSED", True),
+        short_format=getattr(module, "SHORT_FORMAT", False),
     )
 
 

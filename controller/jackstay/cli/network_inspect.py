@@ -9,6 +9,8 @@ import typer
 from jackstay.cli.documents import show_documents
 from jackstay.cli.invocation import select
 
+SHORT_FORMAT = True
+
 
 def command(ctx: typer.Context, networks: Annotated[list[str], typer.Argument(metavar="NETWORK...")]) -> int:
     """Show everything about networks.

@@ -19,6 +19,8 @@ COLUMNS = (
     ("OS/ARCH", "Platform"),
 )
 
+SHORT_FORMAT = True
+
 
 def command(ctx: typer.Context) -> int:
     """Show the versions here and on the hosts.

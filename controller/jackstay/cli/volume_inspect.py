@@ -9,6 +9,8 @@ import typer
 from jackstay.cli.documents import show_documents
 from jackstay.cli.invocation import select
 
+SHORT_FORMAT = True
+
 
 def command(ctx: typer.Context, names: Annotated[list[str], typer.Argument(metavar="VOLUME...")]) -> int:
     """Show everything about volumes.

@@ -16,7 +16,9 @@ CONDITIONS = ("not-running", "next-exit", "removed")
 def command(
     ctx: typer.Context,
     containers: Annotated[list[str], typer.Argument(metavar="CONTAINER...")],
-    condition: Annotated[str, typer.Option("--condition", help=" | ".join(CONDITIONS))] = CONDITIONS[0],
+    condition: Annotated[str, typer.Option("--condition", metavar="STATE", help=" | ".join(CONDITIONS))] = CONDITIONS[
+        0
+    ],
 ) -> int:
     """Wait until containers stop, and print their exit codes.
 

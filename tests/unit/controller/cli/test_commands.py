@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -77,6 +78,22 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 2
     out, err = capsys.readouterr()
     assert "Usage: jackstay" in out + err
+
+
+def _help(*redirected: str) -> subprocess.CompletedProcess[str]:
+    command = shlex.join([sys.executable, "-m", "jackstay.cli.main", "ps", "--help"])
+    return subprocess.run(["sh", "-c", " ".join([command, *redirected])], capture_output=True, text=True)
+
+
+def test_output_that_cannot_be_written_is_an_error_line() -> None:
+    result = _help(">/dev/full")
+    assert (result.returncode, result.stderr) == (1, "Error: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_error(closed: str) -> None:
+    result = _help(closed)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 HEAVY = ("grpc", "asyncssh", "rich", "google.protobuf", "msgspec", "ClusterShell", "cryptography")

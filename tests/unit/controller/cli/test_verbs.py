@@ -43,6 +43,11 @@ def test_inspect_of_nothing(loaded: Any) -> None:
     assert "no container and no image is called 'nothing'" in result.err
 
 
+def test_format_has_dockers_short_form(loaded: Any) -> None:
+    assert loaded("-H", "web1", "inspect", "-f", "{{.Host}}", "srv").out == "web1\n"
+    assert loaded("-H", "web1", "info", "-f", "{{.Host}}").out == "web1\n"
+
+
 def test_exec_folds_what_is_the_same(loaded: Any) -> None:
     result = loaded("-H", "@web", "exec", "srv", "echo", "hi")
     assert (result.code, result.out) == (0, "---------------\nweb[1-3] (3)\n---------------\nhi\n")
