@@ -62,3 +62,21 @@ def test_a_real_image_of_285_mb(lab: Lab, laptop: Laptop, tmp_path: Path) -> Non
     assert two.link_bytes().since(between).received < TALK
     ran = laptop.run("-H", "web2", "run", "--rm", image.name, "/bin/sh", "-c", "cat /etc/debian_version; exit 3")
     assert (ran.code, ran.stdout[:3]) == (3, "12."), ran
+
+
+def test_a_source_lets_the_image_go_when_the_copy_has_ended(lab: Lab, laptop: Laptop, base_archive: Path) -> None:
+    laptop.ok("-H", "web1", "load", "-i", base_archive)
+    copy(laptop, "web1::base:1", "web2::")
+    laptop.ok("-H", "web1", "rmi", "base:1")
+    sizes = {line["Type"]: line["Size"] for line in laptop.ok("-H", "web1", "--json", "system", "df").json[0]["data"]}
+    assert sizes["Images"] == sizes["Layers"] == "0B"
+
+
+def test_an_image_of_several_names_arrives_under_the_one_asked_for(
+    lab: Lab, laptop: Laptop, base_archive: Path
+) -> None:
+    laptop.ok("-H", "web1", "load", "-i", base_archive)
+    laptop.ok("-H", "web1", "tag", "base:1", "zebra:7")
+    copy(laptop, "web1::zebra:7", "web2::")
+    listed = laptop.ok("-H", "web2", "images", "--format", "{{.Repository}}:{{.Tag}}").lines
+    assert listed == ["zebra:7"]

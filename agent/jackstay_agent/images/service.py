@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import Ambiguous, InvalidReference, NotFound
@@ -24,7 +25,6 @@ from jackstay_oci.image_config import ImageConfig
 from jackstay_oci.reference import Reference
 
 _HEX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
-_RESOLVED_FOR = 10 * 60 * 10**9
 
 
 class Images:
@@ -77,22 +77,22 @@ class Images:
         size = len(await self._content.read_document(image.root))
         return Descriptor(media_type=image.media_type, digest=image.root, size=size)
 
-    async def resolve(self, text: str) -> tuple[StoredImage, Descriptor, list[tuple[Digest, int]], str]:
-        """The image that *text* means with its root descriptor, its blobs here with sizes, and a lease of ten minutes.
+    @asynccontextmanager
+    async def resolve(self, text: str) -> AsyncIterator[tuple[StoredImage, list[tuple[Digest, int]]]]:
+        """The image that *text* means and its blobs here with sizes, the root first; held for the time of the block.
 
         Raises what `find` raises.
         """
+        async with self._content.lease() as lease:
 
-        def work(connection: sqlite3.Connection) -> tuple[StoredImage, list[tuple[Digest, int]], str]:
-            image = find(connection, text)
-            closure = blob_rows.closure(connection, image.root)
-            lease = leases.create(connection, duration=_RESOLVED_FOR)
-            for digest, _size in closure:
-                leases.keep_blob(connection, lease, digest)
-            return image, closure, lease
+            def work(connection: sqlite3.Connection) -> tuple[StoredImage, list[tuple[Digest, int]]]:
+                image = find(connection, text)
+                closure = blob_rows.closure(connection, image.root)
+                for digest, _size in closure:
+                    leases.keep_blob(connection, lease, digest)
+                return image, closure
 
-        image, closure, lease = await self._database.write("images.resolved", work)
-        return image, Descriptor(media_type=image.media_type, digest=image.root, size=closure[0][1]), closure, lease
+            yield await self._database.write("images.resolved", work)
 
     async def tag(self, source: str, target: str) -> None:
         """Give the image *source* the name *target* too; whatever had it loses it.
@@ -120,6 +120,15 @@ def canonical_name(text: str) -> str:
     if reference.digest is not None:
         raise InvalidReference(f"{text!r} cannot name an image: it has a digest", hint="give a name and a tag")
     return str(reference.with_default_tag())
+
+
+def name_for(text: str, names: Sequence[str]) -> str:
+    """Which of an image's *names* somebody means who asked for *text*: that name, else the first, else "" for none."""
+    try:
+        asked = canonical_name(text)
+    except InvalidReference:
+        asked = ""
+    return asked if asked in names else next(iter(names), "")
 
 
 def stored(connection: sqlite3.Connection, row: sqlite3.Row) -> StoredImage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import grpc.aio
 
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.images.service import Images
+from jackstay_agent.images.service import Images, name_for
 from jackstay_agent.metadata import blobs as rows
 from jackstay_oci.digest import Digest
 from jackstay_proto.v1 import content_pb2 as pb
@@ -25,26 +26,23 @@ class ContentService(ContentServicer):
         self._content = content
         self._images = images
 
-    async def Resolve(self, request: pb.ResolveRequest, context: Context) -> pb.ResolveReply:
+    async def Resolve(self, request: pb.ResolveRequest, context: Context) -> AsyncGenerator[pb.ResolveReply, None]:
         """See content.proto."""
-        image, root, closure, lease = await self._images.resolve(request.image)
-        manifest = await self._images.manifest(image)
-        types = {
-            image.root: image.media_type,
-            image.manifest: (await self._images.manifest_descriptor(image)).media_type,
-            manifest.config.digest: manifest.config.media_type,
-            **{layer.digest: layer.media_type for layer in manifest.layers},
-        }
-        return pb.ResolveReply(
-            name=image.names[0] if image.names else "",
-            image_id=str(image.image_id),
-            root=pb.Descriptor(media_type=root.media_type, digest=str(root.digest), size=root.size),
-            blobs=[
+        async with self._images.resolve(request.image) as (image, closure):
+            manifest = await self._images.manifest(image)
+            types = {
+                image.root: image.media_type,
+                image.manifest: (await self._images.manifest_descriptor(image)).media_type,
+                manifest.config.digest: manifest.config.media_type,
+                **{layer.digest: layer.media_type for layer in manifest.layers},
+            }
+            blobs = [
                 pb.Descriptor(media_type=types.get(digest, ""), digest=str(digest), size=size)
                 for digest, size in closure
-            ],
-            lease=lease,
-        )
+            ]
+            name = name_for(request.image, image.names)
+            yield pb.ResolveReply(name=name, image_id=str(image.image_id), root=blobs[0], blobs=blobs)
+            await asyncio.Event().wait()  # until the caller ends the call
 
     async def Read(self, request: pb.ReadRequest, context: Context) -> AsyncGenerator[pb.ReadReply, None]:
         """See content.proto."""

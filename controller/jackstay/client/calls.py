@@ -18,7 +18,7 @@ import grpc.aio
 from jackstay.errors import Error, from_status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from jackstay.errors import Unreachable
 
@@ -47,7 +47,7 @@ class Calls:
 
     async def stream(
         self, method: grpc.aio.UnaryStreamMultiCallable[Request, Reply], request: Request
-    ) -> AsyncIterator[Reply]:
+    ) -> AsyncGenerator[Reply, None]:
         """One request, many replies. Closing the iterator cancels the call."""
         call = method(request, metadata=self._metadata())
         try:

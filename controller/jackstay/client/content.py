@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jackstay_proto.v1.content_pb2_grpc import ContentStub
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     import grpc.aio
 
@@ -29,9 +29,9 @@ class Content:
         self._stub = ContentStub(channel)
         self._calls = calls
 
-    async def resolve(self, request: ResolveRequest, *, timeout: float | None = None) -> ResolveReply:
-        """An image's root descriptor and every blob below it; leased for ten minutes."""
-        return await self._calls.unary(self._stub.Resolve, request, timeout)
+    def resolve(self, request: ResolveRequest) -> AsyncGenerator[ResolveReply, None]:
+        """An image's root descriptor and every blob below it, as one reply; kept there until the iterator is closed."""
+        return self._calls.stream(self._stub.Resolve, request)
 
     def read(self, request: ReadRequest) -> AsyncIterator[ReadReply]:
         """A range of one blob, in pieces of at most 1 MiB."""

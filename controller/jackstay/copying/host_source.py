@@ -6,7 +6,7 @@ of the source's host. Holds no bytes beyond the piece that is under way to each 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from jackstay.client import messages
@@ -26,6 +26,7 @@ class HostSource:
     def __init__(self, agent: AgentClient) -> None:
         self._agent = agent
         self._readable: set[str] = set()
+        self._held: list[AsyncGenerator[messages.ResolveReply, None]] = []
 
     @property
     def name(self) -> str:
@@ -33,7 +34,7 @@ class HostSource:
         return self._agent.host.name
 
     async def images(self, wanted: Sequence[str] = (), *, all: bool = False) -> list[SourceImage]:
-        """Resolve the images on the host; each stays there for ten minutes at least.
+        """Resolve the images on the host; each stays there until the source is closed.
 
         Raises:
             NotFound: one is not there.
@@ -51,8 +52,10 @@ class HostSource:
         ]
 
     async def _resolve(self, name: str) -> SourceImage:
+        held = self._agent.content.resolve(messages.ResolveRequest(image=name))
+        self._held.append(held)
         try:
-            reply = await self._agent.content.resolve(messages.ResolveRequest(image=name))
+            reply = await anext(held)
         except AgentError as error:
             raise self._named(error) from error
         blobs = tuple(Blob(blob.digest, blob.size, blob.media_type) for blob in reply.blobs)
@@ -83,7 +86,10 @@ class HostSource:
         return AgentError(error.reason, f"{self.name}: {error.message}", error.hint)
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Let the images go and close the connection."""
+        for held in self._held:
+            await held.aclose()
+        self._held.clear()
         await self._agent.close()
 
 

@@ -125,13 +125,14 @@ class FakeContent(content_pb2_grpc.ContentServicer):
             digest=digest, size=len(self.host.blobs[digest]), media_type=media_type(self.host, digest)
         )
 
-    async def Resolve(self, request: Any, context: Any) -> content_pb2.ResolveReply:
+    async def Resolve(self, request: Any, context: Any) -> AsyncIterator[content_pb2.ResolveReply]:
         name = canonical(request.image)
         root = self.host.images.get(name)
         if root is None:
             await fail(context, "NOT_FOUND", f"no image {request.image}")
         blobs = [self.describe(digest) for digest in self.host.closure(root)]
-        return content_pb2.ResolveReply(name=name, root=self.describe(root), blobs=blobs)
+        yield content_pb2.ResolveReply(name=name, root=self.describe(root), blobs=blobs)
+        await asyncio.Event().wait()
 
     async def Read(self, request: Any, context: Any) -> AsyncIterator[content_pb2.ReadReply]:
         data = self.host.blobs.get(request.digest)
