@@ -132,13 +132,9 @@ def translate(words: str) -> Error:
     words = " ".join(words.split())
     told = _own_words(words)
     if _MISSING.search(words):
-        return CommandNotFound(
-            f"{_CANNOT_RUN}{told}", hint="check the command, the entrypoint and the image"
-        )
+        return CommandNotFound(f"{_CANNOT_RUN}{told}", hint="check the command, the entrypoint and the image")
     if _REFUSED.search(words):
-        return CommandNotExecutable(
-            f"{_CANNOT_RUN}{told}", hint="check that it is an executable file for this machine"
-        )
+        return CommandNotExecutable(f"{_CANNOT_RUN}{told}", hint="check that it is an executable file for this machine")
     return RuntimeFailed(f"the OCI runtime failed: {told}")
 
 
