@@ -3,8 +3,8 @@
 Guarantees: a write is one transaction, durable when `write` returns (WAL, ``synchronous=FULL``), all of it or none;
 foreign keys hold; migrations are numbered, run once each, in one transaction each; on a disk that others have filled,
 thousands of transactions still find room, since without them nothing could be removed from it. Leaves to others: what
-the rows mean. The SQL lives in the siblings of this file as functions of a connection, so that one transaction can be made of
-several of them.
+the rows mean. The SQL lives in the siblings of this file as functions of a connection, so that one transaction can be
+made of several of them.
 """
 
 from __future__ import annotations
