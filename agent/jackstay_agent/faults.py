@@ -1,14 +1,15 @@
 """Named places at which a test can kill the agent.
 
-`point(name)` does nothing unless the environment asks for it. ``JACKSTAY_FAULT=name`` kills the agent with SIGKILL
-when the point is reached; ``JACKSTAY_FAULT=@file`` does so when *file* holds the name at that moment, so that a
-running agent can be armed; ``JACKSTAY_FAULT_TRACE=file`` appends each name reached to *file*. A point stands beside
-every fsync, rename, commit, mount and spawn; a test finds those calls and fails where none does. Points work in the
-children of the spawner too: they take the agent with them.
+`point(name)` does nothing unless the environment asks for it. ``JACKSTAY_FAULT=name`` kills the agent with SIGKILL when
+the point is reached; ``JACKSTAY_FAULT=@file`` does so when *file* holds the name at that moment, so that a running
+agent can be armed, or ``name#3`` for the third time from then on; ``JACKSTAY_FAULT_TRACE=file`` appends each name
+reached to *file*. A point stands beside every fsync, rename, commit, mount and spawn; a test finds those calls and
+fails where none does. Points work in the children of the spawner too: they take the agent with them.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 
@@ -27,7 +28,7 @@ def point(name: str) -> None:
             os.write(descriptor, f"{name}\n".encode())
         finally:
             os.close(descriptor)
-    if name == (_armed(_FAULT[1:]) if _FAULT.startswith("@") else _FAULT):
+    if _due(name, _FAULT[1:]) if _FAULT.startswith("@") else name == _FAULT:
         os.kill(_agent_pid, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
         signal.pause()
@@ -39,12 +40,21 @@ def remember_agent() -> None:
     _agent_pid = os.getpid()
 
 
-def _armed(path: str) -> str:
+def _due(name: str, path: str) -> bool:
+    """Whether *path* says that *name* is to die now. What it is still to be reached before is counted down there."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return ""
+        return False
     try:
-        return os.read(descriptor, 200).decode().strip()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        armed, _, times = os.read(descriptor, 200).decode().strip().partition("#")
+        if armed != name:
+            return False
+        if (left := int(times or 1)) > 1:
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, f"{name}#{left - 1}".encode(), 0)
+            return False
+        return True
     finally:
         os.close(descriptor)

@@ -1,14 +1,15 @@
 """The agent is killed with SIGKILL at every fault point of load, copy, commit and run.
 
-Each operation is first run whole, with the points that it passes written down. Then, for each of them, the agent is
-armed, dies in the middle, and is started again: its files and rows must tell one story, the container that ran before
-must still run, and the same operation must succeed.
+Each operation is first run whole, with the points that it passes written down. Then, for each of them, and for the last
+of several times that one is passed, the agent is armed, dies in the middle, and is started again: its files and rows
+must tell one story, the container that ran before must still run, and the same operation must succeed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,7 @@ async def commit(bench: Bench) -> None:
 async def uncommit(bench: Bench) -> None:
     async with bench.agent() as agent:
         await agent.images.remove(m.RemoveImageRequest(image="made:1"))
+        await agent.images.prune(m.PruneImagesRequest())  # of one that was cut when all was done
 
 
 async def run(bench: Bench) -> None:
@@ -164,10 +166,11 @@ async def standing(bench: Bench) -> None:
 
 
 async def passed(bench: Bench, act: Act) -> list[str]:
-    """The points that *act* passes, each once."""
+    """The points that *act* passes, each once, and once more with the number of times if there are several."""
     bench.trace.unlink(missing_ok=True)
     await act(bench)
-    return list(dict.fromkeys(bench.trace.read_text().split()))
+    times = Counter(bench.trace.read_text().split())
+    return [*times, *(f"{point}#{count}" for point, count in times.items() if count > 1)]
 
 
 async def ended(bench: Bench) -> bool:
@@ -186,16 +189,19 @@ async def test_killed_at_every_point(bench: Bench, operation: str) -> None:
     assert len(points) >= 8
     await undo(bench)
     failures: list[str] = []
+    late: list[str] = []
     for point in points:
         bench.armed.write_text(point)
         with contextlib.suppress(Error):
             await asyncio.wait_for(act(bench), 30)
         died = await ended(bench)
         bench.armed.unlink()
-        if not died:
+        if died:
+            bench.start()
+        elif "#" not in point:
             failures.append(f"{point}: was not reached")
         else:
-            bench.start()
+            late.append(point)  # how often a point is passed may differ by a little, as when two come at once
         failures += [f"{point}: {problem}" for problem in problems(bench.host)]
         try:
             await standing(bench)
@@ -207,3 +213,4 @@ async def test_killed_at_every_point(bench: Bench, operation: str) -> None:
             bench.start()
         failures += [f"{point}, after a retry: {problem}" for problem in problems(bench.host)]
     assert failures == []
+    assert len(late) <= len(points) // 10, late
