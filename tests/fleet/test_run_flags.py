@@ -1,0 +1,294 @@
+"""Every flag of ``run``, typed on the command line and seen from inside the container, or by whom it is for.
+
+A flag that no row here shows does not exist. Each row is one container with several flags at once.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from jackstay.cli.container_flags import ContainerFlags
+from tests.fleet.conftest import settled
+from tests.lab.emptying import empty
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.lab.laptop import Laptop, data
+
+pytestmark = pytest.mark.lab
+
+FILES = {
+    "variables": "FROM_FILE=in a file \n# a comment\n\nTAKEN\nX=loses\n",
+    "labels": "in.file=2\n",
+    "given": "given\n",
+}
+
+
+@pytest.fixture(scope="module")
+def web1(shared_lab: Lab, base_archive: Path, web_archive: Path) -> Iterator[Laptop]:
+    """A laptop whose commands go to web1, which has both images."""
+    laptop = Laptop(shared_lab)
+    laptop.environment |= {"JACKSTAY_HOST": "web1", "TAKEN": "from here"}
+    laptop.ok("load", "-i", base_archive)
+    laptop.ok("load", "-i", web_archive)
+    yield laptop
+    host = shared_lab.hosts["web1"]
+    empty(host)
+    assert settled(host) == []
+
+
+@pytest.fixture
+def host(shared_lab: Lab) -> Host:
+    """The host itself."""
+    return shared_lab.hosts["web1"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files for flags that name some; the lab's hosts see them at the same place."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "inner").mkdir()
+    return tmp_path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A command line, ``FOLDER`` standing for the folder of files; what the container prints, line by line."""
+
+    flags: str
+    script: str
+    prints: str
+
+    def options(self, folder: Path) -> list[str]:
+        """The flags as typed; ``~`` stands for a blank."""
+        return [word.replace("FOLDER", str(folder)).replace("~", " ") for word in self.flags.split()]
+
+
+CGROUPS = """
+cd /sys/fs/cgroup
+if [ -e cgroup.controllers ]; then
+    cat memory.max memory.low memory.swap.max cpu.max pids.max cpuset.cpus
+    [ $(cat cpu.weight) -lt 100 ] && echo fewer shares
+else
+    cat memory/memory.limit_in_bytes memory/memory.soft_limit_in_bytes
+    echo $(($(cat memory/memory.memsw.limit_in_bytes) - $(cat memory/memory.limit_in_bytes)))
+    echo $(cat cpu/cpu.cfs_quota_us) $(cat cpu/cpu.cfs_period_us)
+    cat pids/pids.max cpuset/cpuset.cpus
+    [ $(cat cpu/cpu.shares) -lt 1024 ] && echo fewer shares
+fi
+"""
+"""A hybrid machine has the controllers in v1, a modern one in v2."""
+
+SAFETY = "awk '/^(CapEff|NoNewPrivs|Seccomp):/ { print $2 }' /proc/self/status"
+
+ROWS = [
+    Row("", SAFETY, "00000000a80425fb\n0\n2\n"),
+    Row(
+        "-e X=a~b --env EMPTY= -e TAKEN -e NOT_HERE --env-file FOLDER/variables -w /made/for/it",
+        'echo "$X|$EMPTY|${TAKEN}|${NOT_HERE-unset}|$FROM_FILE|"; pwd',
+        "a b||from here|unset|in a file |\n/made/for/it\n",
+    ),
+    Row("-u www --group-add 777", "id -u; id -g; id -G", "33\n33\n33 777\n"),
+    Row("--user 1234:5", "id -u; id -g", "1234\n5\n"),
+    Row(
+        "--hostname box --add-host db:192.0.2.7 --dns 192.0.2.53 --dns 192.0.2.54 --dns-search example.org",
+        "hostname; awk '$2 == \"db\" { print $1 }' /etc/hosts; cat /etc/resolv.conf",
+        "box\n192.0.2.7\nnameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch example.org\n",
+    ),
+    Row(
+        "-m 64m --memory-reservation 32m --memory-swap 96m --cpus 0.5 --cpu-shares 512 --pids-limit 55 --cpuset-cpus 0",
+        CGROUPS + "awk '/Cpus_allowed_list/ { print $2 }' /proc/self/status",
+        f"{64 << 20}\n{32 << 20}\n{32 << 20}\n50000 100000\n55\n0\nfewer shares\n0\n",
+    ),
+    Row("--cap-drop all --cap-add net_admin --cap-add CAP_CHOWN", SAFETY, "0000000000001001\n0\n2\n"),
+    Row("--cap-drop MKNOD", "mknod /x c 1 3 2>/dev/null || echo refused", "refused\n"),
+    Row(
+        "--security-opt no-new-privileges --security-opt seccomp=unconfined",
+        SAFETY,
+        "00000000a80425fb\n1\n0\n",
+    ),
+    Row(
+        "--privileged",
+        "mount -t tmpfs none /mnt 2>/dev/null || { mkdir /mnt; mount -t tmpfs none /mnt; } && echo mounted; "
+        "[ -w /proc/sys/kernel/domainname ] && [ -e /dev/kmsg ] && echo all devices",
+        "mounted\nall devices\n",
+    ),
+    Row(
+        "--read-only --tmpfs /t:size=1m,mode=700 --shm-size 5m",
+        "echo x 2>/dev/null >/x || echo refused; echo x >/t/x; stat -c %a /t; "
+        "for at in /t /dev/shm; do df -k $at | awk 'NR == 2 { print $1, $2 }'; done",
+        "refused\n700\ntmpfs 1024\nshm 5120\n",
+    ),
+    Row(
+        "--ulimit nofile=100:200 --ulimit core=0 --sysctl net.ipv4.ip_forward=1 --sysctl kernel.shmmax=123456 "
+        "--oom-score-adj 500",
+        "ulimit -n; ulimit -Hn; ulimit -c; cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmax "
+        "/proc/self/oom_score_adj",
+        "100\n200\n0\n1\n123456\n500\n",
+    ),
+    Row(
+        "--ip 10.88.7.7 --mac-address 02:11:22:33:44:55",
+        "cat /sys/class/net/eth0/address; ip -4 -o addr show eth0 | awk '{ print $4 }'",
+        "02:11:22:33:44:55\n10.88.7.7/16\n",
+    ),
+    Row("--network none", "ls /sys/class/net", "lo\n"),
+    Row("--net host", "ls -d /sys/class/net/jackstay0", "/sys/class/net/jackstay0\n"),
+    Row(
+        "-v named:/named -v named:/again:ro -v /anonymous -v FOLDER/inner:/bound -v FOLDER/inner:/looked:ro "
+        "-v FOLDER/given:/file:ro -v FOLDER/made/by/it:/new",
+        "echo 1 >/named/a; cat /again/a; echo 2 >/bound/b; cat /looked/b; echo 3 >/anonymous/c; cat /file; "
+        "for at in /again /looked; do echo x 2>/dev/null >$at/x || echo $at refused; done; "
+        "echo x 2>/dev/null >/file || echo /file refused; ls /new",
+        "1\n2\ngiven\n/again refused\n/looked refused\n/file refused\n",
+    ),
+    Row(
+        "--mount type=bind,src=FOLDER/given,dst=/file,readonly --mount type=volume,source=named,target=/named "
+        "--mount type=tmpfs,destination=/t,tmpfs-size=1m",
+        "cat /file /named/a; echo x 2>/dev/null >/file || echo refused; df -k /t | awk 'NR == 2 { print $2 }'",
+        "given\n1\nrefused\n1024\n",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.flags.split(" --", 1)[0] or "none")
+def test_seen_from_inside(web1: Laptop, folder: Path, row: Row) -> None:
+    ran = web1.run("run", "--rm", *row.options(folder), "base:1", "sh", "-c", row.script)
+    assert (ran.code, ran.stdout) == (0, row.prints), ran
+
+
+def test_init(web1: Laptop) -> None:
+    """A host without an init says so; a host with one has it as the first process, which passes the code on."""
+    ran = web1.run("run", "--rm", "--init", "base:1", "sh", "-c", "cat /proc/1/comm; exit 7")
+    if "catatonit" in ran.stderr:
+        assert (ran.code, ran.stdout) == (125, "")
+    else:
+        assert (ran.code, ran.stdout) == (7, "init\n")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words", "printed"),
+    [
+        (["--entrypoint", "echo"], ["said"], "said\n"),
+        (["--entrypoint", ""], ["echo", "plain"], "plain\n"),
+        (["-i"], ["cat"], "typed\n"),
+        ([], ["cat"], ""),
+    ],
+)
+def test_entrypoint_and_standard_input(web1: Laptop, flags: list[str], words: list[str], printed: str) -> None:
+    ran = web1.run("run", "--rm", *flags, "base:1", *words, input=b"typed\n").ok()
+    assert ran.stdout == printed
+
+
+def test_terminal(web1: Laptop) -> None:
+    with web1.terminal("run", "-it", "--name", "typed-to", "base:1") as terminal:
+        terminal.expect("/ # ")
+        terminal.type("tty; stty size\n")
+        terminal.expect(r"/dev/pts/0\r\n24 100\r\n")
+        terminal.type("\x10\x11")  # Ctrl-P Ctrl-Q
+        terminal.expect("typed-to|detached")
+        assert terminal.wait() == 0
+    assert data(web1.ok("--json", "ps", "-f", "name=typed-to"))[0]["State"] == "running"
+    web1.ok("rm", "-f", "typed-to")
+
+
+def test_published_ports(web1: Laptop, host: Host) -> None:
+    flags = [word for form in ("8080:80", "127.0.0.1:8081:80", "8082-8083:80-81", "80") for word in ("-p", form)]
+    web1.ok("run", "-d", "--rm", "--name", "forms", *flags, "httpd:1.1")
+    web1.ok("run", "-d", "--rm", "--name", "all", "-P", "httpd:1.1")
+
+    def page(address: str, port: int | str) -> str:
+        return host.exec(["curl", "-s", "--noproxy", "*", "-m", "5", f"http://{address}:{port}/"]).stdout
+
+    def ports(name: str) -> set[str]:
+        document = data(web1.ok("--json", "inspect", name))[0]
+        return {binding["HostPort"] for binding in document["NetworkSettings"]["Ports"]["80/tcp"]}
+
+    (chosen,) = ports("forms") - {"8080", "8081", "8082"}
+    (every,) = ports("all")
+    deadline = time.monotonic() + 10
+    while not (page(host.address, 8080) and page(host.address, every)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for address, port in [
+        (host.address, 8080),
+        ("127.0.0.1", 8081),
+        (host.address, 8082),
+        (host.address, chosen),
+        (host.address, every),
+    ]:
+        assert page(address, port) == "It works!\n", (address, port)
+    assert page(host.address, 8081) == ""  # bound to the loopback only
+    web1.ok("rm", "-f", "forms", "all")
+
+
+UDP_ECHO = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mine:
+    mine.bind(("0.0.0.0", 53))
+    print("ready", flush=True)
+    while True:
+        text, sender = mine.recvfrom(100)
+        mine.sendto(text, sender)
+"""
+
+
+def test_a_published_udp_port(web1: Laptop, host: Host) -> None:
+    program = ["-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro"]  # the machine's Python
+    python = ["/usr/bin/python3", "-c", UDP_ECHO]
+    web1.ok("run", "-d", "--rm", "--name", "echo", "-p", "8053:53/udp", *program, "base:1", *python)
+    deadline = time.monotonic() + 10
+    while "ready" not in web1.ok("logs", "echo").stdout and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+        ours.settimeout(5)
+        ours.sendto(b"over udp", (host.address, 8053))
+        assert ours.recv(100) == b"over udp"
+    web1.ok("rm", "-f", "echo")
+
+
+def test_names_ids_and_words_about_it(web1: Laptop, host: Host, folder: Path) -> None:
+    words = ["-l", "a=1", "--label-file", folder / "labels", "--annotation", "org.example.x=y"]
+    web1.ok("run", "-d", "--name", "named", *words, "--cidfile", folder / "cid", "base:1", "sleep", "60")
+    container = (folder / "cid").read_text()
+    document = data(web1.ok("--json", "inspect", "named"))[0]
+    assert (document["Id"], document["Config"]["Labels"]) == (container, {"a": "1", "in.file": "2"})
+    assert web1.ok("ps", "-q", "--no-trunc", "-f", "label=in.file=2").stdout == f"{container}\n"
+    spec = json.loads(host.path(f"/run/jackstay/containers/{container}/config.json").read_text())
+    assert spec["annotations"]["org.example.x"] == "y"
+
+    assert "named" in web1.run("run", "-d", "--name", "named", "base:1", "sleep", "60").ended(125).stderr
+    web1.ok("run", "-d", "--replace", "--name", "named", "base:1", "sleep", "60")
+    assert data(web1.ok("--json", "inspect", "named"))[0]["Id"] != container
+    web1.ok("rm", "-f", "named")
+    web1.ok("run", "--rm", "--name", "passing", "base:1", "true")
+    assert web1.ok("ps", "-aq", "-f", "name=passing").stdout == ""
+
+
+def test_stop_signal_and_patience(web1: Laptop) -> None:
+    asked = "trap 'exit 5' USR1; touch /ready; while :; do sleep 0.05; done"
+    deaf = "trap '' TERM; touch /ready; while :; do sleep 0.05; done"
+    web1.ok("run", "-d", "--name", "asked", "--stop-signal", "USR1", "base:1", "sh", "-c", asked)
+    web1.ok("run", "-d", "--name", "deaf", "--stop-timeout", "1", "base:1", "sh", "-c", deaf)
+    for name in ("asked", "deaf"):
+        web1.ok("exec", name, "sh", "-c", "until [ -e /ready ]; do sleep 0.02; done")
+    begin = time.monotonic()
+    web1.ok("stop", "asked", "deaf")
+    assert time.monotonic() - begin < 8  # 10 seconds are the default
+    codes = [item["State"]["ExitCode"] for item in data(web1.ok("--json", "inspect", "asked", "deaf"))]
+    assert codes == [5, 137]
+    web1.ok("rm", "asked", "deaf")
+
+
+def test_every_flag_is_shown_here() -> None:
+    text = Path(__file__).read_text()
+    short = {"env": "-e", "interactive": "-i", "label": "-l", "memory": "-m", "publish": "-p", "publish_all": "-P"}
+    short |= {"rm": "--rm", "tty": "-it", "volume": "-v", "workdir": "-w", "network": "--network"}
+    names = list(ContainerFlags.__dataclass_fields__)
+    missing = [name for name in names if short.get(name, f"--{name.replace('_', '-')}") not in text]
+    assert not missing
