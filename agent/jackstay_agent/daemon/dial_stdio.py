@@ -1,14 +1,15 @@
 """``jackstayd dial-stdio``: joins standard input and output to the agent's socket, for SSH servers that forward no
-sockets. Ends when either side does. Only the standard library, since one runs for every such connection.
+sockets. Ends when the agent does, or when nobody reads; the two directions never wait for each other. Only the standard
+library, since one runs for every such connection.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import selectors
 import socket
 import sys
+import threading
 
 _PIECE = 1 << 18
 
@@ -21,24 +22,18 @@ def dial(path: str) -> int:
     except OSError as error:
         sys.stderr.write(f"Error: no agent at {path}: {error.strerror}\nStart it with: systemctl start jackstayd\n")
         return 1
-    stdin, stdout = 0, 1
-    with selectors.DefaultSelector() as selector:
-        selector.register(stdin, selectors.EVENT_READ)
-        selector.register(agent, selectors.EVENT_READ)
-        while True:
-            for key, _ in selector.select():
-                if key.fd == stdin:
-                    data = os.read(stdin, _PIECE)
-                    if data:
-                        agent.sendall(data)
-                    else:
-                        selector.unregister(stdin)
-                        with contextlib.suppress(OSError):
-                            agent.shutdown(socket.SHUT_WR)
-                else:
-                    data = agent.recv(_PIECE)
-                    if not data:
-                        return 0
-                    view = memoryview(data)
-                    while view:
-                        view = view[os.write(stdout, view) :]
+    threading.Thread(target=_take, args=(agent,), daemon=True).start()
+    with contextlib.suppress(OSError):  # the agent was killed, or whoever reads has gone
+        while data := agent.recv(_PIECE):
+            view = memoryview(data)
+            while view:
+                view = view[os.write(1, view) :]
+    return 0
+
+
+def _take(agent: socket.socket) -> None:
+    """Carry standard input to the agent."""
+    with contextlib.suppress(OSError):
+        while data := os.read(0, _PIECE):
+            agent.sendall(data)
+        agent.shutdown(socket.SHUT_WR)
