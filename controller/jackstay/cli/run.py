@@ -58,21 +58,21 @@ def command(
             return _background(ctx, hosts, request, file)
         from jackstay.cli.creating import create
         from jackstay.cli.foreground import run_foreground
-        from jackstay.library.containers import start_new
+        from jackstay.library.new_container import new_container
 
         async def work(agent: AgentClient, sink: Sink, signals: Signals) -> StreamEnd:
             from jackstay.cli.attaching import attach_streams
 
-            reply = await create(agent, request, file)
-            return await attach_streams(
-                agent,
-                reply.id,
-                sink,
-                stdin=flags.interactive,
-                keys=keys,
-                signals=None if flags.tty else signals,
-                joined=lambda: start_new(agent, reply.id),
-            )
+            async with new_container(agent, create(agent, request, file)) as new:
+                return await attach_streams(
+                    agent,
+                    new.id,
+                    sink,
+                    stdin=flags.interactive,
+                    keys=keys,
+                    signals=None if flags.tty else signals,
+                    joined=new.start,
+                )
 
         return run_foreground(ctx, hosts, work, proxy=sig_proxy and not flags.tty, terminal=flags.tty)
 
@@ -88,12 +88,13 @@ def _background(ctx: typer.Context, hosts: Hosts, request: messages.CreateContai
     from jackstay.cli.container_id_file import ContainerIdFile
     from jackstay.cli.creating import create
     from jackstay.cli.foreground import single_code
-    from jackstay.library.containers import start_new
+    from jackstay.library.new_container import new_container
 
     async def work(agent: AgentClient) -> str:
-        reply = await create(agent, request, file if isinstance(file, ContainerIdFile) else None)
-        await start_new(agent, reply.id)
-        return reply.id
+        id_file = file if isinstance(file, ContainerIdFile) else None
+        async with new_container(agent, create(agent, request, id_file)) as new:
+            await new.start()
+        return new.id
 
     result = report(ctx, hosts, lambda hosts: hosts.run(work), lambda container: [{"ID": container}], field("ID"))
     return single_code(*result, len(hosts) > 1)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
-from jackstay.errors import AgentError, Error
+from jackstay.library.new_container import new_container
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
@@ -19,28 +18,6 @@ if TYPE_CHECKING:
 
 QUEUE = 64
 """Replies of at most 256 KiB that wait for a slow reader of :meth:`Containers.logs`; then the hosts wait."""
-REMOVING = 10.0
-"""Seconds that removing a container which could not be started may take."""
-
-
-async def start_new(agent: AgentClient, container: str) -> None:
-    """Start a container that the caller has just made. One that the agent cannot start is removed, with its volumes.
-
-    So is one whose start the caller no longer waits for: nobody has learned its name.
-
-    Raises:
-        AgentError: why it could not be started.
-        Unreachable: the agent was lost; what became of the container is not known, and it is left.
-    """
-    try:
-        await agent.containers.start(messages.StartContainerRequest(container=container))
-    except (AgentError, asyncio.CancelledError):
-        with contextlib.suppress(Error, TimeoutError):  # the first error counts; with --rm it is gone already
-            async with asyncio.timeout(REMOVING):
-                await agent.containers.remove(
-                    messages.RemoveContainerRequest(container=container, force=True, volumes=True)
-                )
-        raise
 
 
 class Containers:
@@ -61,9 +38,9 @@ class Containers:
         """Make a container and start it, in the background. One that cannot be started is removed."""
 
         async def work(agent: AgentClient) -> messages.CreateContainerReply:
-            reply = await agent.containers.create(request)
-            await start_new(agent, reply.id)
-            return reply
+            async with new_container(agent, agent.containers.create(request)) as new:
+                await new.start()
+            return new.reply
 
         return await self._hosts.run(work)
 

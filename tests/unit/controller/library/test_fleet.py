@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import runpy
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +15,6 @@ from jackstay.client import connect, messages
 from jackstay.errors import AgentError, UsageError
 from jackstay.inventory import Host, Inventory
 from jackstay.library import Fleet
-from jackstay.library.containers import start_new
 
 UNIT = Path(__file__).parent.parent
 
@@ -140,27 +137,6 @@ def test_an_inventory_that_is_named_must_be_there(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("JACKSTAY_INVENTORY", "mistyped.toml")
     with pytest.raises(UsageError, match="mistyped"):
         Fleet.open()
-
-
-async def test_a_start_that_is_cancelled_leaves_no_container() -> None:
-    calls: list[str] = []
-
-    class Containers:
-        async def start(self, request: messages.StartContainerRequest) -> None:
-            calls.append(f"start {request.container}")
-            await asyncio.sleep(60)
-
-        async def remove(self, request: messages.RemoveContainerRequest) -> None:
-            await asyncio.sleep(0)
-            calls.append(f"remove {request.container} {request.force} {request.volumes}")
-
-    agent: Any = SimpleNamespace(containers=Containers())
-    task = asyncio.create_task(start_new(agent, "abc"))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert calls == ["start abc", "remove abc True True"]
 
 
 def test_the_package_imports_nothing_until_it_is_asked() -> None:
