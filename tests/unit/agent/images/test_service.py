@@ -63,16 +63,21 @@ async def test_tagging_moves_a_name(host: ImageHost) -> None:
         await host.images.tag("none", "x")
 
 
-async def test_resolving_leases_all_that_it_names(host: ImageHost) -> None:
+async def test_resolving_holds_all_that_it_names_for_as_long_as_it_is_needed(host: ImageHost) -> None:
     await host.load(made := Made([tar({"a": b"a"}), tar({"b": b"b"})]), WEB)
-    image, root, closure, lease = await host.images.resolve("web:1")
-    assert (str(image.image_id), root) == (made.image_id, made.root)
-    assert closure[0] == (made.root.digest, made.root.size)
-    assert dict(closure) == {digest: len(data) for digest, data in made.blobs.items()}
-    assert set(await host.column("SELECT key FROM lease_items WHERE lease = ?", lease)) == {str(d) for d in made.blobs}
-    await host.forget()
+    async with host.images.resolve("web:1") as (image, closure):
+        assert str(image.image_id) == made.image_id
+        assert closure[0] == (made.root.digest, made.root.size)
+        assert dict(closure) == {digest: len(data) for digest, data in made.blobs.items()}
+        await host.forget()
+        await host.collector.collect()
+        assert len(await host.column("SELECT digest FROM blobs")) == 4
     await host.collector.collect()
-    assert len(await host.column("SELECT digest FROM blobs")) == 4
+    assert await host.column("SELECT digest FROM blobs") == []
+    with pytest.raises(NotFound):
+        async with host.images.resolve("web:1"):
+            pass
+    await host.whole()
 
 
 async def test_ids_are_told_apart_from_roots(host: ImageHost) -> None:
