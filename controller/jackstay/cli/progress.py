@@ -17,6 +17,8 @@ from jackstay.cli.color import use_color
 from jackstay.cli.output.units import human_size
 
 if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
     from jackstay.copying.progress import CopyProgress
 
 TICK = 0.2
@@ -56,13 +58,28 @@ def progress_line(progress: CopyProgress) -> str:
     )
 
 
+def bar_columns() -> tuple[ProgressColumn, ...]:
+    """A bar's columns; on a narrow terminal they are cut, never wrapped: a bar is one line."""
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.table import Column
+
+    return (
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(),
+        DownloadColumn(table_column=Column(no_wrap=True)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True)),
+    )
+
+
 async def _bars(progress: CopyProgress) -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(
-        *columns, console=Console(stderr=True, no_color=not use_color(sys.stderr)), transient=True, auto_refresh=False
+        *bar_columns(),
+        console=Console(stderr=True, no_color=not use_color(sys.stderr)),
+        transient=True,
+        auto_refresh=False,
     ) as bars:
         everything = bars.add_task("all hosts", total=None)
         rows = [bars.add_task("", total=None, visible=False) for _ in range(SLOWEST)]

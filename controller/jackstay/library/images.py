@@ -85,7 +85,9 @@ class Images:
     async def list(
         self, reference: str = "", *, all: bool = False, filters: Sequence[str] = ()
     ) -> FleetResult[list[messages.ImageSummary]]:
-        """The images, newest first."""
+        """The images, newest first. A ``reference`` may be a pattern: ``ht*``, ``app:1.?``."""
+        if any(sign in reference for sign in "*?["):
+            filters, reference = [*filters, f"reference={reference}"], ""
 
         async def work(agent: AgentClient) -> list[messages.ImageSummary]:
             request = messages.ListImagesRequest(all=all, filters=filters, reference=reference)

@@ -15,6 +15,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -188,6 +189,10 @@ class FakeImages(images_pb2_grpc.ImagesServicer):
         images = []
         for name, root in self.host.images.items():
             reference = Reference.parse(name)
+            full = f"{reference.familiar_name}:{reference.tag}"
+            patterns = [text.removeprefix("reference=") for text in request.filters if text.startswith("reference=")]
+            if patterns and not any(fnmatchcase(full, p) or fnmatchcase(reference.familiar_name, p) for p in patterns):
+                continue
             if request.reference and Reference.parse(request.reference).name != reference.name:
                 continue
             images.append(

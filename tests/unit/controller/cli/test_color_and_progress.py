@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress, ProgressSample
 
 from jackstay.cli import progress as shown
 from jackstay.cli.color import decide
@@ -35,6 +38,16 @@ def test_plain_line() -> None:
     assert shown.progress_line(progress) == "1.2MB of 3.4MB, 0 of 1 host done"
     progress.host("web2").finished = True
     assert shown.progress_line(progress) == "1.2MB of 3.4MB, 1 of 2 hosts done"
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_a_bar_is_one_line(width: int) -> None:
+    console = Console(width=width, file=io.StringIO())
+    bars = Progress(*shown.bar_columns(), console=console)
+    task = bars.add_task("  web1 receiving", total=60_100_000)
+    bars.update(task, completed=34_600_000)
+    bars.tasks[0]._progress.extend([ProgressSample(0, 0), ProgressSample(1, 104_000_000)])
+    assert len(console.render_lines(bars.get_renderable(), pad=False)) == 1
 
 
 async def test_lines_come_only_when_wanted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

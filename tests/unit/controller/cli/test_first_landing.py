@@ -17,6 +17,13 @@ def test_load_and_images(jackstay: Any, archive: Path) -> None:
     assert lines[1].split()[:2] == ["app", "1"]
 
 
+@pytest.mark.parametrize(("pattern", "found"), [("a*", 1), ("app:?", 1), ("[b-z]*", 0), ("app", 1), ("other", 0)])
+def test_images_takes_a_pattern(jackstay: Any, archive: Path, pattern: str, found: int) -> None:
+    assert jackstay("-H", "web1", "load", "-i", str(archive)).code == 0
+    result = jackstay("-H", "web1", "images", "-q", pattern)
+    assert (result.code, len(result.out.splitlines())) == (0, found)
+
+
 def test_copy_moves_only_what_is_missing(jackstay: Any, archive: Path) -> None:
     assert jackstay("-H", "web1", "load", "-i", str(archive)).code == 0
     plan = jackstay("copy", "--plan", "--json", "web1::app:1", "web[2-3]::")
