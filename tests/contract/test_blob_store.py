@@ -393,6 +393,8 @@ def test_every_step_is_a_fault_point_and_a_cut_there_leaves_the_blob_or_the_inge
     _commit(store)
     _commit(store, "again")
     store.ingest("r").abort()
+    store.ingest("r").close()
+    assert store.evict("r")
     store.delete(DIGEST)
     (store.root / "ingest" / ("a" * 64)).mkdir()
     assert store.sweep() == 1
@@ -481,3 +483,13 @@ def test_any_number_of_interruptions_gives_the_same_blob(
         digest = ingest.commit()
     assert digest == Digest.of(data)
     assert store.read(digest) == data
+
+
+def test_an_ingest_is_evicted_only_when_nobody_writes_to_it(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    with store.ingest("r") as ingest:
+        ingest.write(b"half")
+        assert not store.evict("r")
+        assert [status.offset for status in store.ingests()] == [4]
+    assert store.evict("r")
+    assert list(store.ingests()) == []

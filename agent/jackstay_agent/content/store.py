@@ -12,11 +12,11 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 
 from jackstay_agent import faults
-from jackstay_agent.errors import DigestMismatch, NotFound
+from jackstay_agent.errors import DigestMismatch, DiskFull, NotFound, SourceFailed
 from jackstay_agent.kernel.threads import acquire, finish, to_end
 from jackstay_agent.metadata import blobs as rows
 from jackstay_agent.metadata import leases
@@ -32,11 +32,12 @@ _PIECE = 1 << 20
 
 
 class ContentStore:
-    """Blobs by digest. `root` is the folder ``STATE/content``."""
+    """Blobs by digest. `root` is the folder ``STATE/content``; what broke off is kept for *resumable_hours*."""
 
-    def __init__(self, root: str, database: Database) -> None:
+    def __init__(self, root: str, database: Database, *, resumable_hours: int = 72) -> None:
         self.blobs = BlobStore(root, fault=faults.point)
         self._database = database
+        self._resumable_for = resumable_hours * 3600 * 10**9
 
     @property
     def database(self) -> Database:
@@ -185,9 +186,15 @@ class ContentStore:
             await to_end(self.forget(ref))
 
     @asynccontextmanager
-    async def lease(self) -> AsyncIterator[str]:
-        """A lease for the time of the block."""
-        creating = asyncio.ensure_future(self._database.write("lease.create", leases.create))
+    async def lease(self, *, fetch: Digest | None = None) -> AsyncIterator[str]:
+        """A lease for the time of the block.
+
+        One for the fetch of the root *fetch* is kept for some time when the block breaks off, because its source
+        failed, the disk was full or its caller went away, so that the next try finds what came; and ends with those of
+        earlier tries when the block succeeds.
+        """
+        root = str(fetch) if fetch is not None else ""
+        creating = asyncio.ensure_future(self._database.write("lease.create", lambda c: leases.create(c, fetch=root)))
         try:
             lease = await to_end(creating)
         except asyncio.CancelledError:
@@ -197,15 +204,49 @@ class ContentStore:
             raise
         try:
             yield lease
-        finally:
+        except (SourceFailed, DiskFull, asyncio.CancelledError):
+            if root:
+                await to_end(
+                    self._database.write("lease.suspend", lambda c: leases.suspend(c, lease, self._resumable_for))
+                )
+            else:
+                await to_end(self._database.write("lease.end", lambda c: leases.end(c, lease)))
+            raise
+        except BaseException:
             await to_end(self._database.write("lease.end", lambda c: leases.end(c, lease)))
+            raise
 
-    async def clean(self, ingest_hours: int) -> int:
+        def end(connection: sqlite3.Connection) -> None:
+            leases.end(connection, lease)
+            if root:
+                leases.end_suspended(connection, fetch=root)
+
+        await to_end(self._database.write("lease.end", end))
+
+    async def evict(self, *, keep: Collection[str] = (), fetch: Digest | None = None) -> int:
+        """Give up what is only kept for a later try: leases of fetches that broke off, but those of the root *fetch*,
+        and every partial ingest that nobody writes to and that is not in *keep*.
+
+        How many bytes that freed; collection may free more.
+        """
+        root = str(fetch) if fetch is not None else ""
+        await self._database.write("lease.end_suspended", lambda c: leases.end_other_suspended(c, root))
+        freed = await finish(self._evict_ingests, frozenset(keep))
+
+        def work(connection: sqlite3.Connection) -> None:
+            for ref in freed:
+                rows.end_ingest(connection, ref)
+
+        if freed:
+            await self._database.write("content.evict", work)
+        return sum(freed.values())
+
+    async def clean(self) -> int:
         """At start: end all leases; delete files without a row, rows of lost ingests, ingests too old; how many."""
-        await self._database.write("lease.end_all", leases.end_all)
+        await self._database.write("lease.end_all", lambda c: leases.end_all(c, self._resumable_for))
         known = await self._database.read(rows.all_digests)
         ingests = await self._database.read(rows.ingest_refs)
-        oldest = time.time_ns() - ingest_hours * 3600 * 10**9
+        oldest = time.time_ns() - self._resumable_for
         removed, lost = await finish(self._sweep, known, ingests, oldest)
 
         def work(connection: sqlite3.Connection) -> None:
@@ -230,6 +271,13 @@ class ContentStore:
                 self.blobs.abort(status.ref)
                 removed += 1
         return removed, [ref for ref in ingests if ref not in kept]
+
+    def _evict_ingests(self, keep: frozenset[str]) -> dict[str, int]:
+        return {
+            status.ref: status.offset
+            for status in list(self.blobs.ingests())
+            if status.ref not in keep and self.blobs.evict(status.ref)
+        }
 
     def _drop_if_damaged(self, digest: Digest) -> bool:
         hashing = hasher()

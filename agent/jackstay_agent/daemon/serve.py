@@ -20,6 +20,7 @@ from jackstay_agent.content.store import ContentStore
 from jackstay_agent.daemon import logging, notify, state_folder
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images.receiving import Receiver
+from jackstay_agent.images.room import Room
 from jackstay_agent.images.saving import Saver
 from jackstay_agent.images.service import Images
 from jackstay_agent.images.unpacking import Unpacker
@@ -70,17 +71,18 @@ async def _serve(config: Config, jobs: Spawner) -> None:
 async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: asyncio.Event) -> None:
     programs = LinuxPrograms()
     mounts = LinuxMounts(jobs)
-    content = ContentStore(os.path.join(config.state, "content"), database)
+    content = ContentStore(os.path.join(config.state, "content"), database, resumable_hours=config.ingest_hours)
     snapshotter = OverlaySnapshotter(os.path.join(config.state, "layers"), database, jobs, mounts, config.limits)
     collector = Collector(database, content, snapshotter)
     images = Images(content)
+    room = Room(content, collector)
     unpacker = Unpacker(content, snapshotter)
-    receiver = Receiver(content, unpacker, config.limits)
+    receiver = Receiver(content, unpacker, room, config.limits)
     networks = Networks(config.network, config.run, database, jobs, programs)
     volumes = Volumes(config.state, database, jobs)
     containers = Containers(config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes)
 
-    removed = await content.clean(config.ingest_hours)
+    removed = await content.clean()
     removed += await snapshotter.clean()
     await volumes.clean()
     await networks.recover()
@@ -97,7 +99,7 @@ async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: a
         rpc_server.Services(
             containers=ContainersService(containers),
             content=ContentService(content, images),
-            images=ImagesService(database, images, receiver, saver, collector, snapshotter.name, commit),
+            images=ImagesService(database, images, receiver, saver, collector, room, snapshotter.name, commit),
             networks=NetworksService(networks),
             system=SystemService(config, database, content, snapshotter.name, runtime),
             volumes=VolumesService(volumes),

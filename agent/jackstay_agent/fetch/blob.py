@@ -32,6 +32,11 @@ class Fetched:
     spared: int
 
 
+def ingest_of(digest: Digest) -> str:
+    """The name of the ingest by which the blob *digest* comes."""
+    return f"blob-{digest}"
+
+
 class BlobFetcher:
     """Fetches blobs into a content store; one for the whole agent, since it keeps two fetches of one blob apart."""
 
@@ -83,7 +88,7 @@ class BlobFetcher:
         left = list(sources)
         while left:
             source = left[0]
-            ingest = await self._content.ingest(f"blob-{blob.digest}", expected=blob.digest, total=blob.size)
+            ingest = await self._content.ingest(ingest_of(blob.digest), expected=blob.digest, total=blob.size)
             begun = ingest.offset
             try:
                 await self._pump(ingest, blob, source, report)
@@ -112,7 +117,7 @@ class BlobFetcher:
         if not failures:
             raise SourceFailed(f"nothing gives {blob.digest}", hint="name a source that has the image")
         if isinstance(failures[-1], DigestMismatch):  # its ingest is gone, and so must the row
-            await self._content.forget(f"blob-{blob.digest}")
+            await self._content.forget(ingest_of(blob.digest))
         raise failures[-1]
 
     async def _pump(self, ingest: Ingest, blob: Descriptor, source: Source, report: Report) -> None:

@@ -16,11 +16,21 @@ from dataclasses import dataclass
 
 from jackstay_agent.config import Limits
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, InvalidArchive, InvalidDocument, LimitExceeded, Unsupported
-from jackstay_agent.fetch.blob import BlobFetcher, Fetched
+from jackstay_agent.errors import (
+    DigestMismatch,
+    DiskFull,
+    Error,
+    InvalidArchive,
+    InvalidDocument,
+    LimitExceeded,
+    SourceFailed,
+    Unsupported,
+)
+from jackstay_agent.fetch.blob import BlobFetcher, Fetched, ingest_of
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
 from jackstay_agent.images import document_times
+from jackstay_agent.images.room import Room
 from jackstay_agent.images.unpacking import Unpacker
 from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as image_rows
@@ -63,19 +73,42 @@ class _Documents:
 class Receiver:
     """Receives images; one for the whole agent, since it keeps two fetches of one blob apart."""
 
-    def __init__(self, content: ContentStore, unpacker: Unpacker, limits: Limits) -> None:
+    def __init__(self, content: ContentStore, unpacker: Unpacker, room: Room, limits: Limits) -> None:
         self._content = content
         self._unpacker = unpacker
+        self._room = room
         self._limits = limits
         self._fetcher = BlobFetcher(content)
 
     async def receive(self, target: Target, sources: Sequence[Source], report: Report) -> Received:
         """Make *target* be here.
 
-        Raises `SourceFailed`, `DigestMismatch`, `InvalidDocument`, `InvalidArchive` (a layer), `LimitExceeded`,
-        `DiskFull`, `Unsupported` (no manifest for this host's platform).
+        A full disk is a reason to give up what other fetches left for a later try, and to go on. Raises `SourceFailed`,
+        `DigestMismatch`, `InvalidDocument`, `InvalidArchive` (a layer), `LimitExceeded`, `DiskFull`, `Unsupported` (no
+        manifest for this host's platform). After `SourceFailed` and `DiskFull` what came is kept for the next try,
+        after the others it is collected.
         """
-        async with self._content.lease() as lease:
+        begun: set[str] = set()
+
+        def note(step: Progress) -> None:
+            begun.add(ingest_of(step.digest))
+            report(step)
+
+        try:
+            try:
+                return await self._receive(target, sources, note)
+            except DiskFull:
+                if not await self._room.make(keep=begun, fetch=target.root.digest):
+                    raise
+            return await self._receive(target, sources, note)
+        except (SourceFailed, DiskFull):
+            raise
+        except Error:
+            await self._room.collect()
+            raise
+
+    async def _receive(self, target: Target, sources: Sequence[Source], report: Report) -> Received:
+        async with self._content.lease(fetch=target.root.digest) as lease:
             documents = await self._documents(target.root, sources, lease, report)
             chain = chain_ids(documents.config.rootfs.diff_ids)
             moved = [*documents.moved, *await self._layers(documents, chain, sources, lease, report)]

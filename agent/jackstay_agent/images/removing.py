@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from jackstay_agent.errors import Error, InUse
 from jackstay_agent.gc.collect import Collector
+from jackstay_agent.images.room import Room
 from jackstay_agent.images.service import canonical_name, find, stored
 from jackstay_agent.images.sizes import LayerSizes
 from jackstay_agent.images.stored import StoredImage
@@ -41,8 +42,11 @@ async def remove(database: Database, collector: Collector, text: str, *, force: 
     return [*lines, *await _unlisted(database, layers)]
 
 
-async def prune(database: Database, collector: Collector, *, all_unused: bool) -> tuple[list[Removed], int]:
-    """Remove images without a name, or with *all_unused* every image without a container; what went, and bytes."""
+async def prune(database: Database, room: Room, *, all_unused: bool) -> tuple[list[Removed], int]:
+    """Remove images without a name, or with *all_unused* every image without a container; what went, and bytes.
+
+    What broken-off fetches left for a later try goes too.
+    """
 
     def work(connection: sqlite3.Connection) -> tuple[list[Removed], list[str]]:
         lines: list[Removed] = []
@@ -57,8 +61,8 @@ async def prune(database: Database, collector: Collector, *, all_unused: bool) -
         return lines, layers
 
     lines, layers = await database.write("images.prune", work)
-    collected = await collector.collect()
-    return [*lines, *await _unlisted(database, layers)], collected.bytes
+    freed = await room.make()
+    return [*lines, *await _unlisted(database, layers)], freed
 
 
 def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[list[Removed], list[str] | None]:

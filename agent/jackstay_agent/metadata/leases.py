@@ -1,4 +1,8 @@
-"""The rows of leases: what keeps blobs and snapshots from collection while work is under way."""
+"""The rows of leases: what keeps blobs and snapshots from collection while work is under way.
+
+A fetch's lease is named after its root. When the fetch breaks off, it is *suspended*: what came whole is kept for some
+time, so that the next try goes on from there, and is let go at once when the disk is full.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,35 @@ from jackstay_oci.digest import Digest
 
 NEVER = (1 << 63) - 1
 
+_FETCH = "fetch-"
 
-def create(connection: sqlite3.Connection, *, duration: int | None = None) -> str:
-    """A new lease; its id. It ends by itself after *duration* nanoseconds, without one only with the agent's process:
-    work that takes days, or sees the clock set, keeps what it holds.
+
+def create(connection: sqlite3.Connection, *, fetch: str = "") -> str:
+    """A new lease; its id. *fetch* is the root that it fetches, if it does.
+
+    It ends with the work it is for, or with the agent's process: work that takes days, or sees the clock set, keeps
+    what it holds.
     """
-    lease = secrets.token_hex(8)
-    expires = NEVER if duration is None else time.time_ns() + duration
-    connection.execute("INSERT INTO leases (id, expires) VALUES (?, ?)", (lease, expires))
+    lease = f"{_FETCH}{fetch}-{secrets.token_hex(8)}" if fetch else secrets.token_hex(8)
+    connection.execute("INSERT INTO leases (id, expires) VALUES (?, ?)", (lease, NEVER))
     return lease
+
+
+def suspend(connection: sqlite3.Connection, lease: str, duration: int) -> None:
+    """The work of *lease* broke off; keep what it holds for *duration* nanoseconds more."""
+    connection.execute("UPDATE leases SET expires = ? WHERE id = ?", (time.time_ns() + duration, lease))
+
+
+def end_suspended(connection: sqlite3.Connection, *, fetch: str = "") -> None:
+    """End the suspended leases of the root *fetch*, or every one."""
+    prefix = f"{_FETCH}{fetch}"
+    connection.execute("DELETE FROM leases WHERE expires != ? AND substr(id, 1, ?) = ?", (NEVER, len(prefix), prefix))
+
+
+def end_other_suspended(connection: sqlite3.Connection, fetch: str) -> None:
+    """End the suspended leases of every root but *fetch* ("" for none)."""
+    prefix = f"{_FETCH}{fetch or '-'}"
+    connection.execute("DELETE FROM leases WHERE expires != ? AND substr(id, 1, ?) != ?", (NEVER, len(prefix), prefix))
 
 
 def keep_blob(connection: sqlite3.Connection, lease: str, digest: Digest) -> None:
@@ -40,6 +64,7 @@ def end(connection: sqlite3.Connection, lease: str) -> None:
     connection.execute("DELETE FROM leases WHERE id = ?", (lease,))
 
 
-def end_all(connection: sqlite3.Connection) -> None:
-    """No lease outlives the agent: the work it was for is over."""
-    connection.execute("DELETE FROM leases")
+def end_all(connection: sqlite3.Connection, duration: int) -> None:
+    """At the agent's start: the work of every lease is over. Those of fetches are suspended for *duration*."""
+    connection.execute("DELETE FROM leases WHERE substr(id, 1, ?) != ?", (len(_FETCH), _FETCH))
+    connection.execute("UPDATE leases SET expires = ? WHERE expires = ?", (time.time_ns() + duration, NEVER))

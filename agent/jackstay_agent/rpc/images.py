@@ -12,6 +12,7 @@ import grpc.aio
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images import description, listing, removing, saving
 from jackstay_agent.images.receiving import Receiver
+from jackstay_agent.images.room import Room
 from jackstay_agent.images.service import Images
 from jackstay_agent.images.sizes import LayerSizes
 from jackstay_agent.metadata.database import Database
@@ -42,6 +43,7 @@ class ImagesService(ImagesServicer):
         receiver: Receiver,
         saver: saving.Saver,
         collector: Collector,
+        room: Room,
         driver: str,
         commit: Commit,
     ) -> None:
@@ -50,6 +52,7 @@ class ImagesService(ImagesServicer):
         self._receiver = receiver
         self._saver = saver
         self._collector = collector
+        self._room = room
         self._driver = driver
         self._commit = commit
 
@@ -131,7 +134,7 @@ class ImagesService(ImagesServicer):
 
     async def Prune(self, request: pb.PruneImagesRequest, context: Context) -> pb.PruneImagesReply:
         """See images.proto."""
-        removed, reclaimed = await removing.prune(self._database, self._collector, all_unused=request.all)
+        removed, reclaimed = await removing.prune(self._database, self._room, all_unused=request.all)
         return pb.PruneImagesReply(removed=_removed(removed), reclaimed=reclaimed)
 
     async def Commit(self, request: pb.CommitRequest, context: Context) -> pb.CommitReply:

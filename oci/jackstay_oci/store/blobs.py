@@ -176,6 +176,10 @@ class BlobStore:
         """
         ingest_folder.remove(self._ingests, ref, fault=self._fault)
 
+    def evict(self, ref: str) -> bool:
+        """Forget the ingest called ``ref`` unless somebody writes to it now; whether it is gone."""
+        return ingest_folder.remove_idle(self._ingests, ref, fault=self._fault)
+
     def sweep(self) -> int:
         """Remove what a cut left behind of ingests that never got their name; how many. For the start of a process."""
         return ingest_folder.sweep(self._ingests, fault=self._fault)

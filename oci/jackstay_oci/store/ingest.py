@@ -27,6 +27,7 @@ FAULT_POINTS: tuple[str, ...] = (
     "content.commit.existed",
     "content.commit.ingest_removed",
     "content.abort.removed",
+    "content.evict.removed",
     "content.sweep.removed",
 )
 """Every name that an ingest hands to its ``fault`` callable."""

@@ -103,6 +103,21 @@ def remove(ingests: Path, ref: str, *, fault: Callable[[str], None]) -> None:
     fault("content.abort.removed")
 
 
+def remove_idle(ingests: Path, ref: str, *, fault: Callable[[str], None]) -> bool:
+    """Delete the ingest called ``ref`` unless somebody holds it; whether it is gone."""
+    path = folder_of(ingests, ref)
+    try:
+        fd = hold(path, ref)
+    except Busy:
+        return False
+    try:
+        remove_held(fd, path)
+    finally:
+        os.close(fd)
+    fault("content.evict.removed")
+    return True
+
+
 def statuses(ingests: Path) -> Iterator[IngestStatus]:
     """Every ingest under the folder that has its name and its data."""
     for folder in _folders(ingests):

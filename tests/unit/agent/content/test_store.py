@@ -51,7 +51,7 @@ async def test_clean_removes_files_without_rows_and_keeps_what_can_be_resumed(co
     async with content.lease() as lease:
         kept = await content.put(b"kept", lease)
 
-    assert await content.clean(72) == 2
+    assert await content.clean() == 2
 
     assert not await asyncio.to_thread(content.blobs.has, stray)
     assert await content.has(kept)
@@ -64,7 +64,8 @@ async def test_clean_forgets_ingests_that_are_too_old_and_rows_of_lost_ones(cont
     ingest = await content.ingest("blob-old")
     await asyncio.to_thread(ingest.close)
     await content.database.write("t", lambda c: rows.begin_ingest(c, "blob-lost", None, None))
-    await content.clean(0)
+    aged = await asyncio.to_thread(ContentStore, str(content.blobs.root), content.database, resumable_hours=0)
+    await aged.clean()
     assert await content.database.read(rows.ingest_refs) == {}
     assert await asyncio.to_thread(lambda: list(content.blobs.ingests())) == []
 

@@ -137,7 +137,8 @@ async def test_a_lease_keeps_a_blob_with_what_it_names_and_a_snapshot_with_what_
 
 async def test_a_lease_that_has_run_out_keeps_nothing(state: State) -> None:
     digest = await state.blob("x")
-    lease = await state.database.write("test", lambda c: leases.create(c, duration=-1))
+    lease = await state.database.write("test", leases.create)
+    await state.database.write("test", lambda c: leases.suspend(c, lease, -1))
     await state.database.write("test", lambda c: leases.keep_blob(c, lease, digest))
     assert (await state.collector.collect()).blobs == 1
     assert await state.database.read(lambda c: c.execute("SELECT count(*) FROM leases").fetchone()[0]) == 0

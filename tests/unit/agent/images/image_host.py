@@ -21,6 +21,7 @@ from jackstay_agent.errors import SourceFailed
 from jackstay_agent.fetch.progress import Phase, Progress
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images.receiving import Received, Receiver, Target
+from jackstay_agent.images.room import Room
 from jackstay_agent.images.saving import Saver
 from jackstay_agent.images.service import Images
 from jackstay_agent.images.unpacking import Unpacker
@@ -132,8 +133,9 @@ class ImageHost:
         self.layers = OverlaySnapshotter(str(root / "layers"), database, jobs, mounts, limits)
         self.collector = Collector(database, self.content, self.layers)
         self.images = Images(self.content)
+        self.room = Room(self.content, self.collector)
         self.unpacker = Unpacker(self.content, self.layers)
-        self.receiver = Receiver(self.content, self.unpacker, limits)
+        self.receiver = Receiver(self.content, self.unpacker, self.room, limits)
         self.saver = Saver(self.content, self.images)
         self.steps: list[Progress] = []
 

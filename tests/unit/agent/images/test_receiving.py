@@ -12,15 +12,26 @@ from typing import Any
 import pytest
 
 from jackstay_agent.config import Limits
-from jackstay_agent.errors import DigestMismatch, Error, InvalidDocument, LimitExceeded, SourceFailed, Unsupported
+from jackstay_agent.errors import (
+    DigestMismatch,
+    DiskFull,
+    Error,
+    InvalidDocument,
+    LimitExceeded,
+    SourceFailed,
+    Unsupported,
+)
 from jackstay_agent.fetch.progress import Phase
 from jackstay_agent.images.receiving import Receiver, Target
+from jackstay_agent.kernel.threads import finish
 from jackstay_oci import media_types
 from jackstay_oci.digest import Digest
+from jackstay_oci.store.ingest import Ingest
 from tests.unit.agent.images.image_host import ImageHost, Made, Memory, descriptor, platform, tar
 
 A, B = tar({"a": b"a" * 200_000}), tar({"b": b"b"})
 NAME = "docker.io/library/web:1"
+ACTIVE_LEASES = "SELECT id FROM leases WHERE expires = 9223372036854775807"  # the others wait for a next try
 
 
 async def test_an_image_comes_and_a_second_time_nothing_moves(host: ImageHost) -> None:
@@ -124,9 +135,9 @@ async def test_hostile_documents_get_no_name_and_leave_nothing(host: ImageHost, 
     with pytest.raises(kind, match=message):
         await host.load(made, NAME)
     assert await host.column("SELECT root FROM images") == []
-    assert await host.column("SELECT id FROM leases") == []
+    assert await host.column(ACTIVE_LEASES) == []
     await host.database.write("test", lambda c: c.execute("DELETE FROM ingests").rowcount)  # what can be resumed
-    await host.collector.collect()
+    await host.room.make()
     assert await host.column("SELECT digest FROM blobs") == []
     assert await host.column("SELECT key FROM snapshots") == []
 
@@ -221,7 +232,7 @@ async def test_cut_at_random_it_holds_nothing_and_the_next_try_succeeds(host: Im
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             assert result is None or isinstance(result, asyncio.CancelledError), result
             whole += result is None
-        assert await host.column("SELECT id FROM leases") == []
+        assert await host.column(ACTIVE_LEASES) == []
         assert await host.column("SELECT key FROM snapshots WHERE key LIKE 'extract-%'") == []
         if turn % 10 == 9:
             await host.forget()
@@ -269,10 +280,62 @@ async def test_removed_while_it_loads_the_load_still_succeeds(host: ImageHost) -
 
 
 async def test_bounds_are_those_of_the_configuration(host: ImageHost, tmp_path: Path) -> None:
-    strict = Receiver(host.content, host.unpacker, Limits(layers=1, document_bytes=1000))
+    strict = Receiver(host.content, host.unpacker, host.room, Limits(layers=1, document_bytes=1000))
     made = Made([A, B])
     with pytest.raises(LimitExceeded, match="has 2 layers, the bound layers is 1"):
         await strict.receive(Target(made.root, ()), [Memory(made.blobs)], host.steps.append)
     large = Made([A], config={"author": "x" * 1000})
     with pytest.raises(LimitExceeded, match="document_bytes is 1000"):
         await strict.receive(Target(large.root, ()), [Memory(large.blobs)], host.steps.append)
+
+
+async def test_what_came_whole_waits_for_the_next_try_also_after_a_restart(host: ImageHost) -> None:
+    made = Made([A, B])
+    root = made.root
+    partly = {digest: data for digest, data in made.blobs.items() if data != B}
+
+    class Late(Memory):
+        async def read(self, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
+            while digest == Digest.of(B) and not await host.content.has(Digest.of(A)):
+                await asyncio.sleep(0.01)
+            async for piece in super().read(digest, offset, length):
+                yield piece
+
+    with pytest.raises(SourceFailed):
+        await host.receiver.receive(Target(root, ()), [Late(partly)], host.steps.append)
+    await host.collector.collect()
+    await host.content.clean()  # as a new agent does
+    await host.collector.collect()
+    source = Memory(made.blobs)
+    await host.receiver.receive(Target(made.root, ()), [source], host.steps.append)
+    assert source.asked == [Digest.of(B)]
+    assert await host.database.read(lambda c: c.execute("SELECT count(*) FROM leases").fetchone()[0]) == 0
+
+
+async def test_a_full_disk_gives_up_what_waits_for_a_later_try_first(
+    host: ImageHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full for as long as the other image's half is on it."""
+    other, made = Made([A]), Made([B])
+    root = other.root
+    half = {digest: data for digest, data in other.blobs.items() if data != A}
+    with pytest.raises(SourceFailed):
+        await host.receiver.receive(Target(root, ()), [Memory(half)], host.steps.append)
+    stale = await host.content.ingest("blob-stale")
+    await finish(stale.write, b"x" * 1000)
+    await finish(stale.close)
+    held = await host.content.ingest("blob-held")
+    await finish(held.write, b"y")
+    write = Ingest.write
+
+    def full(self: Ingest, buffer: bytes) -> int:
+        if any(status.ref == "blob-stale" for status in host.content.blobs.ingests()):
+            raise DiskFull("no space left")
+        return write(self, buffer)
+
+    monkeypatch.setattr(Ingest, "write", full)
+    await host.receiver.receive(Target(made.root, ()), [Memory(made.blobs)], host.steps.append)
+    left = await finish(lambda: [status.ref for status in host.content.blobs.ingests()])
+    assert left == ["blob-held"]  # somebody writes to it
+    assert not await host.content.has(root.digest)
+    await finish(held.abort)

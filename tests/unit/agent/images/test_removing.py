@@ -93,7 +93,7 @@ async def test_a_name_that_moves_leaves_the_old_image_without_one(host: ImageHos
     await host.load(old := Made([A]), WEB1)
     await host.load(Made([B]), WEB1)
     assert sorted(await shown(host)) == ["<none>:<none>", "web:1"]
-    lines, reclaimed = await removing.prune(host.database, host.collector, all_unused=False)
+    lines, reclaimed = await removing.prune(host.database, host.room, all_unused=False)
     assert lines == deleted(old)
     assert reclaimed >= len(A)
     assert await shown(host) == ["web:1"]
@@ -118,7 +118,7 @@ async def test_one_image_from_two_archives_under_two_names(host: ImageHost) -> N
     assert sorted(await shown(host)) == ["other:1", "web:1"]
     assert await remove(host, "web:1") == [Removed(untagged="web:1")]
     assert await shown(host) == ["other:1"]
-    lines, reclaimed = await removing.prune(host.database, host.collector, all_unused=False)
+    lines, reclaimed = await removing.prune(host.database, host.room, all_unused=False)
     assert lines == []  # the id is still here
     assert reclaimed > len(A)
     assert await shown(host) == ["other:1"]
@@ -131,7 +131,7 @@ async def test_prune_all_spares_what_has_a_container(host: ImageHost) -> None:
     await host.load(made := Made([A]), WEB1)
     await host.load(other := Made([B]), WEB2, OTHER)
     await host.container("c", made.root.digest)
-    lines, _ = await removing.prune(host.database, host.collector, all_unused=True)
+    lines, _ = await removing.prune(host.database, host.room, all_unused=True)
     assert lines == [Removed(untagged="other:1"), Removed(untagged="web:2"), *deleted(other)]
     assert await shown(host) == ["web:1"]
     await host.whole()

@@ -79,7 +79,7 @@ async def test_what_an_agent_says_comes_out_whole(lab: Any) -> None:
 async def test_an_unknown_call_is_unsupported(lab: Any) -> None:
     async with await connect(lab.host(), lab.settings()) as agent:
         with pytest.raises(AgentError) as caught:
-            await agent.content.resolve(ResolveRequest(image="x"))
+            await anext(agent.content.resolve(ResolveRequest(image="x")))
     assert caught.value.reason == "UNSUPPORTED"
     assert "web1" in caught.value.message
 
