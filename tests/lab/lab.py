@@ -185,6 +185,7 @@ class Lab:
         return kept | {
             "PATH": f"{PROGRAMS}:{os.environ.get('PATH', os.defpath)}",
             "JACKSTAY_INVENTORY": str(self.inventory),
+            "JACKSTAY_SOCKET": str(self.dir / "laptop" / "no-agent"),  # none is started on this machine
             "XDG_CONFIG_HOME": str(self.dir / "laptop" / "config"),
             "XDG_CACHE_HOME": str(self.dir / "laptop" / "cache"),
             "XDG_STATE_HOME": str(self.dir / "laptop" / "state"),

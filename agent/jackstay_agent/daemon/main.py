@@ -23,6 +23,12 @@ def main() -> None:
     parser.add_argument("command", nargs="?", choices=["serve", "dial-stdio"], default="serve", help="serve by default")
     parser.add_argument("--config", metavar="FILE", help=f"settings (default: {CONFIG} when it exists)")
     parser.add_argument("--socket", metavar="PATH", help="the agent's socket, for dial-stdio (default: as configured)")
+    parser.add_argument(
+        "--stop-when-idle",
+        metavar="SECONDS",
+        type=float,
+        help="stop after so long without a call and a running container: for an agent that was started on demand",
+    )
     parser.add_argument("--version", action="version", version=f"jackstayd {__version__}")
     arguments = parser.parse_args()
     try:
@@ -41,7 +47,7 @@ def main() -> None:
         jobs = spawner.start(MODULES)
         from jackstay_agent.daemon import serve
 
-        serve.run(settings, jobs)
+        serve.run(settings, jobs, idle=arguments.stop_when_idle)
     except Error as error:
         sys.stderr.write(f"Error: {error.message}\n")
         if error.hint:

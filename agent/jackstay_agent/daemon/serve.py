@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -17,6 +19,7 @@ from jackstay_agent.config import Config
 from jackstay_agent.containers import commit as committing
 from jackstay_agent.containers.service import Containers
 from jackstay_agent.content.store import ContentStore
+from jackstay_agent.daemon import idle as idleness
 from jackstay_agent.daemon import logging, notify, state_folder
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images.receiving import Receiver
@@ -28,9 +31,11 @@ from jackstay_agent.kernel.mounts import LinuxMounts
 from jackstay_agent.kernel.programs import LinuxPrograms
 from jackstay_agent.kernel.spawner import Spawner
 from jackstay_agent.layers.overlay import OverlaySnapshotter
+from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks.service import Networks
 from jackstay_agent.rpc import server as rpc_server
+from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.containers import ContainersService
 from jackstay_agent.rpc.content import ContentService
 from jackstay_agent.rpc.images import ImagesService
@@ -45,30 +50,34 @@ GRACE = 2.0
 """Seconds that calls under way get to end when the agent is told to stop."""
 
 
-def run(config: Config, jobs: Spawner) -> None:
-    """Serve until SIGTERM or SIGINT. Raises `Error` when the agent cannot start."""
+def run(config: Config, jobs: Spawner, *, idle: float | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; with *idle* also only until nobody has called for so many seconds and no container
+    needs the agent. Raises `Error` when the agent cannot start.
+    """
     logging.configure(config.log_level)
     lock = state_folder.hold(config)
     try:
-        asyncio.run(_serve(config, jobs))
+        asyncio.run(_serve(config, jobs, idle))
     finally:
         os.close(lock)
 
 
-async def _serve(config: Config, jobs: Spawner) -> None:
+async def _serve(config: Config, jobs: Spawner, idle: float | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     database = await Database.open(os.path.join(config.state, "jackstay.db"))
     try:
-        await _serve_with(config, jobs, database, stop)
+        await _serve_with(config, jobs, database, stop, idle)
     finally:
         await database.close()
         await jobs.close()
 
 
-async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: asyncio.Event) -> None:
+async def _serve_with(
+    config: Config, jobs: Spawner, database: Database, stop: asyncio.Event, idle: float | None
+) -> None:
     programs = LinuxPrograms()
     mounts = LinuxMounts(jobs)
     content = ContentStore(os.path.join(config.state, "content"), database, resumable_hours=config.ingest_hours)
@@ -94,6 +103,7 @@ async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: a
     await asyncio.to_thread(rpc_server.prepare_folder, config)
     commit = partial(committing.commit, containers.engine, snapshotter, content, images, unpacker)
     saver = Saver(content, images)
+    activity = Activity()
     server = rpc_server.build(
         config,
         rpc_server.Services(
@@ -104,14 +114,30 @@ async def _serve_with(config: Config, jobs: Spawner, database: Database, stop: a
             system=SystemService(config, database, content, snapshotter.name, runtime),
             volumes=VolumesService(volumes),
         ),
+        activity,
     )
     await server.start()
     await asyncio.to_thread(rpc_server.open_to_group, config)
     notify.ready()
     _log.info("ready", socket=config.socket, runtime=runtime)
     try:
-        await stop.wait()
+        if idle is None:
+            await stop.wait()
+        else:
+            await _either(stop.wait(), idleness.wait(activity, lambda: database.read(usage.containers_run), idle))
     finally:
         _log.info("stopping")
         await server.stop(GRACE)
         await containers.close()
+        networks.close()
+
+
+async def _either(*waits: Coroutine[Any, Any, object]) -> None:
+    """Return when the first of *waits* does."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -32,6 +32,12 @@ def counts(connection: sqlite3.Connection) -> Counts:
     return Counts({row["state"]: int(row["n"]) for row in states}, int(images))
 
 
+def containers_run(connection: sqlite3.Connection) -> bool:
+    """Whether a container runs, or is being started or removed."""
+    row = connection.execute("SELECT 1 FROM containers WHERE state NOT IN ('created', 'exited', 'dead') LIMIT 1")
+    return row.fetchone() is not None
+
+
 def disk(connection: sqlite3.Connection, ingest_bytes: int) -> list[DiskUsage]:
     """For `system df`: blobs of images, unpacked layers apart from them, and partial ingests, which have
     *ingest_bytes* on disk; what they are to have in the end is only what somebody said."""

@@ -19,6 +19,7 @@ import structlog
 
 from jackstay_agent.errors import Error, from_os_error
 from jackstay_agent.kernel.threads import cancel_once, to_end
+from jackstay_agent.rpc.activity import Activity
 from jackstay_proto.v1.errors_pb2 import ErrorDetail, Reason
 
 _log = structlog.get_logger("rpc")
@@ -55,7 +56,10 @@ _CODES = {
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every handler; see the module."""
+    """Wraps every handler; see the module. *activity* is told of every call."""
+
+    def __init__(self, activity: Activity) -> None:
+        self._activity = activity
 
     async def intercept_service(
         self,
@@ -68,16 +72,16 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             return None
         method = handler_call_details.method
         if handler.response_streaming:
-            wrapped: Any = _streaming(
-                method, handler.stream_stream if handler.request_streaming else handler.unary_stream
-            )
+            inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            wrapped: Any = _streaming(method, inner, self._activity)
             make = (
                 grpc.stream_stream_rpc_method_handler
                 if handler.request_streaming
                 else grpc.unary_stream_rpc_method_handler
             )
         else:
-            wrapped = _unary(method, handler.stream_unary if handler.request_streaming else handler.unary_unary)
+            inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
+            wrapped = _unary(method, inner, self._activity)
             make = (
                 grpc.stream_unary_rpc_method_handler
                 if handler.request_streaming
@@ -86,14 +90,17 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         return make(wrapped, handler.request_deserializer, handler.response_serializer)
 
 
-def _unary(method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+def _unary(
+    method: str, inner: Callable[[Any, Any], Awaitable[Any]], activity: Activity
+) -> Callable[[Any, Any], Awaitable[Any]]:
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         begun = time.monotonic()
-        try:
-            reply = await cancel_once(inner(request, context))
-        except BaseException as error:
-            await _fail(method, error, context, begun)
-            raise
+        with activity.call():
+            try:
+                reply = await cancel_once(inner(request, context))
+            except BaseException as error:
+                await _fail(method, error, context, begun)
+                raise
         _tell(method, context, begun, "OK")
         return reply
 
@@ -101,7 +108,7 @@ def _unary(method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable
 
 
 def _streaming(
-    method: str, inner: Callable[[Any, Any], AsyncGenerator[Any, None]]
+    method: str, inner: Callable[[Any, Any], AsyncGenerator[Any, None]], activity: Activity
 ) -> Callable[[Any, Any], Awaitable[None]]:
     # Written, not yielded: a generator that gRPC holds while its caller goes away is closed only when it is found
     # forgotten, and with it whatever it holds.
@@ -117,11 +124,12 @@ def _streaming(
 
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         begun = time.monotonic()
-        try:
-            await cancel_once(send(request, context))
-        except BaseException as error:
-            await _fail(method, error, context, begun)
-            raise
+        with activity.call():
+            try:
+                await cancel_once(send(request, context))
+            except BaseException as error:
+                await _fail(method, error, context, begun)
+                raise
         _tell(method, context, begun, "OK")
 
     return call

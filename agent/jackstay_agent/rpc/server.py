@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import grpc.aio
 
 from jackstay_agent.config import Config
+from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.errors import ErrorInterceptor
 from jackstay_proto.v1 import (
     containers_pb2_grpc,
@@ -41,20 +42,24 @@ class Services:
 
 
 def prepare_folder(config: Config) -> None:
-    """Make the socket's folder, give it to the group when there is one, and take a dead agent's socket away."""
+    """Make the socket's folder, give it to the group when there is one, and take a dead agent's socket away.
+
+    A folder that was there and is not the agent's own, such as ``/run``, stays as it is.
+    """
     folder = os.path.dirname(config.socket)
-    os.makedirs(folder, mode=0o750, exist_ok=True)
-    os.chmod(folder, 0o750)  # noqa: S103 - the group may enter, that is what it is for
-    with contextlib.suppress(KeyError):
-        os.chown(folder, 0, grp.getgrnam(config.socket_group).gr_gid)
+    if os.path.abspath(folder) == os.path.abspath(config.run) or not os.path.isdir(folder):
+        os.makedirs(folder, mode=0o750, exist_ok=True)
+        os.chmod(folder, 0o750)  # noqa: S103 - the group may enter, that is what it is for
+        with contextlib.suppress(KeyError):
+            os.chown(folder, 0, grp.getgrnam(config.socket_group).gr_gid)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(config.socket)
 
 
-def build(config: Config, services: Services) -> grpc.aio.Server:
-    """A server of *services* that will listen on the configured socket once it is started."""
+def build(config: Config, services: Services, activity: Activity) -> grpc.aio.Server:
+    """A server of *services*, listening on the configured socket once it is started; *activity* counts its calls."""
     server = grpc.aio.server(
-        interceptors=[ErrorInterceptor()],
+        interceptors=[ErrorInterceptor(activity)],
         options=[
             ("grpc.max_receive_message_length", MESSAGE_BYTES),
             ("grpc.max_send_message_length", MESSAGE_BYTES),

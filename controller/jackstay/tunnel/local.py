@@ -9,6 +9,7 @@ from typing import Self
 
 from jackstay.errors import Unreachable
 from jackstay.inventory.host import Host
+from jackstay.tunnel import local_agent
 
 
 class LocalTunnel:
@@ -31,7 +32,42 @@ class LocalTunnel:
 
 
 async def open_local(host: Host) -> LocalTunnel:
-    """Make sure that somebody accepts on the socket. Raises :class:`~jackstay.errors.Unreachable`."""
+    """Make sure that somebody accepts on the socket; an agent is started where one can be.
+
+    Raises:
+        Unreachable: nobody does.
+    """
+    try:
+        return await _connect(host)
+    except Unreachable as error:
+        if error.kind != "no-agent" or not local_agent.can_start(host.socket):
+            raise
+    return await _start(host)
+
+
+async def _start(host: Host) -> LocalTunnel:
+    """Start the agent and wait until it accepts; the caller bounds the time."""
+    try:
+        agent = await local_agent.start()
+    except OSError as error:
+        raise Unreachable(
+            f"jackstayd could not be started on this machine: {error}", hint="start it by hand", kind="no-agent"
+        ) from None
+    while True:
+        try:
+            return await _connect(host)
+        except Unreachable:
+            # Another command may have started one just before; then ours has ended, and theirs is about to listen.
+            if (told := await asyncio.to_thread(agent.failed)) is not None and "another agent runs" not in told:
+                raise Unreachable(
+                    f"jackstayd could not be started on this machine: {told}",
+                    hint=f"its log is {local_agent.LOG}; name other hosts with -H",
+                    kind="no-agent",
+                ) from None
+        await asyncio.sleep(0.02)
+
+
+async def _connect(host: Host) -> LocalTunnel:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:

@@ -27,6 +27,7 @@ from jackstay_agent.errors import (
     PortTaken,
     WrongState,
 )
+from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.containers import ContainersService
 from jackstay_agent.rpc.errors import ErrorInterceptor
 from jackstay_proto.v1 import containers_pb2 as pb
@@ -551,7 +552,7 @@ class Line:
 
 @pytest.fixture
 async def stub(host: Host, tmp_path: Path) -> AsyncIterator[ContainersStub]:
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+    server = grpc.aio.server(interceptors=[ErrorInterceptor(Activity())])
     add_ContainersServicer_to_server(ContainersService(host.containers), server)
     server.add_insecure_port(f"unix:{tmp_path}/socket")
     await server.start()

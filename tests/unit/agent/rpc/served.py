@@ -12,6 +12,7 @@ import grpc.aio
 
 from jackstay_agent.config import Config
 from jackstay_agent.rpc import server as rpc_server
+from jackstay_agent.rpc.activity import Activity
 from jackstay_proto.v1 import (
     containers_pb2_grpc,
     content_pb2_grpc,
@@ -39,7 +40,7 @@ async def served(folder: Path, **services: Any) -> AsyncIterator[str]:
         "system": system_pb2_grpc.SystemServicer(),
         "volumes": volumes_pb2_grpc.VolumesServicer(),
     }
-    server = rpc_server.build(settings, rpc_server.Services(**(others | services)))
+    server = rpc_server.build(settings, rpc_server.Services(**(others | services)), Activity())
     await server.start()
     await asyncio.to_thread(rpc_server.open_to_group, settings)
     try:

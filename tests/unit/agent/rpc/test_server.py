@@ -16,6 +16,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from jackstay_agent.config import Config
 from jackstay_agent.rpc import server as rpc_server
 from jackstay_proto.v1 import images_pb2 as pb
 from jackstay_proto.v1.images_pb2_grpc import ImagesServicer, ImagesStub
@@ -26,11 +27,19 @@ async def test_the_folder_is_for_root_and_a_group_and_a_dead_agents_socket_is_ta
     settings = config(tmp_path)
     await asyncio.to_thread(rpc_server.prepare_folder, settings)
     Path(settings.socket).touch()
-    Path(settings.socket).parent.chmod(0o777)
     async with served(tmp_path):
         assert stat.S_IMODE(os.stat(Path(settings.socket).parent).st_mode) == 0o750
         status = os.stat(settings.socket)
         assert (stat.S_ISSOCK(status.st_mode), stat.S_IMODE(status.st_mode)) == (True, 0o660)
+
+
+async def test_the_run_folder_is_closed_to_others_and_a_foreign_one_stays_as_it_is(tmp_path: Path) -> None:
+    for name, mode in (("run", 0o750), ("foreign", 0o777)):
+        settings = Config(run=str(tmp_path / "run"), socket=str(tmp_path / name / "s"))
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o777)
+        await asyncio.to_thread(rpc_server.prepare_folder, settings)
+        assert stat.S_IMODE(os.stat(tmp_path / name).st_mode) == mode
 
 
 async def test_lists_may_be_large_and_nothing_is_larger_than_the_bound(tmp_path: Path) -> None:
