@@ -28,6 +28,7 @@ def refused(laptop: Laptop, archive: Path) -> Ran:
     errors = [line for line in ran.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1, ran
     assert "web1" in errors[0] or archive.name in errors[0], ran
+    assert any(line.startswith("Hint: ") for line in ran.stderr.splitlines()), ran
     assert "Traceback" not in ran.stderr, ran
     assert laptop.ok("-H", "web1", "images", "-a", "-q").stdout == ""
     return ran

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Sequence
 
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, NotFound
+from jackstay_agent.errors import DigestMismatch, InvalidArchive, LimitExceeded, NotFound
 from jackstay_agent.kernel.threads import to_end
 from jackstay_agent.layers.snapshotter import Snapshotter
 from jackstay_agent.metadata import leases
@@ -65,6 +65,10 @@ class Unpacker:
                 applied = await self._snapshotter.apply(
                     key, descriptor, media_types.layer_compression(layer.media_type)
                 )
+            except (InvalidArchive, LimitExceeded) as error:
+                raise type(error)(
+                    f"layer {layer.digest}: {error.message}", hint=error.hint or "the image is damaged or hostile"
+                ) from error
             finally:
                 os.close(descriptor)
             if applied.diff_id != diff_id:

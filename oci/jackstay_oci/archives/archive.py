@@ -153,7 +153,7 @@ def open_layout(folder: Path | str, *, name: str | None = None, limits: Limits =
     try:
         files = FolderFiles(Path(folder))
     except FileNotFoundError:
-        raise NotFound(f"{name}: no such folder") from None
+        raise NotFound(f"{name}: no such folder", hint="check the path") from None
     except OSError as error:
         raise InvalidArchive(f"{name}: cannot be opened: {error.strerror}") from error
     return _archive(name, files, limits)
@@ -163,7 +163,7 @@ def _open_path(path: Path | str, name: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise NotFound(f"{name}: no such file") from None
+        raise NotFound(f"{name}: no such file", hint="check the path") from None
     except OSError as error:
         raise InvalidArchive(f"{name}: cannot be opened: {error.strerror}") from error
 

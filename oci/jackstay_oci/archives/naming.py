@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from jackstay_oci.errors import Error, InvalidArchive, InvalidReference
+from jackstay_oci.errors import (
+    DigestMismatch,
+    Error,
+    InvalidArchive,
+    InvalidDocument,
+    InvalidReference,
+    LimitExceeded,
+    NotFound,
+)
 from jackstay_oci.reference import Reference
 
 IMAGE_NAME = "io.containerd.image.name"
@@ -55,10 +63,20 @@ def annotations_of(name: str, *, whole: bool) -> dict[str, str]:
     return {IMAGE_NAME: name, REF_NAME: reference} if reference else {IMAGE_NAME: name}
 
 
+_HINTS: dict[type[Error], str] = {
+    InvalidArchive: "it must be an archive of `docker save`, an OCI archive or an OCI folder, and whole: save it anew",
+    InvalidDocument: "save the image anew",
+    DigestMismatch: "it is damaged: save or copy it anew",
+    NotFound: "check the name",
+    LimitExceeded: "no honest image passes this bound",
+}
+"""What to do about an error of an archive that does not say so itself."""
+
+
 @contextmanager
 def errors_naming(archive: str) -> Iterator[None]:
-    """Run the block; errors that it raises say which archive they are about."""
+    """Run the block; errors that it raises say which archive they are about, and what to do."""
     try:
         yield
     except Error as error:
-        raise type(error)(f"{archive}: {error.message}", hint=error.hint) from error
+        raise type(error)(f"{archive}: {error.message}", hint=error.hint or _HINTS.get(type(error), "")) from error
