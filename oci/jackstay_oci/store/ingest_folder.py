@@ -54,7 +54,8 @@ def hold(folder: Path, ref: str) -> int:
         Busy: somebody else holds it.
     """
     while True:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):  # not pathlib's exist_ok, which fails when the folder goes away meanwhile
+            os.mkdir(folder, mode=0o700)
         try:
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
