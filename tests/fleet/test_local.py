@@ -29,7 +29,7 @@ def agents(host: Host) -> list[str]:
 
 
 def test_a_command_starts_the_agent_and_the_next_one_finds_it(host: Host, base_archive: Path) -> None:
-    inside = "/tmp/jackstay-base.tar"
+    inside = "/run/base.tar"
     host.path(inside).write_bytes(base_archive.read_bytes())
     for command in (["load", "-i", inside], ["run", "--rm", "base:1", "echo", "here"]):
         ran = host.exec([JACKSTAY, *command], env=ENVIRONMENT)
@@ -55,7 +55,7 @@ def test_an_agent_that_cannot_start_says_why(host: Host) -> None:
 def test_it_stops_when_idle_and_not_while_a_container_runs(host: Host, base_archive: Path) -> None:
     host.agent.command = [str(PROGRAMS / "jackstayd"), "--stop-when-idle", "0.5"]
     host.agent.start()
-    inside = "/tmp/jackstay-base.tar"
+    inside = "/run/base.tar"
     host.path(inside).write_bytes(base_archive.read_bytes())
     environment = ENVIRONMENT | {"JACKSTAY_SOCKET": "/run/jackstay/../jackstay/jackstayd.sock"}  # starts none itself
 

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import tempfile
-from collections.abc import Callable
 from typing import cast
 
 from jackstay.errors import Unreachable
 from jackstay.tunnel.ends import RemoteEnd
+from jackstay.tunnel.private_folder import PrivateFolder
 from jackstay.tunnel.ways import Ways
 
-MAX_PATH = 100  # bytes; sun_path holds 108 on Linux and 104 on macOS, its end included
 HIGH_WATER = 1024 * 1024  # bytes kept for a local reader before the SSH channel is no longer read
 
 
@@ -124,7 +121,7 @@ class Bridge:
     def __init__(self, ways: Ways, first: RemoteEnd | None = None) -> None:
         self._ways = ways
         self._first = first
-        self._folder: str | None = None
+        self._folder: PrivateFolder | None = None
         self._server: asyncio.AbstractServer | None = None
         self._near: set[NearEnd] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,7 +130,7 @@ class Bridge:
     async def start(self) -> None:
         """Listen. Raises :class:`OSError`."""
         self._folder = await _make_folder()
-        self.path = os.path.join(self._folder, "agent")
+        self.path = os.path.join(self._folder.path, "agent")
         try:
             loop = asyncio.get_running_loop()
             # In two steps: cancelled in one, asyncio would forget the socket that listens already.
@@ -179,7 +176,7 @@ class Bridge:
         await asyncio.sleep(0)  # let the aborted transports tell
         if self._folder:
             folder, self._folder = self._folder, None
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+            await asyncio.shield(asyncio.to_thread(folder.remove))
 
     async def _join(self, near: NearEnd) -> None:
         try:
@@ -191,20 +188,12 @@ class Bridge:
             raise
 
 
-async def _make_folder() -> str:
+async def _make_folder() -> PrivateFolder:
     """A private folder; when the caller is cancelled while a thread makes it, it is removed again."""
-    making = asyncio.ensure_future(asyncio.to_thread(private_folder))
+    making = asyncio.ensure_future(asyncio.to_thread(PrivateFolder.make))
     try:
         return await asyncio.shield(making)
     except asyncio.CancelledError:
         folder = await making
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(folder.remove)
         raise
-
-
-def private_folder(make: Callable[..., str] = tempfile.mkdtemp) -> str:
-    """A new folder of mode 0700 in which a socket's path is short enough. Blocks for two system calls."""
-    for base in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"):  # noqa: S108  # mkdtemp is safe there
-        if len(os.fsencode(base)) + len("/jackstay-12345678/agent") <= MAX_PATH and os.access(base, os.W_OK | os.X_OK):
-            return make(prefix="jackstay-", dir=base)
-    raise OSError("there is no writable folder for a socket; set XDG_RUNTIME_DIR or TMPDIR to a short path")

@@ -229,7 +229,8 @@ class Lab:
             while data := await read.read(65536):
                 write.write(data)
                 await write.drain()
-            write.write_eof()
+            if write is child.stdin:
+                write.write_eof()  # an end of output ends standard error with it: `exit` below sends it, after both
 
         tasks = [
             asyncio.create_task(pump(process.stdin, child.stdin)),
