@@ -136,6 +136,7 @@ class Lab:
     direct: int = 0  # forwarded connections
     jumped: int = 0  # connections through this server to others
     connections: set[Any] = field(default_factory=set)
+    sessions: set[asyncio.Future[None]] = field(default_factory=set)
     acceptor: Any = None
     front: Any = None
 
@@ -206,6 +207,12 @@ class Lab:
         self.port = self.acceptor.get_port()
 
     async def _session(self, process: Any) -> None:
+        session = asyncio.ensure_future(self._run(process))
+        self.sessions.add(session)
+        session.add_done_callback(self.sessions.discard)
+        await asyncio.shield(session)  # it ends by itself when its connection does, and `stop` waits for that
+
+    async def _run(self, process: Any) -> None:
         if not self.commands:
             process.stderr.write(b"This account is not available\n")
             process.exit(1)
@@ -260,6 +267,8 @@ class Lab:
         if self.acceptor:
             self.acceptor.close()
             await self.acceptor.wait_closed()
+        if self.sessions:
+            await asyncio.wait(self.sessions, timeout=10)
         await self.agent.stop()
         shutil.rmtree(self.folder)
 

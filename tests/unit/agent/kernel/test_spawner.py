@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 JOBS = """
@@ -26,11 +27,18 @@ def enter(argument, descriptors):
 
 
 def ended(pid: int) -> bool:
-    """Whether the process is gone, or dead and only not yet reaped by whoever inherited it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
+    """Whether the process is gone, or dead and only not yet reaped by whoever inherited it.
+
+    A dying process closes its files a moment before it counts as dead.
+    """
+    for _ in range(200):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def spawned(tmp_path: Path, body: str) -> str:
