@@ -8,10 +8,10 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jackstay_agent.errors import Error, InUse
+from jackstay_agent.errors import InUse
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images.room import Room
-from jackstay_agent.images.service import canonical_name, find, stored
+from jackstay_agent.images.service import find, name_meant, stored
 from jackstay_agent.images.sizes import LayerSizes
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import images as rows
@@ -74,7 +74,7 @@ def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[lis
         if row["image_id"] == str(image.image_id)
     ]
     users = [user for root in roots for user in rows.users(connection, str(root.root))]
-    name = _named(text, image)
+    name = name_meant(text, image.names)
     every_name = [each for root in roots for each in root.names]
     if name is not None and len(every_name) > 1:
         return _untag(connection, (name,), image), None
@@ -102,15 +102,6 @@ def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[lis
     unused = [root for root in roots if not rows.users(connection, str(root.root))]
     removed, layers = _delete(connection, unused)
     return [*lines, *removed], layers
-
-
-def _named(text: str, image: StoredImage) -> str | None:
-    """The canonical name that *text* is, None when it is an id."""
-    try:
-        name = canonical_name(text)
-    except Error:
-        return None
-    return name if name in image.names else None
 
 
 def _untag(connection: sqlite3.Connection, names: Sequence[str], image: StoredImage) -> list[Removed]:

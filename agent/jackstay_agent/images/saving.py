@@ -17,7 +17,7 @@ from typing import Literal, cast
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import DigestMismatch, InvalidArgument
-from jackstay_agent.images.service import Images, find
+from jackstay_agent.images.service import Images, find, name_meant
 from jackstay_agent.kernel.readiness import readable
 from jackstay_agent.kernel.threads import begin, to_end
 from jackstay_agent.metadata import blobs as blob_rows
@@ -26,7 +26,6 @@ from jackstay_oci.archives.saving import ImageToSave
 from jackstay_oci.archives.writing import write_archive
 from jackstay_oci.compression import compressing
 from jackstay_oci.digest import Digest
-from jackstay_oci.reference import Reference
 
 _PIECE = 1 << 20
 _FORMATS = ("docker", "oci")
@@ -84,8 +83,10 @@ class Saver:
                 for digest, _size in blob_rows.closure(connection, image.root):
                     leases.keep_blob(connection, lease, digest)
                     held.add(digest)
-                named = roots.setdefault(image.root, [])
-                named += [name for name in image.names if _means(text, name) and name not in named]
+                kept = roots.setdefault(image.root, [])
+                name = name_meant(text, image.names)
+                if name is not None and name not in kept:
+                    kept.append(name)
             return roots
 
         roots = await self._content.database.write("images.save", work)
@@ -109,10 +110,3 @@ async def _read(descriptor: int) -> bytes:
             return os.read(descriptor, _PIECE)
         except BlockingIOError:
             await readable(descriptor)
-
-
-def _means(text: str, name: str) -> bool:
-    """Whether *text*, as the user typed it, is the name *name*: not an id of the image that has it."""
-    with contextlib.suppress(InvalidArgument):
-        return str(Reference.parse(text).with_default_tag()) == name
-    return False

@@ -122,13 +122,13 @@ def canonical_name(text: str) -> str:
     return str(reference.with_default_tag())
 
 
-def name_for(text: str, names: Sequence[str]) -> str:
-    """Which of an image's *names* somebody means who asked for *text*: that name, else the first, else "" for none."""
+def name_meant(text: str, names: Sequence[str]) -> str | None:
+    """Which of an image's *names* the user's *text* is; None when it is an id, or a digest."""
     try:
         asked = canonical_name(text)
     except InvalidReference:
-        asked = ""
-    return asked if asked in names else next(iter(names), "")
+        return None
+    return asked if asked in names else None
 
 
 def stored(connection: sqlite3.Connection, row: sqlite3.Row) -> StoredImage:

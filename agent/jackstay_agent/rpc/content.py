@@ -10,7 +10,7 @@ from typing import Any
 import grpc.aio
 
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.images.service import Images, name_for
+from jackstay_agent.images.service import Images, name_meant
 from jackstay_agent.metadata import blobs as rows
 from jackstay_oci.digest import Digest
 from jackstay_proto.v1 import content_pb2 as pb
@@ -40,7 +40,7 @@ class ContentService(ContentServicer):
                 pb.Descriptor(media_type=types.get(digest, ""), digest=str(digest), size=size)
                 for digest, size in closure
             ]
-            name = name_for(request.image, image.names)
+            name = name_meant(request.image, image.names) or next(iter(image.names), "")
             yield pb.ResolveReply(name=name, image_id=str(image.image_id), root=blobs[0], blobs=blobs)
             await asyncio.Event().wait()  # until the caller ends the call
 
