@@ -109,6 +109,11 @@ class ContainersStub:
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.StreamInput.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.StreamOutput.FromString,
                 _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/jackstay.v1.Containers/Export',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerReply.FromString,
+                _registered_method=True)
 
 
 class ContainersServicer:
@@ -207,6 +212,13 @@ class ContainersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Export(self, request, context):
+        """Export streams a container's whole file system as a tar in pieces of at most 1 MiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContainersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -284,6 +296,11 @@ def add_ContainersServicer_to_server(servicer, server):
                     servicer.Exec,
                     request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.StreamInput.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.StreamOutput.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -691,6 +708,33 @@ class Containers:
             '/jackstay.v1.Containers/Exec',
             jackstay__proto_dot_v1_dot_containers__pb2.StreamInput.SerializeToString,
             jackstay__proto_dot_v1_dot_containers__pb2.StreamOutput.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/jackstay.v1.Containers/Export',
+            jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,8 @@ class ContainersStub:
     """
     Exec: _grpc.StreamStreamMultiCallable[_containers_pb2.StreamInput, _containers_pb2.StreamOutput]
     """Exec runs a command in a running container. The first request is `exec`; with `detach` the only reply is `ready`."""
+    Export: _grpc.UnaryStreamMultiCallable[_containers_pb2.ExportContainerRequest, _containers_pb2.ExportContainerReply]
+    """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
 
 @_typing.type_check_only
 class ContainersAsyncStub(ContainersStub):
@@ -73,6 +75,8 @@ class ContainersAsyncStub(ContainersStub):
     """
     Exec: _aio.StreamStreamMultiCallable[_containers_pb2.StreamInput, _containers_pb2.StreamOutput]  # type: ignore[assignment]
     """Exec runs a command in a running container. The first request is `exec`; with `detach` the only reply is `ready`."""
+    Export: _aio.UnaryStreamMultiCallable[_containers_pb2.ExportContainerRequest, _containers_pb2.ExportContainerReply]  # type: ignore[assignment]
+    """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
 
 class ContainersServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -183,5 +187,13 @@ class ContainersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_containers_pb2.StreamOutput], _abc.AsyncIterator[_containers_pb2.StreamOutput]]:
         """Exec runs a command in a running container. The first request is `exec`; with `detach` the only reply is `ready`."""
+
+    @_abc_1.abstractmethod
+    def Export(
+        self,
+        request: _containers_pb2.ExportContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_containers_pb2.ExportContainerReply], _abc.AsyncIterator[_containers_pb2.ExportContainerReply]]:
+        """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
 
 def add_ContainersServicer_to_server(servicer: ContainersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

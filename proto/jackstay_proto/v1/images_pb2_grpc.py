@@ -59,6 +59,11 @@ class ImagesStub:
                 request_serializer=jackstay__proto_dot_v1_dot_images__pb2.HistoryRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_images__pb2.HistoryReply.FromString,
                 _registered_method=True)
+        self.Layers = channel.unary_unary(
+                '/jackstay.v1.Images/Layers',
+                request_serializer=jackstay__proto_dot_v1_dot_images__pb2.LayersRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_images__pb2.LayersReply.FromString,
+                _registered_method=True)
         self.Tag = channel.unary_unary(
                 '/jackstay.v1.Images/Tag',
                 request_serializer=jackstay__proto_dot_v1_dot_images__pb2.TagRequest.SerializeToString,
@@ -117,6 +122,13 @@ class ImagesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Layers(self, request, context):
+        """Layers tells what images are made of, so that shared layers show.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Tag(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -168,6 +180,11 @@ def add_ImagesServicer_to_server(servicer, server):
                     servicer.History,
                     request_deserializer=jackstay__proto_dot_v1_dot_images__pb2.HistoryRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_images__pb2.HistoryReply.SerializeToString,
+            ),
+            'Layers': grpc.unary_unary_rpc_method_handler(
+                    servicer.Layers,
+                    request_deserializer=jackstay__proto_dot_v1_dot_images__pb2.LayersRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_images__pb2.LayersReply.SerializeToString,
             ),
             'Tag': grpc.unary_unary_rpc_method_handler(
                     servicer.Tag,
@@ -325,6 +342,33 @@ class Images:
             '/jackstay.v1.Images/History',
             jackstay__proto_dot_v1_dot_images__pb2.HistoryRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_images__pb2.HistoryReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Layers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Images/Layers',
+            jackstay__proto_dot_v1_dot_images__pb2.LayersRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_images__pb2.LayersReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ejackstay_proto/v1/system.proto\x12\x0bjackstay.v1\"\x10\n\x0eVersionRequest\"t\n\x0cVersionReply\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08protocol\x18\x02 \x01(\r\x12\x0f\n\x07runtime\x18\x03 \x01(\t\x12\x0e\n\x06kernel\x18\x04 \x01(\t\x12\n\n\x02os\x18\x05 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x06 \x01(\t\"\r\n\x0bInfoRequest\"\x1d\n\tInfoReply\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\"\x12\n\x10\x44iskUsageRequest\"7\n\x0e\x44iskUsageReply\x12%\n\x05usage\x18\x01 \x03(\x0b\x32\x16.jackstay.v1.DiskUsage\"[\n\tDiskUsage\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x04\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x13\n\x0breclaimable\x18\x05 \x01(\x04\x32\xce\x01\n\x06System\x12\x41\n\x07Version\x12\x1b.jackstay.v1.VersionRequest\x1a\x19.jackstay.v1.VersionReply\x12\x38\n\x04Info\x12\x18.jackstay.v1.InfoRequest\x1a\x16.jackstay.v1.InfoReply\x12G\n\tDiskUsage\x12\x1d.jackstay.v1.DiskUsageRequest\x1a\x1b.jackstay.v1.DiskUsageReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ejackstay_proto/v1/system.proto\x12\x0bjackstay.v1\"\x10\n\x0eVersionRequest\"t\n\x0cVersionReply\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08protocol\x18\x02 \x01(\r\x12\x0f\n\x07runtime\x18\x03 \x01(\t\x12\x0e\n\x06kernel\x18\x04 \x01(\t\x12\n\n\x02os\x18\x05 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x06 \x01(\t\"\r\n\x0bInfoRequest\"\x1d\n\tInfoReply\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\"\x12\n\x10\x44iskUsageRequest\"I\n\x0e\x44iskUsageReply\x12%\n\x05usage\x18\x01 \x03(\x0b\x32\x16.jackstay.v1.DiskUsage\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\"[\n\tDiskUsage\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x04\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x13\n\x0breclaimable\x18\x05 \x01(\x04\"\x1e\n\x0c\x43heckRequest\x12\x0e\n\x06repair\x18\x01 \x01(\x08\"\x9b\x01\n\nCheckReply\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1a.jackstay.v1.CheckProgressH\x00\x12,\n\x07\x66inding\x18\x02 \x01(\x0b\x32\x19.jackstay.v1.CheckFindingH\x00\x12&\n\x04\x64one\x18\x03 \x01(\x0b\x32\x16.jackstay.v1.CheckDoneH\x00\x42\x07\n\x05reply\">\n\rCheckProgress\x12\r\n\x05\x64oing\x18\x01 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x02 \x01(\x04\x12\r\n\x05total\x18\x03 \x01(\x04\"i\n\x0c\x43heckFinding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05thing\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x10\n\x08repaired\x18\x05 \x01(\x08\x12\x0c\n\x04hint\x18\x06 \x01(\t\"j\n\tCheckDone\x12\r\n\x05\x62lobs\x18\x01 \x01(\x04\x12\x0e\n\x06layers\x18\x02 \x01(\x04\x12\x0e\n\x06images\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\r\n\x05\x66ound\x18\x05 \x01(\x04\x12\x10\n\x08repaired\x18\x06 \x01(\x04\x32\x8d\x02\n\x06System\x12\x41\n\x07Version\x12\x1b.jackstay.v1.VersionRequest\x1a\x19.jackstay.v1.VersionReply\x12\x38\n\x04Info\x12\x18.jackstay.v1.InfoRequest\x1a\x16.jackstay.v1.InfoReply\x12G\n\tDiskUsage\x12\x1d.jackstay.v1.DiskUsageRequest\x1a\x1b.jackstay.v1.DiskUsageReply\x12=\n\x05\x43heck\x12\x19.jackstay.v1.CheckRequest\x1a\x17.jackstay.v1.CheckReply0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,9 +42,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISKUSAGEREQUEST']._serialized_start=229
   _globals['_DISKUSAGEREQUEST']._serialized_end=247
   _globals['_DISKUSAGEREPLY']._serialized_start=249
-  _globals['_DISKUSAGEREPLY']._serialized_end=304
-  _globals['_DISKUSAGE']._serialized_start=306
-  _globals['_DISKUSAGE']._serialized_end=397
-  _globals['_SYSTEM']._serialized_start=400
-  _globals['_SYSTEM']._serialized_end=606
+  _globals['_DISKUSAGEREPLY']._serialized_end=322
+  _globals['_DISKUSAGE']._serialized_start=324
+  _globals['_DISKUSAGE']._serialized_end=415
+  _globals['_CHECKREQUEST']._serialized_start=417
+  _globals['_CHECKREQUEST']._serialized_end=447
+  _globals['_CHECKREPLY']._serialized_start=450
+  _globals['_CHECKREPLY']._serialized_end=605
+  _globals['_CHECKPROGRESS']._serialized_start=607
+  _globals['_CHECKPROGRESS']._serialized_end=669
+  _globals['_CHECKFINDING']._serialized_start=671
+  _globals['_CHECKFINDING']._serialized_end=776
+  _globals['_CHECKDONE']._serialized_start=778
+  _globals['_CHECKDONE']._serialized_end=884
+  _globals['_SYSTEM']._serialized_start=887
+  _globals['_SYSTEM']._serialized_end=1156
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,11 @@ class SystemStub:
                 request_serializer=jackstay__proto_dot_v1_dot_system__pb2.DiskUsageRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_system__pb2.DiskUsageReply.FromString,
                 _registered_method=True)
+        self.Check = channel.unary_stream(
+                '/jackstay.v1.System/Check',
+                request_serializer=jackstay__proto_dot_v1_dot_system__pb2.CheckRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_system__pb2.CheckReply.FromString,
+                _registered_method=True)
 
 
 class SystemServicer:
@@ -75,6 +80,13 @@ class SystemServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Check(self, request, context):
+        """Check reads every digest again and compares rows with files: progress and findings as they come, `done` last.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -92,6 +104,11 @@ def add_SystemServicer_to_server(servicer, server):
                     servicer.DiskUsage,
                     request_deserializer=jackstay__proto_dot_v1_dot_system__pb2.DiskUsageRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_system__pb2.DiskUsageReply.SerializeToString,
+            ),
+            'Check': grpc.unary_stream_rpc_method_handler(
+                    servicer.Check,
+                    request_deserializer=jackstay__proto_dot_v1_dot_system__pb2.CheckRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_system__pb2.CheckReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -176,6 +193,33 @@ class System:
             '/jackstay.v1.System/DiskUsage',
             jackstay__proto_dot_v1_dot_system__pb2.DiskUsageRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_system__pb2.DiskUsageReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Check(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/jackstay.v1.System/Check',
+            jackstay__proto_dot_v1_dot_system__pb2.CheckRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_system__pb2.CheckReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class SystemStub:
     """Version is the first call on every connection; its fields never change their meaning."""
     Info: _grpc.UnaryUnaryMultiCallable[_system_pb2.InfoRequest, _system_pb2.InfoReply]
     DiskUsage: _grpc.UnaryUnaryMultiCallable[_system_pb2.DiskUsageRequest, _system_pb2.DiskUsageReply]
+    Check: _grpc.UnaryStreamMultiCallable[_system_pb2.CheckRequest, _system_pb2.CheckReply]
+    """Check reads every digest again and compares rows with files: progress and findings as they come, `done` last."""
 
 @_typing.type_check_only
 class SystemAsyncStub(SystemStub):
@@ -47,6 +49,8 @@ class SystemAsyncStub(SystemStub):
     """Version is the first call on every connection; its fields never change their meaning."""
     Info: _aio.UnaryUnaryMultiCallable[_system_pb2.InfoRequest, _system_pb2.InfoReply]  # type: ignore[assignment]
     DiskUsage: _aio.UnaryUnaryMultiCallable[_system_pb2.DiskUsageRequest, _system_pb2.DiskUsageReply]  # type: ignore[assignment]
+    Check: _aio.UnaryStreamMultiCallable[_system_pb2.CheckRequest, _system_pb2.CheckReply]  # type: ignore[assignment]
+    """Check reads every digest again and compares rows with files: progress and findings as they come, `done` last."""
 
 class SystemServicer(metaclass=_abc_1.ABCMeta):
     """The agent and its host."""
@@ -72,5 +76,13 @@ class SystemServicer(metaclass=_abc_1.ABCMeta):
         request: _system_pb2.DiskUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_pb2.DiskUsageReply, _abc.Awaitable[_system_pb2.DiskUsageReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Check(
+        self,
+        request: _system_pb2.CheckRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_system_pb2.CheckReply], _abc.AsyncIterator[_system_pb2.CheckReply]]:
+        """Check reads every digest again and compares rows with files: progress and findings as they come, `done` last."""
 
 def add_SystemServicer_to_server(servicer: SystemServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
