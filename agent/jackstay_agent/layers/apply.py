@@ -51,7 +51,7 @@ def apply_layer(argument: Any, descriptors: list[int]) -> list[Any]:
     ``folder``, ``target`` and ``lower`` as `lower.mount_lower` takes them; ``lower`` is empty when there is none. The
     result is the diffID, bytes, inodes, and whether something of the tree below was needed and could not be seen.
     """
-    target, blob = descriptors
+    target, blob, *_growth = descriptors
     bounds = limits.Limits(**argument["limits"])
     lower = None
     if argument["lower"]:

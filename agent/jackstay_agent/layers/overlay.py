@@ -46,6 +46,7 @@ class OverlaySnapshotter:
     """Keeps snapshots below the folder *root*, which is made when it is missing."""
 
     name = "overlay"
+    detaches = True
 
     def __init__(self, root: str, database: Database, jobs: Jobs, mounts: Mounts, limits: Limits) -> None:
         self._root = root
@@ -68,17 +69,11 @@ class OverlaySnapshotter:
         return await self._make(key, "view", parent, along)
 
     async def prepare_detached(self, diff_id: Digest, *, along: Along | None = None) -> Snapshot:
-        """Make a snapshot for the layer *diff_id*, whose parent is not known yet; its key is ``detached-DIFFID``.
-
-        `apply` fills it, `attach` gives it its parent. Raises `AlreadyExists`.
-        """
+        """See `Snapshotter.prepare_detached`."""
         return await self._make(_DETACHED + diff_id, "detached", None, along)
 
     async def attach(self, diff_id: Digest, key: str, parent: str | None, *, along: Along | None = None) -> Snapshot:
-        """Make the detached snapshot of *diff_id* the active one *key* on top of *parent*; `commit` it as any other.
-
-        What it was found to take is in its row. Raises `NotFound`, and `WrongState` when it was not filled.
-        """
+        """See `Snapshotter.attach`."""
 
         def work(connection: sqlite3.Connection) -> Snapshot:
             attached = Snapshot(**rows.attach(connection, _DETACHED + diff_id, key, parent))
@@ -88,11 +83,8 @@ class OverlaySnapshotter:
 
         return await self._database.write("layers.attach", work)
 
-    async def apply(self, key: str, blob: int, compression: str) -> Applied:
-        """See `Snapshotter.apply`. A detached snapshot can be filled, too.
-
-        Raises `Unsupported` for a detached one whose layer needs a look at the tree below.
-        """
+    async def apply(self, key: str, blob: int, compression: str, *, growth: int | None = None) -> Applied:
+        """See `Snapshotter.apply`."""
         snapshot, lower = await self._database.read(lambda c: (Snapshot(**rows.get(c, key)), rows.ancestors(c, key)))
         if snapshot.kind not in ("active", "detached"):
             raise WrongState(f"snapshot {key} is {snapshot.kind}, nothing can be unpacked into it")
@@ -101,7 +93,7 @@ class OverlaySnapshotter:
             diff_id, size, inodes, incomplete = await self._jobs.run(
                 "jackstay_agent.layers.apply:apply_layer",
                 {"compression": compression, "limits": applying.bounds_of(self._limits), **self._below(lower)},
-                [target, blob],
+                [target, blob] if growth is None else [target, blob, growth],
             )
             await finish(_sync, target, key)
         finally:

@@ -57,6 +57,7 @@ class Snapshotter(Protocol):
     """Keeps snapshots. Implementations stand beside this file, named after what they rest on (`overlay`)."""
 
     name: str
+    detaches: bool  # whether a layer can be unpacked before its parent is known
 
     async def prepare(self, key: str, parent: str | None, *, along: Along | None = None) -> Snapshot:
         """Make the active snapshot *key* on top of the committed *parent* (None: on nothing).
@@ -65,8 +66,26 @@ class Snapshotter(Protocol):
         """
         ...
 
-    async def apply(self, key: str, blob: int, compression: str) -> Applied:
+    async def prepare_detached(self, diff_id: Digest, *, along: Along | None = None) -> Snapshot:
+        """Make a snapshot for the layer *diff_id*, whose parent is not known yet; its key is ``detached-DIFFID``.
+
+        `apply` fills it, `attach` gives it its parent. Raises `AlreadyExists`, and `Unsupported` where `detaches` is
+        false.
+        """
+        ...
+
+    async def attach(self, diff_id: Digest, key: str, parent: str | None, *, along: Along | None = None) -> Snapshot:
+        """Make the detached snapshot of *diff_id* the active one *key* on top of *parent*; `commit` it as any other.
+
+        What it was found to take is in its row. Raises `NotFound`, `WrongState` when it was not filled, `Unsupported`.
+        """
+        ...
+
+    async def apply(self, key: str, blob: int, compression: str, *, growth: int | None = None) -> Applied:
         """Unpack the layer in descriptor *blob* (compression "none", "gzip", "zstd") into the active snapshot *key*.
+
+        A blob that is still being written comes with *growth*, the reading end of a pipe that tells how far it is (see
+        `apply`). A detached snapshot can be filled too; `Unsupported` when its layer needs a look at the tree below.
 
         All bytes are read, also those after the tar's end, so that the diffID is the whole blob's. When it returns the
         files are on disk. Raises `InvalidArchive`, `LimitExceeded`, `DiskFull`; then the snapshot is to be removed.
