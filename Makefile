@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 CACHE  := .cache
 BASE   ?= busybox
 HOSTS  ?= 3
+ROUNDS ?= 7
 
 # What the agent and the lab use. The real peers of the interop tests install themselves.
 LAB_PACKAGES  := python3-venv iproute2 openssh-server openssh-client crun runc conmon nftables aardvark-dns busybox-static curl
@@ -17,7 +18,7 @@ UV_VERSION  := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install packages peers proto proto-check format lint types imports unit test demo lab-up lab-down lab-shell lock clean
+.PHONY: help install packages peers proto proto-check format lint types imports unit test bench demo lab-up lab-down lab-shell lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ unit: install ## Run the tests that need neither root nor the lab.
 
 test: install peers lint types imports proto-check ## Check and test everything; what CI runs.
 	$(BIN)/python -m pytest
+
+bench: install peers ## Measure against Docker and Podman, in turn, and write docs/benchmarks.md (ROUNDS=7).
+	$(BIN)/python -m tests.bench --rounds $(ROUNDS)
 
 demo: ## Walk through the whole story on three hosts of the lab (BASE=debian: with a Debian image and apache2).
 	@tests/lab/debian-packages $(DEMO_PACKAGES)
