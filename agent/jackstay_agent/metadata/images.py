@@ -22,10 +22,15 @@ def insert(
     stored: int,
     labels: dict[str, str],
 ) -> None:
-    """The image under *root* is here in whole and unpacked. Saying it twice is no error."""
+    """The image under *root* is here in whole and unpacked. Saying it twice is no error.
+
+    Of an index, the *manifest* of another platform takes the place of the one before: the last that was asked for runs.
+    """
     connection.execute(
         "INSERT INTO images (root, media_type, manifest, image_id, chain_id, created, stored, labels) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET manifest = excluded.manifest,"
+        " image_id = excluded.image_id, chain_id = excluded.chain_id, created = excluded.created,"
+        " labels = excluded.labels WHERE manifest != excluded.manifest",
         (str(root), media_type, str(manifest), str(image_id), chain_id, created, stored, json.dumps(labels)),
     )
 
@@ -97,6 +102,13 @@ def names_of(connection: sqlite3.Connection, root: str) -> tuple[str, ...]:
     """The names of the image under *root*, sorted."""
     rows = connection.execute("SELECT name FROM names WHERE root = ? ORDER BY name", (root,))
     return tuple(row["name"] for row in rows)
+
+
+def names_in(connection: sqlite3.Connection, repository: str) -> list[str]:
+    """The names of the canonical *repository*, sorted."""
+    rows = connection.execute("SELECT name FROM names WHERE name >= ? || ':' AND name < ? || ';' ORDER BY name",
+                              (repository, repository))  # fmt: skip
+    return [row["name"] for row in rows]
 
 
 def users(connection: sqlite3.Connection, root: str) -> list[sqlite3.Row]:

@@ -13,9 +13,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from jackstay_agent.errors import InvalidArgument, InvalidDocument
 from jackstay_agent.fetch.progress import Phase, Progress
-from jackstay_agent.images.receiving import Received, Receiver, Target
+from jackstay_agent.images.documents import Target
+from jackstay_agent.images.receiving import Received, Receiver
 from jackstay_agent.images.service import canonical_name
 from jackstay_agent.rpc.sources.controller import ControllerSource
+from jackstay_oci import platforms
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from jackstay_proto.v1 import content_pb2
@@ -79,7 +81,13 @@ def _target(image: pb.ImageTarget) -> Target:
     if image.root.size > 1 << 40:
         raise InvalidDocument(f"a manifest of {image.root.size} bytes")
     root = Descriptor(media_type=image.root.media_type, digest=Digest.parse(image.root.digest), size=image.root.size)
-    return Target(root, tuple(canonical_name(name) for name in image.names))
+    return Target(
+        root,
+        tuple(canonical_name(name) for name in image.names),
+        platform=platforms.parse(image.platform) if image.platform else None,
+        all_platforms=image.all_platforms,
+        manifests=frozenset(Digest.parse(digest) for digest in image.manifests),
+    )
 
 
 def _report(replies: asyncio.Queue[pb.FetchReply | None], step: Progress) -> None:

@@ -88,9 +88,7 @@ class ArchiveSource:
                 f"{self.name} has {len(images)} images: {named}" if images else f"{self.name} has no image",
                 hint="choose with --image NAME, or take --all" if images else "",
             )
-        return [
-            SourceImage(_blob(image.manifest), names, await self._closure(image.manifest)) for image, names in chosen
-        ]
+        return [await self._image(image.manifest, names) for image, names in chosen]
 
     def _find(self, name: str) -> tuple[ArchiveImage, tuple[str, ...]]:
         full = canonical(name)
@@ -99,6 +97,12 @@ class ArchiveSource:
                 return image, (full,)
         known = ", ".join(name for image in self._archive.images for name in image.names) or "none has a name"
         raise NotFound(f"{self.name} has no image {name!r}", hint=f"it has: {known}")
+
+    async def _image(self, root: Descriptor, names: tuple[str, ...]) -> SourceImage:
+        blobs = await self._closure(root)
+        held = {blob.digest for blob in blobs}
+        below = _children(await self._document(root)) if is_index(root.media_type) else []
+        return SourceImage(_blob(root), names, blobs, tuple(str(one.digest) for one in below if one.digest in held))
 
     async def _closure(self, root: Descriptor) -> tuple[Blob, ...]:
         """Every blob below a manifest or index that the archive holds: of other platforms it may hold none."""
@@ -110,11 +114,13 @@ class ArchiveSource:
                 continue
             blobs[descriptor.digest] = _blob(descriptor)
             if is_manifest(descriptor.media_type) or is_index(descriptor.media_type):
-                raw = await asyncio.to_thread(self._archive.read, descriptor.digest, 0, MAX_DOCUMENT)
-                document = parse_manifest(raw, descriptor.media_type)
-                waiting.extend(_children(document))
+                waiting.extend(_children(await self._document(descriptor)))
         self._readable.update(blobs)
         return tuple(blobs.values())
+
+    async def _document(self, descriptor: Descriptor) -> Manifest | Index:
+        raw = await asyncio.to_thread(self._archive.read, descriptor.digest, 0, MAX_DOCUMENT)
+        return parse_manifest(raw, descriptor.media_type)
 
     async def read(self, digest: str, offset: int, length: int) -> AsyncIterator[bytes]:
         """A range of a blob of an image that :meth:`images` gave out; the archive may hold others' as well.

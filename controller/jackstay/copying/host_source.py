@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from jackstay.client import messages
 from jackstay.copying.sources import Blob, SourceImage
 from jackstay.errors import AgentError, NotFound, UsageError
+from jackstay_oci.documents import MAX_DOCUMENT, parse_manifest
+from jackstay_oci.media_types import is_index
 from jackstay_oci.reference import Reference
 
 if TYPE_CHECKING:
@@ -62,7 +64,17 @@ class HostSource:
         self._readable.update(blob.digest for blob in blobs)
         root = Blob(reply.root.digest, reply.root.size, reply.root.media_type)
         self._readable.add(root.digest)
-        return SourceImage(root, (reply.name,) if reply.name else (), blobs)
+        manifests = await self._manifests(root, blobs) if is_index(root.media_type) else ()
+        return SourceImage(root, (reply.name,) if reply.name else (), blobs, manifests)
+
+    async def _manifests(self, root: Blob, blobs: tuple[Blob, ...]) -> tuple[str, ...]:
+        """The manifests of the index *root* that are there."""
+        if root.size > MAX_DOCUMENT:
+            raise AgentError("INVALID_DOCUMENT", f"{self.name} has an index of {root.size} bytes")
+        raw = b"".join([data async for data in self.read(root.digest, 0, root.size)])
+        index = parse_manifest(raw, root.media_type)
+        held = {blob.digest for blob in blobs}
+        return tuple(str(one.digest) for one in getattr(index, "manifests", ()) if one.digest in held)
 
     async def read(self, digest: str, offset: int, length: int) -> AsyncIterator[bytes]:
         """A range of a blob of an image that :meth:`images` gave out.

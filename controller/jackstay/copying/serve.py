@@ -83,6 +83,9 @@ def start_request(source: str, images: Sequence[SourceImage]) -> messages.FetchS
                     media_type=image.root.media_type, digest=image.root.digest, size=image.root.size
                 ),
                 names=image.names,
+                platform=image.platform,
+                all_platforms=image.all_platforms,
+                manifests=image.manifests,
             )
             for image in images
         ],

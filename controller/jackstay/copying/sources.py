@@ -26,6 +26,13 @@ class SourceImage:
     root: Blob
     names: tuple[str, ...]  # canonical references, maybe none
     blobs: tuple[Blob, ...]  # the whole closure, the root included
+    manifests: tuple[str, ...] = ()  # where the root is an index: digests of its manifests that the source has
+    platform: str = ""  # of an index, what the destination unpacks, "os/architecture[/variant]"; empty: its own
+    all_platforms: bool = False  # of an index, the destination keeps every one of the manifests
+
+    def wanting(self, platform: str = "", *, all_platforms: bool = False) -> SourceImage:
+        """The same image, of which the destination is to unpack *platform*, and to keep the others or not."""
+        return replace(self, platform=platform, all_platforms=all_platforms)
 
     def named(self, *names: str) -> SourceImage:
         """The same image with other names."""

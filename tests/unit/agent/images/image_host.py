@@ -20,7 +20,8 @@ from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import SourceFailed
 from jackstay_agent.fetch.progress import Phase, Progress
 from jackstay_agent.gc.collect import Collector
-from jackstay_agent.images.receiving import Received, Receiver, Target
+from jackstay_agent.images.documents import Target
+from jackstay_agent.images.receiving import Received, Receiver
 from jackstay_agent.images.room import Room
 from jackstay_agent.images.saving import Saver
 from jackstay_agent.images.service import Images

@@ -22,7 +22,8 @@ from jackstay_agent.errors import (
     Unsupported,
 )
 from jackstay_agent.fetch.progress import Phase
-from jackstay_agent.images.receiving import Receiver, Target
+from jackstay_agent.images.documents import Target
+from jackstay_agent.images.receiving import Receiver
 from jackstay_agent.kernel.threads import finish
 from jackstay_oci import media_types
 from jackstay_oci.digest import Digest

@@ -18,7 +18,8 @@ from jackstay_agent.config import Limits
 from jackstay_agent.errors import Error, InvalidArgument, InvalidReference, SourceFailed
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
-from jackstay_agent.images.receiving import Received, Target
+from jackstay_agent.images.documents import Target
+from jackstay_agent.images.receiving import Received
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
 from jackstay_agent.metadata.database import Database

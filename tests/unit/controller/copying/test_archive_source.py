@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import os
 import runpy
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jackstay.copying.archive_source import ArchiveSource, spool_folder
+from jackstay.copying.serve import start_request
 from jackstay.errors import NotFound, UsageError
+from jackstay_oci.media_types import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 
 
 def make_archive(path: Path, images: dict[str, bytes]) -> Path:
@@ -36,6 +41,34 @@ async def test_ranges_of_an_archive(tmp_path: Path) -> None:
     assert await everything(source, digest, len(layer) - 3, 10) == layer[-3:]
     with pytest.raises(NotFound):
         await everything(source, "sha256:" + "0" * 64, 0, 1)
+    await source.close()
+
+
+async def test_of_an_index_the_manifests_that_are_there_are_told_and_the_wish_travels_with_them(tmp_path: Path) -> None:
+    def put(document: dict[str, Any]) -> dict[str, Any]:
+        data = json.dumps(document).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"mediaType": document.get("mediaType", OCI_CONFIG), "digest": f"sha256:{digest}", "size": len(data)}
+
+    blobs = tmp_path / "image" / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    (tmp_path / "image" / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    entries = []
+    for architecture in ("amd64", "arm64", "s390x"):
+        config = put({"os": "linux", "architecture": architecture, "rootfs": {"type": "layers", "diff_ids": []}})
+        manifest = put({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": []})
+        entries.append(manifest | {"platform": {"os": "linux", "architecture": architecture}})
+    index = put({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+    (tmp_path / "image" / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [index]}))
+    (blobs / entries[2]["digest"].removeprefix("sha256:")).unlink()
+    source = await ArchiveSource.open(str(tmp_path / "image"), "image", {"HOME": str(tmp_path)})
+    (image,) = await source.images()
+    assert image.manifests == (entries[0]["digest"], entries[1]["digest"])
+    (target,) = start_request("image", [image.wanting("linux/arm64", all_platforms=True)]).images
+    assert (target.platform, target.all_platforms, tuple(target.manifests)) == ("linux/arm64", True, image.manifests)
+    (plain,) = start_request("image", [image]).images
+    assert (plain.platform, plain.all_platforms) == ("", False)
     await source.close()
 
 
