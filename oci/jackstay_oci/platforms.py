@@ -91,6 +91,12 @@ def choose(manifests: Sequence[Descriptor], wanted: Platform) -> Descriptor | No
     return manifests[0] if len(manifests) == 1 and manifests[0].platform is None else None
 
 
+def listed(manifests: Sequence[Descriptor]) -> str:
+    """The platforms of an index's images, for people: ``linux/amd64, linux/arm/v7``; what is for none is left out."""
+    known = (normalise(item.platform) for item in manifests if item.platform is not None)
+    return ", ".join(dict.fromkeys(str(platform) for platform in known if platform.os != "unknown"))
+
+
 def _version(variant: str) -> int:
     digits = variant.removeprefix("v").partition(".")[0]
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 4 else 0

@@ -16,16 +16,21 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, cast
 
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, InvalidArgument
+from jackstay_agent.errors import DigestMismatch, InvalidArgument, InvalidReference
 from jackstay_agent.images.service import Images, find, name_meant
+from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.kernel.readiness import readable
 from jackstay_agent.kernel.threads import begin, to_end
 from jackstay_agent.metadata import blobs as blob_rows
+from jackstay_agent.metadata import images as image_rows
 from jackstay_agent.metadata import leases
+from jackstay_oci import platforms
 from jackstay_oci.archives.saving import ImageToSave
 from jackstay_oci.archives.writing import write_archive
 from jackstay_oci.compression import compressing
 from jackstay_oci.digest import Digest
+from jackstay_oci.documents import Platform
+from jackstay_oci.reference import Reference
 
 _PIECE = 1 << 20
 _FORMATS = ("docker", "oci")
@@ -39,12 +44,15 @@ class Saver:
         self._content = content
         self._images = images
 
-    async def save(self, names: Sequence[str], form: str, compression: str) -> AsyncGenerator[bytes, None]:
+    async def save(
+        self, names: Sequence[str], form: str, compression: str, platform: str = ""
+    ) -> AsyncGenerator[bytes, None]:
         """The archive of the images *names* in pieces of at most 1 MiB.
 
-        *form* is "docker" or "oci", *compression* "none", "gzip" or "zstd" of the whole archive. An image that is given
-        by name keeps that name in the archive; one given by id has none, as with `docker save`. Raises what
-        `Images.find` raises, `InvalidArgument`, and `DigestMismatch` for a damaged blob, which the next load repairs.
+        *form* is "docker" or "oci", *compression* "none", "gzip" or "zstd" of the whole archive. Of an index, all that
+        is here goes in, or with *platform* ("os/architecture[/variant]") only the image for it. For the names that the
+        images get see `meant`. Raises what `Images.find` raises, `InvalidArgument`, `NotFound` for an image that is not
+        for *platform*, and `DigestMismatch` for a damaged blob, which the next load repairs.
         """
         if not names:
             raise InvalidArgument("no image to save", hint="name at least one image")
@@ -52,13 +60,14 @@ class Saver:
             raise InvalidArgument(f"unknown archive format {form!r}", hint="formats: docker, oci")
         if compression not in _COMPRESSIONS:
             raise InvalidArgument(f"unknown compression {compression!r}", hint="compressions: none, gzip, zstd")
+        wanted = platforms.parse(platform) if platform else None
         async with self._content.lease() as lease:
             images, held = await self._hold(names, lease)
             reading, writing = os.pipe2(os.O_CLOEXEC)
             with contextlib.suppress(OSError):  # a lower limit for pipes only makes smaller pieces
                 fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIECE)
             os.set_blocking(reading, False)
-            writer = begin(self._write, writing, images, form, compression)
+            writer = begin(self._write, writing, images, form, compression, wanted)
             try:
                 while piece := await _read(reading):
                     yield piece
@@ -78,15 +87,12 @@ class Saver:
 
         def work(connection: sqlite3.Connection) -> dict[Digest, list[str]]:
             roots: dict[Digest, list[str]] = {}
-            for text in names:
-                image = find(connection, text)
-                for digest, _size in blob_rows.closure(connection, image.root):
-                    leases.keep_blob(connection, lease, digest)
-                    held.add(digest)
-                kept = roots.setdefault(image.root, [])
-                name = name_meant(text, image.names)
-                if name is not None and name not in kept:
-                    kept.append(name)
+            for image, given in (found for text in names for found in meant(connection, text)):
+                if image.root not in roots:
+                    for digest, _size in blob_rows.closure(connection, image.root):
+                        leases.keep_blob(connection, lease, digest)
+                        held.add(digest)
+                roots.setdefault(image.root, []).extend(given)
             return roots
 
         roots = await self._content.database.write("images.save", work)
@@ -96,12 +102,38 @@ class Saver:
             images.append(ImageToSave(names=tuple(kept), manifest=descriptor))
         return images, held
 
-    def _write(self, descriptor: int, images: list[ImageToSave], form: str, compression: str) -> None:
+    def _write(
+        self, descriptor: int, images: list[ImageToSave], form: str, compression: str, platform: Platform | None
+    ) -> None:
         kind = cast(Literal["none", "gzip", "zstd"], compression)
         with contextlib.suppress(BrokenPipeError), os.fdopen(descriptor, "wb", buffering=_PIECE) as pipe:
             out = compressing(pipe, kind)
-            write_archive(out, images, self._content.blobs, cast(Literal["docker", "oci"], form))
+            write_archive(out, images, self._content.blobs, cast(Literal["docker", "oci"], form), platform=platform)
             out.close()
+
+
+def meant(connection: sqlite3.Connection, text: str) -> list[tuple[StoredImage, tuple[str, ...]]]:
+    """The images that *text* means, each with the names that it gets in an archive, as `docker save` takes it.
+
+    A repository alone means all of its tags, an image coming once for each. A name with a tag means that one; an id and
+    ``repository@digest`` give no name. Raises what `find` raises.
+    """
+    if tags := _tags_of(connection, text):
+        return [(find(connection, tag), (tag,)) for tag in tags]
+    image = find(connection, text)
+    named = name_meant(text, image.names)
+    return [(image, (named,) if named is not None else ())]
+
+
+def _tags_of(connection: sqlite3.Connection, text: str) -> list[str]:
+    """The names here of the repository that *text* writes without a tag; none when it writes something else."""
+    try:
+        reference = Reference.parse(text)
+    except InvalidReference:
+        return []
+    if reference.tag is not None or reference.digest is not None:
+        return []
+    return image_rows.names_in(connection, reference.name)
 
 
 async def _read(descriptor: int) -> bytes:

@@ -106,8 +106,9 @@ def names_of(connection: sqlite3.Connection, root: str) -> tuple[str, ...]:
 
 def names_in(connection: sqlite3.Connection, repository: str) -> list[str]:
     """The names of the canonical *repository*, sorted."""
-    rows = connection.execute("SELECT name FROM names WHERE name >= ? || ':' AND name < ? || ';' ORDER BY name",
-                              (repository, repository))  # fmt: skip
+    rows = connection.execute(  # ";" comes next after ":"
+        "SELECT name FROM names WHERE name >= ?1 || ':' AND name < ?1 || ';' ORDER BY name", (repository,)
+    )
     return [row["name"] for row in rows]
 
 

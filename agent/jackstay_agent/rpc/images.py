@@ -64,7 +64,9 @@ class ImagesService(ImagesServicer):
 
     async def Save(self, request: pb.SaveRequest, context: Context) -> AsyncGenerator[pb.SaveReply, None]:
         """See images.proto."""
-        saving = self._saver.save(request.images, request.format or "docker", request.compression or "none")
+        saving = self._saver.save(
+            request.images, request.format or "docker", request.compression or "none", request.platform
+        )
         async with aclosing(saving) as pieces:
             async for piece in pieces:
                 yield pb.SaveReply(data=piece)

@@ -1,16 +1,18 @@
 """What goes into an archive: pure, from the images to save and the documents that describe them.
 
-The ``docker`` form is what Docker ≥ 25 writes: an OCI layout with ``manifest.json`` beside it, which every Docker since
-1.10, Podman and skopeo read. Docker 20.10 unpacks gzip layers but not zstd ones. The ``oci`` form has the layout alone.
+The same images give the same plan, in whatever order and however often they are named. The ``docker`` form is what
+Docker ≥ 25 writes: an OCI layout with ``manifest.json`` beside it, which every Docker since 1.10, Podman and skopeo
+read. Docker 20.10 unpacks gzip layers but not zstd ones. The ``oci`` form has the layout alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
+from msgspec import structs
 
 from jackstay_oci import media_types, platforms
 from jackstay_oci.archives.naming import annotations_of
@@ -59,10 +61,12 @@ def plan(images: Sequence[ImageToSave], content: Content, format: Format, platfo
         images: what to save.
         content: where documents are read from; layers are only asked for their size.
         format: the form.
-        platform: of an index, the image that ``manifest.json`` names; this machine's when not given.
+        platform: of an index, only the image for it. When not given, all of the index that is here; ``manifest.json``,
+            which knows no index, then names the image for this machine.
 
     Raises:
-        NotFound: a blob is missing. Of an index, images that are not here are left out.
+        NotFound: a blob is missing, or an image is not for ``platform``. Of an index, images that are not here are left
+            out.
         DigestMismatch: a blob is not what its descriptor says.
     """
     result = SavePlan()
@@ -70,7 +74,9 @@ def plan(images: Sequence[ImageToSave], content: Content, format: Format, platfo
     saved: dict[Digest, _Saved] = {}
     repositories: dict[str, dict[str, str]] = {}
     collector = _Collector(result, content, platform or platforms.this_host())
-    for image in images:
+    if platform is not None:
+        images = [replace(image, manifest=collector.only(image, platform)) for image in images]
+    for image in _in_order(images):
         root = image.manifest
         manifest = collector.collect(root)
         labels = [annotations_of(name, whole=format == "oci") for name in image.names] or [{}]
@@ -95,6 +101,17 @@ def plan(images: Sequence[ImageToSave], content: Content, format: Format, platfo
         if repositories:
             result.files["repositories"] = msgspec.json.encode(repositories, order="sorted")
     return result
+
+
+def _in_order(images: Sequence[ImageToSave]) -> list[ImageToSave]:
+    """Each image once with all its names, sorted; those without a name last."""
+    names: dict[Digest, set[str]] = {}
+    roots: dict[Digest, Descriptor] = {}
+    for image in images:
+        names.setdefault(image.manifest.digest, set()).update(image.names)
+        roots.setdefault(image.manifest.digest, image.manifest)
+    merged = [ImageToSave(tuple(sorted(names[digest])), root) for digest, root in roots.items()]
+    return sorted(merged, key=lambda image: (not image.names, image.names, image.manifest.digest))
 
 
 def read_document(content: Content, digest: Digest) -> bytes:
@@ -154,6 +171,27 @@ class _Collector:
         self._documents: dict[tuple[Digest, str], Manifest | Index] = {}
         self._whole: dict[Digest, bool] = {}
         self._standing: dict[Digest, Manifest | None] = {}
+
+    def only(self, image: ImageToSave, platform: Platform) -> Descriptor:
+        """The manifest of the image for ``platform``: one of its index, or the image's own when it is no index.
+
+        Raises:
+            NotFound: it is not for ``platform``, or that part of it is not here.
+        """
+        document = self._document(image.manifest, 0)
+        if isinstance(document, Index):
+            here = [child for child in document.manifests if _is_document(child) and self._is_whole(child, 1)]
+        else:
+            config = parse_config(read_document(self._content, document.config.digest))
+            own = Platform(os=config.os or "linux", architecture=config.architecture, variant=config.variant)
+            here = [structs.replace(image.manifest, platform=own)]
+        chosen = platforms.choose(here, platform)
+        if chosen is None:
+            named = Reference.parse(image.names[0]).familiar if image.names else image.manifest.digest
+            raise NotFound(
+                f"image {named} is not here for {platform}", hint=f"it is for {platforms.listed(here) or 'none'}"
+            )
+        return Descriptor(media_type=chosen.media_type, digest=chosen.digest, size=chosen.size)
 
     def collect(self, descriptor: Descriptor, depth: int = 0) -> Manifest | None:
         """Take a manifest or index and all below it; the manifest that stands for it in ``manifest.json``."""

@@ -163,19 +163,61 @@ def test_an_index_is_saved_with_the_images_that_are_here(
     index = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": children}).encode()
     descriptor = Descriptor(media_type=media_types.OCI_INDEX, digest=store.put(index), size=len(index))
     wanted = ImageToSave((APP,), descriptor)
-    for name in ("amd64", "arm64"):
-        data = _saved([wanted], store, platform=platforms.parse(f"linux/{name}"))
-        [entry] = json.loads(_files(data)["manifest.json"])
-        assert entry["Config"] == f"blobs/sha256/{images[name].image_id.hex}"
-        with open_archive(io.BytesIO(data)) as archive:
-            [found] = archive.images
-            assert (found.manifest, found.names) == (descriptor, (APP,))
-            assert archive.has(images["arm64"].image_id)
-            assert not archive.has(images["s390x"].image_id)
+    data = _saved([wanted], store)
+    [entry] = json.loads(_files(data)["manifest.json"])
+    here = platforms.this_host().architecture
+    assert entry["Config"] == f"blobs/sha256/{images[here].image_id.hex}"
+    with open_archive(io.BytesIO(data)) as archive:
+        [found] = archive.images
+        assert (found.manifest, found.names) == (descriptor, (APP,))
+        assert archive.has(images["amd64"].image_id)
+        assert archive.has(images["arm64"].image_id)
+        assert not archive.has(images["s390x"].image_id)
     for name in ("amd64", "arm64"):
         store.delete(Digest.of(images[name].layers[0]))
     with pytest.raises(NotFound, match="no image of index"):
         _saved([wanted], store)
+
+
+@pytest.mark.parametrize("form", ["docker", "oci"])
+def test_one_platform_of_an_index_is_saved_as_an_image_of_its_own(
+    store: BlobStore, make_image: MakeImage, make_tar: MakeTar, form: str
+) -> None:
+    images = {name: make_image([make_tar({name: b""})], architecture=name) for name in ("amd64", "arm64")}
+    children = [
+        {"mediaType": image.media_type, "digest": Digest.of(image.manifest), "size": len(image.manifest),
+         "platform": {"os": "linux", "architecture": name}}
+        for name, image in images.items()
+    ]  # fmt: skip
+    index = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": children}).encode()
+    alone = {name: _stored(store, image, APP) for name, image in images.items()}
+    wanted = ImageToSave((APP,), Descriptor(media_type=media_types.OCI_INDEX, digest=store.put(index), size=len(index)))
+    for name in images:
+        platform = platforms.parse(f"linux/{name}")
+        data = _saved([wanted], store, form, platform=platform)
+        assert data == _saved([alone[name]], store, form)
+        assert data == _saved([alone[name]], store, form, platform=platform)
+    with pytest.raises(NotFound, match="image app:1 is not here for linux/riscv64") as caught:
+        _saved([wanted], store, form, platform=platforms.parse("linux/riscv64"))
+    assert caught.value.hint == "it is for linux/amd64, linux/arm64"
+    with pytest.raises(NotFound, match="image app:1 is not here for linux/amd64") as caught:
+        _saved([alone["arm64"]], store, form, platform=platforms.parse("linux/amd64"))
+    assert caught.value.hint == "it is for linux/arm64"
+
+
+@pytest.mark.parametrize("form", ["docker", "oci"])
+def test_neither_order_nor_repetition_changes_the_bytes(
+    store: BlobStore, make_image: MakeImage, make_tar: MakeTar, form: str
+) -> None:
+    one, two, three = (make_image([make_tar({str(at): b""})]) for at in range(3))
+    b = "docker.io/library/b:1"
+    images = [_stored(store, one, APP, b), _stored(store, two, "reg.example.com/a:1"), _stored(store, three)]
+    data = _saved(images, store, form)
+    assert _saved(images[::-1], store, form) == data
+    again = [images[2], _stored(store, one, b), images[1], _stored(store, one, APP), _stored(store, one, b)]
+    assert _saved(again, store, form) == data
+    with open_archive(io.BytesIO(data)) as archive:
+        assert [image.names for image in archive.images] == [(APP, b), ("reg.example.com/a:1",), ()]
 
 
 # What is wrong with the content.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import random
 import tarfile
@@ -14,7 +15,8 @@ import pytest
 
 from jackstay_agent.errors import DigestMismatch, InvalidArgument, NotFound
 from jackstay_agent.fetch.archive import ArchiveSource
-from jackstay_agent.images.receiving import Target
+from jackstay_agent.images.documents import Target
+from jackstay_oci import platforms
 from jackstay_oci.archives.archive import open_archive
 from jackstay_oci.digest import Digest
 from tests.unit.agent.images.image_host import ImageHost, Made, tar
@@ -60,6 +62,52 @@ async def test_an_id_gives_no_name_and_an_image_comes_once(host: ImageHost) -> N
     both = tar_json(await whole(host.saver.save(["web:2", "web:1", made.image_id], "docker", "none")))
     assert both.count(b'"Config"') == 1
     assert both.count(b"web:") == 2
+
+
+async def test_a_repository_alone_means_all_its_tags(host: ImageHost) -> None:
+    one, two, other = Made([tar({"a": b"1"})]), Made([tar({"a": b"2"})]), Made([tar({"a": b"3"})])
+    await host.load(one, NAME, "docker.io/library/web:2")
+    await host.load(two, "docker.io/library/web:latest")
+    await host.load(other, "docker.io/library/web-2:1", "docker.io/org/web:1", "reg:5000/web:1")
+    saved = json.loads(tar_json(await whole(host.saver.save(["web"], "docker", "none"))))
+    assert [image["RepoTags"] for image in saved] == [["web:1", "web:2"], ["web:latest"]]
+    saved = json.loads(tar_json(await whole(host.saver.save(["reg:5000/web"], "docker", "none"))))
+    assert [image["RepoTags"] for image in saved] == [["reg:5000/web:1"]]
+    with pytest.raises(NotFound, match="web-3"):
+        await anext(host.saver.save(["web-3"], "docker", "none"))
+
+
+async def test_a_digest_chooses_an_image_and_gives_no_name(host: ImageHost) -> None:
+    made = Made([tar({"a": b"a"})])
+    await host.load(made, NAME)
+    by_id = await whole(host.saver.save([made.image_id], "oci", "none"))
+    for text in (f"web@{made.root.digest}", f"web:1@{made.root.digest}", made.image_id[7:14], str(made.root.digest)):
+        assert await whole(host.saver.save([text], "oci", "none")) == by_id
+    assert b"web" not in by_id
+    for text in (f"other@{made.root.digest}", f"web@{made.image_id}"):
+        with pytest.raises(NotFound):
+            await anext(host.saver.save([text], "oci", "none"))
+
+
+async def test_how_images_are_named_in_the_request_changes_no_byte(host: ImageHost) -> None:
+    one, two = Made([tar({"a": b"1"})]), Made([tar({"a": b"2"})])
+    await host.load(one, NAME)
+    await host.load(two, "docker.io/library/web:2")
+    data = await whole(host.saver.save(["web:1", "web:2"], "docker", "gzip"))
+    for names in (["web:2", "web:1"], ["web"], ["web:2", "docker.io/library/web:1", "web", one.image_id]):
+        assert await whole(host.saver.save(names, "docker", "gzip")) == data
+
+
+async def test_a_platform_that_an_image_is_not_for_is_told(host: ImageHost) -> None:
+    await host.load(Made([tar({"a": b"1"})]), NAME)
+    here = platforms.this_host()
+    whole_image = await whole(host.saver.save(["web:1"], "docker", "none"))
+    assert await whole(host.saver.save(["web:1"], "docker", "none", str(here))) == whole_image
+    with pytest.raises(NotFound, match="image web:1 is not here for linux/riscv64") as caught:
+        await whole(host.saver.save(["web:1"], "docker", "none", "linux/riscv64"))
+    assert caught.value.hint == f"it is for {here}"
+    with pytest.raises(InvalidArgument, match="invalid platform"):
+        await anext(host.saver.save(["web:1"], "docker", "none", "a/b/c/d"))
 
 
 def tar_json(data: bytes) -> bytes:
