@@ -20,7 +20,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from jackstay_agent.containers import changes as instructions
 from jackstay_agent.containers import commit_config
 from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.content.store import ContentStore
@@ -131,7 +130,7 @@ async def commit(
     plan = await host.plan(row)
     async with content.lease() as lease:
         parent = await _parent(content, images, row, lease)
-        run = instructions.apply(commit_config.run_config(parent.config.config, plan), changes)
+        run = commit_config.changed(commit_config.run_config(parent.config.config, plan), changes)
         layer = await _layer(host, snapshotter, content, row, lease, pause=pause)
         diff_ids = [*parent.config.rootfs.diff_ids, *([layer.digest] if layer is not None else [])]
         chain = chain_ids(diff_ids)

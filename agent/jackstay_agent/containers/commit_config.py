@@ -6,6 +6,7 @@ dropped. The container's own settings go into the image, as with docker.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,9 +16,10 @@ from jackstay_agent.containers.process import DEFAULT_STOP_SIGNAL, ProcessPlan
 from jackstay_agent.errors import InvalidDocument, LimitExceeded
 from jackstay_agent.images.document_times import render
 from jackstay_oci import media_types
+from jackstay_oci.changes import instructions
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import MAX_DOCUMENT, Descriptor, Manifest, encode
-from jackstay_oci.image_config import ContainerConfig, History
+from jackstay_oci.image_config import ContainerConfig, Healthcheck, History
 
 _OF_THE_PARENT = ("container", "container_config", "docker_version", "id", "parent", "parent_id", "throwaway")
 """What docker's builders wrote about how the parent was made."""
@@ -38,6 +40,25 @@ def run_config(parent: ContainerConfig, plan: ProcessPlan) -> ContainerConfig:
         stop_signal="" if default_signal else plan.stop_signal,
         healthcheck=plan.healthcheck,
     )
+
+
+def changed(run: ContainerConfig, changes: Sequence[str]) -> ContainerConfig:
+    """*run* after the Dockerfile instructions *changes*; what they leave empty is the container's still.
+
+    As moby's ``merge`` (daemon/commit.go) has it: an empty command comes back unless there is an entrypoint, and a
+    healthcheck's numbers stay where the new one says nothing.
+
+    Raises:
+        InvalidArgument: see `instructions.apply`.
+    """
+    new = instructions.apply(run, changes)
+    if not new.entrypoint:
+        new = structs.replace(new, entrypoint=run.entrypoint, cmd=new.cmd or run.cmd)
+    health = new.healthcheck
+    if health is not None and run.healthcheck is not None:
+        own = {name: getattr(health, name) or getattr(run.healthcheck, name) for name in health.__struct_fields__}
+        new = structs.replace(new, healthcheck=Healthcheck(**own))
+    return structs.replace(new, user=new.user or run.user)
 
 
 def encode_config(

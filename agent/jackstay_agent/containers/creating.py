@@ -17,13 +17,14 @@ import msgspec
 from jackstay_agent.containers import host_facts, spec
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.ids import new_id, new_name
-from jackstay_agent.containers.process import ProcessPlan, absolute, merge
+from jackstay_agent.containers.process import ProcessPlan, merge
 from jackstay_agent.containers.settings import Mount, Settings
 from jackstay_agent.containers.spec_mounts import ResolvedMount
 from jackstay_agent.errors import InvalidArgument, NotFound
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata.containers import ContainerRow
+from jackstay_oci.config_values import absolute
 
 CGROUP = "/jackstay"
 

@@ -11,6 +11,7 @@ from typing import Any
 from jackstay_agent.containers import process, spec
 from jackstay_agent.containers.users import ResolvedUser
 from jackstay_agent.errors import InvalidArgument
+from jackstay_oci.config_values import absolute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ def build(
     built["env"] = list(process.override(env, request.env))
     built["terminal"] = request.tty
     if request.working_dir:
-        built["cwd"] = process.absolute(request.working_dir, "the working directory")
+        built["cwd"] = absolute(request.working_dir, "the working directory")
     uid = built["user"]["uid"]
     if request.privileged:
         built["capabilities"] = spec.process_capabilities(tuple(sorted(capabilities)), uid)

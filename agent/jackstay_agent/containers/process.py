@@ -9,18 +9,17 @@ from it (``HOME``, see `environment`). The rules are those of moby's ``daemon/co
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jackstay_agent.containers.settings import Settings
 from jackstay_agent.errors import InvalidArgument
+from jackstay_oci.config_values import absolute, parse_exposed
 from jackstay_oci.image_config import ContainerConfig, Healthcheck, ImageConfig
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_STOP_SIGNAL = "SIGTERM"
 
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.ASCII | re.IGNORECASE)
 _MAX_EXPOSED = 65536
 
 
@@ -102,28 +101,6 @@ def override(env: Iterable[str], changes: Iterable[str]) -> tuple[str, ...]:
         else:
             variables[name] = value
     return tuple(f"{name}={value}" for name, value in variables.items())
-
-
-def parse_exposed(text: str) -> tuple[tuple[int, str], ...]:
-    """Ports as EXPOSE and ExposedPorts write them: "80", "80/udp", "8000-8010/tcp". Raises `InvalidArgument`."""
-    match = _PORT.fullmatch(text.strip())
-    if match is None:
-        raise InvalidArgument(f"invalid port {text[:60]!r}", hint="write PORT[-PORT][/tcp|udp|sctp]")
-    first = int(match[1])
-    last = int(match[2] or first)
-    if not 0 < first <= last <= 65535:
-        raise InvalidArgument(f"invalid port {text[:60]!r}: out of 1 to 65535")
-    protocol = (match[3] or "tcp").lower()
-    return tuple((port, protocol) for port in range(first, last + 1))
-
-
-def absolute(path: str, what: str) -> str:
-    """*path* cleaned as Go's path.Clean does. Raises `InvalidArgument`, naming *what*, unless it is absolute."""
-    if not path.startswith("/"):
-        raise InvalidArgument(f"{what} {path[:100]!r} is invalid, it needs to be an absolute path")
-    if "\0" in path:
-        raise InvalidArgument(f"{what} {path[:100]!r} has a NUL byte")
-    return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def _command(settings: Settings, config: ContainerConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:

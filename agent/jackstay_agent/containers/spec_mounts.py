@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jackstay_agent.containers.process import absolute
 from jackstay_agent.errors import InvalidArgument
+from jackstay_oci.config_values import absolute
 
 DEFAULT_SHM = 64 << 20
 PROPAGATIONS = ("private", "rprivate", "slave", "rslave", "shared", "rshared")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal as signals
 
-from jackstay_agent.containers import signals as names
 from jackstay_agent.containers import state
 from jackstay_agent.containers.engine import Engine, settings_of
 from jackstay_agent.containers.starting import start_locked
 from jackstay_agent.errors import RuntimeFailed
 from jackstay_agent.metadata.containers import ContainerRow
+from jackstay_oci import signals as names
 
 DEFAULT_TIMEOUT = 10
 """Seconds between the stop signal and SIGKILL, as docker has it."""

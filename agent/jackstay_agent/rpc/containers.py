@@ -11,7 +11,7 @@ import grpc.aio
 import msgspec
 
 from jackstay_agent.containers import settings as values
-from jackstay_agent.containers import signals, state
+from jackstay_agent.containers import state
 from jackstay_agent.containers.attaching import Seat
 from jackstay_agent.containers.exec_process import ExecRequest
 from jackstay_agent.containers.listing import Listed
@@ -19,6 +19,7 @@ from jackstay_agent.containers.logs import Wanted
 from jackstay_agent.containers.service import Containers
 from jackstay_agent.containers.settings import Settings
 from jackstay_agent.errors import InvalidArgument, WrongState
+from jackstay_oci import signals
 from jackstay_proto.v1 import containers_pb2 as pb
 from jackstay_proto.v1.containers_pb2_grpc import ContainersServicer
 

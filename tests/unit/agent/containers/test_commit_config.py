@@ -4,14 +4,16 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from jackstay_agent.containers import commit_config, process
-from jackstay_agent.errors import InvalidDocument, LimitExceeded
+from jackstay_agent.errors import InvalidArgument, InvalidDocument, LimitExceeded
 from jackstay_oci import media_types
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import MAX_DOCUMENT, Descriptor, Manifest, parse_config, parse_manifest
-from jackstay_oci.image_config import ContainerConfig
+from jackstay_oci.image_config import ContainerConfig, Healthcheck, ImageConfig
 from tests.unit.agent.containers.container_values import settings
 
 BASE, ADDED = Digest.of(b"base"), Digest.of(b"added")
@@ -73,6 +75,49 @@ def test_a_container_leaves_no_trace_of_its_host() -> None:
     assert "secret-host" not in text
     assert "TERM" not in text
     assert "SIGTERM" not in text
+
+
+RUN = ContainerConfig(
+    entrypoint=("/entry",), cmd=("arg",), user="app", healthcheck=Healthcheck(test=("CMD", "x"), interval=7, retries=2)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "values"),
+    [
+        (['ENTRYPOINT ["/x"]'], {"entrypoint": ("/x",), "cmd": ()}),
+        (["ENTRYPOINT []"], {"entrypoint": ("/entry",), "cmd": ("arg",)}),
+        (["CMD []"], {"entrypoint": ("/entry",), "cmd": ()}),
+        (["USER $NOBODY"], {"user": "app"}),
+        (["HEALTHCHECK NONE"], {"healthcheck": Healthcheck(test=("NONE",), interval=7, retries=2)}),
+        (["HEALTHCHECK --retries=3 CMD y"],
+         {"healthcheck": Healthcheck(test=("CMD-SHELL", "y"), interval=7, retries=3)}),
+    ],
+)  # fmt: skip
+def test_what_changes_leave_empty_is_the_containers(changes: list[str], values: dict[str, Any]) -> None:
+    assert commit_config.changed(RUN, changes) == structs.replace(RUN, **values)
+
+
+def test_without_an_entrypoint_an_empty_command_is_the_containers() -> None:
+    run = ContainerConfig(cmd=("arg",))
+    assert commit_config.changed(run, ["CMD []"]) == run
+
+
+CHANGE = st.builds(
+    "{} {}".format,
+    st.sampled_from(["CMD", "ENV", "EXPOSE", "USER", "VOLUME", "WORKDIR"]),
+    st.text(alphabet="$\\{}'\":-+=[]AB/ ,1\t-", max_size=40),
+)
+
+
+@given(st.lists(CHANGE, max_size=4))
+def test_a_container_can_be_made_of_what_comes_out(changes: list[str]) -> None:
+    try:
+        run = commit_config.changed(ContainerConfig(), changes)
+    except InvalidArgument:
+        return
+    plan = process.merge(settings(command=("x",)), ImageConfig(config=run))
+    assert plan.cwd.startswith("/")
 
 
 def test_a_parent_that_says_next_to_nothing() -> None:

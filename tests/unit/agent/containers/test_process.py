@@ -7,6 +7,7 @@ import pytest
 from jackstay_agent.containers import process
 from jackstay_agent.containers.settings import Mount, Port
 from jackstay_agent.errors import InvalidArgument
+from jackstay_oci import config_values
 from tests.unit.agent.containers.container_values import image, settings
 
 APP = image(entrypoint=("/entry",), cmd=("serve", "80"), env=("A=image", "PATH=/opt/bin"), user="app")
@@ -95,7 +96,7 @@ def test_exposed_ports_of_both() -> None:
 @pytest.mark.parametrize("text", ["0", "65536", "80/icmp", "9-8", "-1", "", "８０", "80:80"])
 def test_malformed_ports(text: str) -> None:
     with pytest.raises(InvalidArgument):
-        process.parse_exposed(text)
+        config_values.parse_exposed(text)
 
 
 def test_too_many_ports() -> None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jackstay_agent.errors import InvalidArgument
+from jackstay_oci.errors import InvalidArgument
 
-_SPACE = " \t"
 _MAX_DEPTH = 20
 
 
@@ -19,15 +18,17 @@ def split(text: str) -> list[str]:
     word, quote, index, inside = "", "", 0, False
     while index < len(text):
         character = text[index]
-        if not quote and character in _SPACE:
+        if not quote and character.isspace():
             if inside:
                 words.append(word)
             word, inside = "", False
         else:
             inside = True
-            if character == "\\" and quote != "'" and index + 1 < len(text):
-                word += character
+            if character == "\\" and quote != "'":
                 index += 1
+                if index == len(text):
+                    break
+                word += character
                 character = text[index]
             elif not quote and character in "'\"":
                 quote = character
@@ -41,9 +42,10 @@ def split(text: str) -> list[str]:
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """*text* without its quotes and escapes, and with ``$NAME``, ``${NAME}``, ``${NAME:-word}``, ``${NAME:+word}``.
+    """*text* without its quotes and escapes, and with the values of ``$NAME``, ``${NAME}``, ``${NAME:-word}``.
 
-    A variable that is not set is empty. Raises `InvalidArgument` for a quote or brace that does not end.
+    After the colon may be ``-``, ``+`` or ``?``. A variable that is not set is empty; without the colon an empty one
+    counts as set. Raises `InvalidArgument` for a quote or brace that does not end, and for what ``?`` demands.
     """
     return _Expansion(text, variables).all()
 
@@ -97,17 +99,26 @@ class _Expansion:
 
     def _braced(self) -> str:
         name = self._name()
-        modifier = ""
-        if self._text.startswith((":-", ":+"), self._at):
-            modifier = self._text[self._at + 1]
-            self._at += 2
+        colon = self._text.startswith(":", self._at)
+        self._at += colon
+        modifier = self._text[self._at : self._at + 1]
+        if modifier and modifier in "-+?":
+            self._at += 1
+        elif colon or modifier != "}":
+            raise InvalidArgument(f"bad substitution in {self._text[:60]!r}")
         word = self._to_brace()
-        if not name or (word and not modifier):
+        if not name:
             raise InvalidArgument(f"bad substitution in {self._text[:60]!r}")
         value = self._variables.get(name, "")
-        if modifier and bool(value) == (modifier == "+"):
-            return _Expansion(word, self._variables, self._depth + 1).all()
-        return "" if modifier == "+" else value
+        there = bool(value) if colon else name in self._variables
+        if modifier == "?" and not there:
+            raise InvalidArgument(f"{name}: {self._expand(word) or 'is not allowed to be unset'}")
+        if modifier == "+" or (modifier == "-" and not there):
+            return self._expand(word) if there == (modifier == "+") else ""
+        return value
+
+    def _expand(self, word: str) -> str:
+        return _Expansion(word, self._variables, self._depth + 1).all()
 
     def _to_brace(self) -> str:
         begin, depth = self._at, 1

@@ -1,0 +1,1 @@
+"""Dockerfile instructions that change an image's config, for commit and import."""
