@@ -211,6 +211,8 @@ class Tree:
             self._clear(folder, base)
             make()
         os.chown(base, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+        if entry.kind is not Kind.SYMLINK:
+            os.chmod(base, entry.mode, dir_fd=folder)  # after chown, which takes set-user-id away
         os.utime(base, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=folder, follow_symlinks=False)
         self.inodes += 1
 
