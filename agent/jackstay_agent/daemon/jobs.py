@@ -5,6 +5,7 @@ MODULES = (
     "jackstay_agent.containers.users",
     "jackstay_agent.kernel.mounts",
     "jackstay_agent.layers.apply",
+    "jackstay_agent.layers.compare",
     "jackstay_agent.layers.deleting",
     "jackstay_agent.layers.diff",
     "jackstay_agent.layers.usage",

@@ -30,7 +30,7 @@ from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.threads import acquire, finish
 from jackstay_agent.layers import apply as applying
 from jackstay_agent.layers import xattrs
-from jackstay_agent.layers.snapshotter import Along, Applied, Diffed, Kind, Snapshot
+from jackstay_agent.layers.snapshotter import Along, Applied, Audit, Diffed, Kind, Snapshot
 from jackstay_agent.metadata import snapshots as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.digest import Digest
@@ -197,6 +197,45 @@ class OverlaySnapshotter:
             await self._delete(name)
         return len(rubbish)
 
+    async def audit(self) -> Audit:
+        """See `Snapshotter.audit`."""
+        known, missing, strange = await self._database.write("layers.audit", self._disagreements)
+        if self._deleting:
+            await asyncio.wait(tuple(self._deleting))
+        if strange:
+            left = (await self._database.write("layers.audit", self._disagreements))[2]
+            strange = [name for name in strange if name in left]
+        return Audit(tuple(known[number] for number in missing), tuple(strange))
+
+    async def compare(self, key: str, fresh: str) -> list[str]:
+        """See `Snapshotter.compare`."""
+        one = await acquire(self._open, os.close, await self.stat(key), key)
+        try:
+            other = await acquire(self._open, os.close, await self.stat(fresh), fresh)
+            try:
+                differences: list[str] = await self._jobs.run(
+                    "jackstay_agent.layers.compare:compare_trees", None, [one, other]
+                )
+            finally:
+                os.close(other)
+        finally:
+            os.close(one)
+        return differences
+
+    async def replace(self, key: str, fresh: str, applied: Applied, *, along: Along | None = None) -> Snapshot:
+        """See `Snapshotter.replace`."""
+        await finish(self._drop_work, (await self.stat(fresh)).id)
+
+        def work(connection: sqlite3.Connection) -> tuple[int, Snapshot]:
+            old, new = rows.replace(connection, key, fresh, applied.diff_id, applied.size, applied.inodes)
+            if along is not None:
+                along(connection)
+            return old, Snapshot(**new)
+
+        old, new = await self._database.write("layers.replace", work)
+        await self._delete(str(old))
+        return new
+
     async def _make(self, key: str, kind: Kind, parent: str | None, along: Along | None) -> Snapshot:
         name = f"new-{secrets.token_hex(8)}"
         self._new.add(name)
@@ -267,6 +306,13 @@ class OverlaySnapshotter:
         known = {str(number) for number in rows.ids(connection)}
         with os.scandir(self._snapshots) as entries:
             return [entry.name for entry in entries if entry.name not in known and entry.name not in self._new]
+
+    def _disagreements(self, connection: sqlite3.Connection) -> tuple[dict[int, str], list[int], list[str]]:
+        """Keys by id, ids without a folder, folders without an id."""
+        known = rows.keys(connection)
+        strange = self._without_row(connection)
+        missing = [number for number in known if not os.path.isdir(f"{self._snapshots}/{number}/fs")]
+        return known, missing, strange
 
     async def _delete(self, name: str) -> None:
         """Delete the folder *name*, which has no row any more; a failure is told to the log and left to a sweep."""

@@ -45,6 +45,14 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """Where rows and files do not agree: keys whose files are gone, and names of files that have no row."""
+
+    missing: tuple[str, ...]
+    orphaned: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Diffed:
     """What a diff wrote: the tar's digest and size in bytes; `empty` when nothing had changed."""
 
@@ -135,4 +143,28 @@ class Snapshotter(Protocol):
 
     async def clean(self) -> int:
         """Remove every file that has no row, as after a crash, and every extraction that was under way; how many."""
+        ...
+
+    async def audit(self) -> Audit:
+        """Compare rows with what is on disk. Deletions under way are waited for, and are not told of."""
+        ...
+
+    async def compare(self, key: str, fresh: str) -> list[str]:
+        """How the committed *key* differs from the active *fresh*, which the same layer was unpacked into on the same
+        parent: a line for each file, few of them when there are many; none when they are the same.
+
+        Raises `NotFound` for files that are gone.
+        """
+        ...
+
+    async def replace(self, key: str, fresh: str, applied: Applied, *, along: Along | None = None) -> Snapshot:
+        """Make the active *fresh* the committed *key*, in place of the one that is there, whose files are deleted.
+
+        What rests on *key* rests on the new one from now on; who mounted the old one must be gone, which *along* can
+        look for. Raises `NotFound`, `WrongState`.
+        """
+        ...
+
+    async def sweep(self) -> int:
+        """Delete every file that has no row; how many. May run at any time."""
         ...

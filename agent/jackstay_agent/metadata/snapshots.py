@@ -134,6 +134,30 @@ def ids(connection: sqlite3.Connection) -> set[int]:
     return {row["id"] for row in connection.execute("SELECT id FROM snapshots")}
 
 
+def keys(connection: sqlite3.Connection) -> dict[int, str]:
+    """The keys of all snapshots by id."""
+    return {row["id"]: row["key"] for row in connection.execute("SELECT id, key FROM snapshots ORDER BY id")}
+
+
+def replace(
+    connection: sqlite3.Connection, key: str, fresh: str, diff_id: str, size: int, inodes: int
+) -> tuple[int, sqlite3.Row]:
+    """Make the active snapshot *fresh* the committed *key* in place of what is that; the id of the old, the new row.
+
+    What rests on the old one rests on the new one then. Raises `NotFound`, `WrongState`.
+    """
+    old, new = get(connection, key), get(connection, fresh)
+    if (old["kind"], new["kind"]) != ("committed", "active"):
+        raise WrongState(f"snapshot {key} is {old['kind']}, {fresh} is {new['kind']}: neither can be the other")
+    connection.execute("UPDATE snapshots SET parent = ? WHERE parent = ?", (new["id"], old["id"]))
+    connection.execute("DELETE FROM snapshots WHERE id = ?", (old["id"],))
+    connection.execute(
+        "UPDATE snapshots SET key = ?, kind = 'committed', diff_id = ?, size = ?, inodes = ? WHERE id = ?",
+        (key, diff_id, size, inodes, new["id"]),
+    )
+    return old["id"], get(connection, key)
+
+
 def _committed(connection: sqlite3.Connection, key: str) -> int:
     row = connection.execute("SELECT id FROM snapshots WHERE key = ? AND kind = 'committed'", (key,)).fetchone()
     if row is None:

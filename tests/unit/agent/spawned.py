@@ -12,6 +12,7 @@ from jackstay_agent.kernel.spawner import Spawner
 MODULES = (
     "jackstay_agent.kernel.mounts",
     "jackstay_agent.layers.apply",
+    "jackstay_agent.layers.compare",
     "jackstay_agent.layers.deleting",
     "jackstay_agent.layers.diff",
     "jackstay_agent.layers.usage",
