@@ -149,11 +149,13 @@ def _dress_it(root: bytes, step: Dress) -> None:
     status = os.lstat(path)
     if step.owner is not None:
         os.lchown(path, *step.owner)
-    # Attributes of others than files and folders cannot be made: the kernel takes no user.* there.
-    if step.attribute is not None and (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        if step.attribute[0].startswith(b"user.") or stat.S_ISREG(status.st_mode):
-            os.setxattr(path, *step.attribute)
-    if step.mode is not None and not stat.S_ISLNK(status.st_mode):
+    # The kernel takes user.* of files and folders only, and a capability of files only.
+    mode = status.st_mode
+    if step.attribute is not None and (
+        stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and step.attribute[0].startswith(b"user."))
+    ):
+        os.setxattr(path, *step.attribute)
+    if step.mode is not None and not stat.S_ISLNK(mode):
         os.chmod(path, step.mode)
     if step.mtime_ns is not None:
         os.utime(path, ns=(0, step.mtime_ns), follow_symlinks=False)
