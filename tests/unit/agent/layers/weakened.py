@@ -39,6 +39,8 @@ def apply_weakened(argument: Any, descriptors: list[int]) -> list[Any]:
                 checked(self, folder, base, entry)
 
         tree.Tree._add_node = unchecked
+    if "stale" in off:
+        tree.Tree._clear = lambda _self, folder, base: tree.delete(base, folder)
     if "root" not in off:
         return applying.apply_layer(argument, descriptors)
     target, blob = descriptors
