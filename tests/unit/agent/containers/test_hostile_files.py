@@ -70,7 +70,12 @@ def test_a_pipe_for_a_passwd_file(root: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(InvalidArgument, match="unable to find"):
         user(root, "app")  # it is still not waited on
     monkeypatch.setattr(os, "O_NONBLOCK", 0)
-    waiting = threading.Thread(target=lambda: pytest.raises(InvalidArgument, user, root, "app"))
+
+    def wait() -> None:
+        with pytest.raises(InvalidArgument):
+            user(root, "app")
+
+    waiting = threading.Thread(target=wait)
     waiting.start()
     waiting.join(0.3)
     assert waiting.is_alive()
@@ -148,7 +153,7 @@ def test_a_volume_whose_path_climbs(root: Path, host: Path, monkeypatch: pytest.
 def test_a_link_that_takes_a_files_place_while_it_is_copied(
     root: Path, host: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """CVE-2018-15664: by another container on the same image's volume, say. Kinds are looked at before they are opened."""
+    """CVE-2018-15664: what was a file when it was looked at is a link when it is opened."""
     (root / "data").mkdir()
     victim = root / "data/victim"
     swap: Callable[[], object] = victim.unlink
