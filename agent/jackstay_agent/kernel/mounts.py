@@ -24,7 +24,8 @@ class Mounts(Protocol):
         ...
 
     async def bind(self, source: str, target: str, *, read_only: bool = False) -> None:
-        """Bind *source* at *target*."""
+        """Show the folder *source* at *target* too, without what is mounted below it; nobody sees it half done. What is
+        mounted below one of them later is not below the other."""
         ...
 
     async def unmount(self, target: str) -> None:
@@ -76,11 +77,15 @@ def mount_overlay(argument: Any, _descriptors: list[int]) -> None:
 
 
 def _bind(source: str, target: str, read_only: bool) -> None:
-    syscalls.mount(source, target, None, syscalls.MS_BIND | syscalls.MS_REC)
-    faults.point("kernel.mount.bind")
-    if read_only:
-        syscalls.mount("none", target, None, syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY)
-        faults.point("kernel.mount.bind.read_only")
+    # Finished before it can be seen, so that a cut leaves no mount that could be written to, and nothing to undo.
+    mount = syscalls.copy_mount(source)
+    try:
+        syscalls.change_mount(mount, syscalls.MOUNT_ATTR_RDONLY if read_only else 0, syscalls.MS_PRIVATE)
+        faults.point("kernel.mount.bind.made")
+        syscalls.move_mount(mount, target)
+        faults.point("kernel.mount.bind")
+    finally:
+        os.close(mount)
 
 
 def _unmount(target: str) -> None:

@@ -26,6 +26,7 @@ MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
 MNT_DETACH = 0x2
+MOUNT_ATTR_RDONLY = 0x1
 
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -35,6 +36,9 @@ RESOLVE_IN_ROOT = 0x10
 
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}[os.uname().machine]
 _SYS_OPENAT2 = 437
+_SYS_OPEN_TREE = 428
+_SYS_MOVE_MOUNT = 429
+_SYS_MOUNT_SETATTR = 442
 _AT_FDCWD = -100
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -66,6 +70,29 @@ def umount(target: str, flags: int = 0) -> None:
     _check(_libc.umount2(os.fsencode(target), flags), target)
 
 
+def copy_mount(source: str | bytes, *, dir_fd: int | None = None) -> int:
+    """open_tree(2): a descriptor of a new mount that shows the folder *source* and lies nowhere yet."""
+    clone_and_close_on_exec = 1 | os.O_CLOEXEC
+    raw = os.fsencode(source)
+    return _check(
+        _libc.syscall(_SYS_OPEN_TREE, _AT_FDCWD if dir_fd is None else dir_fd, raw, clone_and_close_on_exec), raw
+    )
+
+
+def change_mount(mount: int, attributes: int, propagation: int) -> None:
+    """mount_setattr(2): set *attributes* (MOUNT_ATTR_…) and *propagation* (MS_PRIVATE, …) of the open *mount*."""
+    wanted = struct.pack("QQQQ", attributes, 0, propagation, 0)
+    at_empty_path = 0x1000
+    _check(_libc.syscall(_SYS_MOUNT_SETATTR, mount, b"", at_empty_path, wanted, ctypes.c_size_t(len(wanted))))
+
+
+def move_mount(mount: int, target: str) -> None:
+    """move_mount(2): let the open *mount* lie at the folder *target*."""
+    from_empty_path = 0x4
+    raw = os.fsencode(target)
+    _check(_libc.syscall(_SYS_MOVE_MOUNT, mount, b"", _AT_FDCWD, raw, from_empty_path), raw)
+
+
 def unshare(flags: int) -> None:
     """unshare(2)."""
     _check(_libc.unshare(flags))
@@ -88,6 +115,19 @@ def openat2(path: str | bytes, flags: int, *, dir_fd: int | None = None, mode: i
     return _check(
         _libc.syscall(_SYS_OPENAT2, _AT_FDCWD if dir_fd is None else dir_fd, raw, how, ctypes.c_size_t(len(how))), raw
     )
+
+
+def open_by_handle(descriptor: int, kind: int, handle: bytes, flags: int) -> int:
+    """open_by_handle_at(2): a new close-on-exec descriptor of the file *handle* of *descriptor*'s filesystem."""
+    raw = struct.pack("Ii", len(handle), kind) + handle
+    return _check(_libc.open_by_handle_at(descriptor, raw, flags | os.O_CLOEXEC))
+
+
+def filesystem_of(descriptor: int) -> int:
+    """The magic number of the filesystem that the open file lies on: ``f_type`` of fstatfs(2)."""
+    told = ctypes.create_string_buffer(256)
+    _check(_libc.fstatfs(descriptor, told))
+    return int(struct.unpack_from("l", told)[0]) & 0xFFFFFFFF
 
 
 def syncfs(descriptor: int) -> None:

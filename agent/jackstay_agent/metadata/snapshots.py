@@ -21,7 +21,7 @@ EXTRACTION = "extract-"
 
 def add(connection: sqlite3.Connection, key: str, kind: str, parent: str | None) -> int:
     """Add a row and return its id. Raises `AlreadyExists` for a key that is taken, `NotFound` for no such parent."""
-    above = None if parent is None else _committed(connection, parent)
+    above = None if parent is None else committed(connection, parent)
     try:
         added = connection.execute(
             "INSERT INTO snapshots (key, kind, parent, created) VALUES (?, ?, ?, ?)",
@@ -99,7 +99,7 @@ def attach(connection: sqlite3.Connection, detached: str, key: str, parent: str 
         raise WrongState(f"snapshot {detached} is {own['kind']}, not detached")
     if own["diff_id"] is None:
         raise WrongState(f"snapshot {detached} is not unpacked yet")
-    above = None if parent is None else _committed(connection, parent)
+    above = None if parent is None else committed(connection, parent)
     if find(connection, key) is not None:
         raise AlreadyExists(f"snapshot {key} exists already")
     connection.execute(
@@ -158,7 +158,8 @@ def replace(
     return old["id"], get(connection, key)
 
 
-def _committed(connection: sqlite3.Connection, key: str) -> int:
+def committed(connection: sqlite3.Connection, key: str) -> int:
+    """The id of the committed snapshot *key*. Raises `NotFound`."""
     row = connection.execute("SELECT id FROM snapshots WHERE key = ? AND kind = 'committed'", (key,)).fetchone()
     if row is None:
         raise NotFound(f"no committed snapshot {key}")

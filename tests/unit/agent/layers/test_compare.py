@@ -53,7 +53,7 @@ async def unpack(layers: OverlaySnapshotter, key: str, parent: str | None, data:
 async def committed(layers: OverlaySnapshotter, name: str, parent: str | None, data: bytes) -> Path:
     """Make the layer; the folder of its files."""
     await layers.commit(f"extract-{name}", name, await unpack(layers, f"extract-{name}", parent, data))
-    return Path(layers._snapshots, str((await layers.stat(name)).id), "fs")
+    return Path(layers._folders.snapshots, str((await layers.stat(name)).id), "fs")
 
 
 async def differences(layers: OverlaySnapshotter, name: str, parent: str | None, data: bytes) -> list[str]:
@@ -143,7 +143,7 @@ async def test_only_a_few_of_many_differences_are_told(layers: OverlaySnapshotte
 async def test_a_path_that_is_longer_than_the_kernel_takes_is_compared(layers: OverlaySnapshotter) -> None:
     fs = await committed(layers, "base", None, tar([folder("a")]))
     await unpack(layers, "extract-again", None, tar([folder("a")]))
-    other = Path(layers._snapshots, str((await layers.stat("extract-again")).id), "fs")
+    other = Path(layers._folders.snapshots, str((await layers.stat("extract-again")).id), "fs")
     for top, content in ((fs, "1"), (other, "2")):
         at = os.open(top / "a", os.O_RDONLY)
         for _ in range(30):

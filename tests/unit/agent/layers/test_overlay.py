@@ -14,7 +14,6 @@ from jackstay_agent.errors import DiskFull, InUse, NotFound, Unsupported, WrongS
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
-from jackstay_agent.layers import overlay
 from jackstay_agent.layers.overlay import OverlaySnapshotter
 from jackstay_agent.layers.snapshotter import Applied, Snapshotter
 from jackstay_agent.metadata.database import Database
@@ -140,8 +139,7 @@ async def test_a_failed_preparation_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(overlay.os, "fsync", full)
-        patched.setattr(layers, "_rename", full)
+        patched.setattr(layers._folders, "rename", full)
         with pytest.raises(DiskFull):
             await layers.prepare("container-1", None)
     assert os.listdir(snapshots) == []
@@ -165,12 +163,12 @@ async def test_sweeping_beside_preparations_takes_nothing_away(layers: OverlaySn
 async def test_a_removal_that_is_cancelled_is_finished(layers: OverlaySnapshotter, snapshots: Path) -> None:
     await layers.prepare("container-1", None)
     task = asyncio.create_task(layers.remove("container-1"))
-    while not layers._deleting:
+    while not layers._folders._deleting:
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.gather(*layers._deleting)
+    await asyncio.gather(*layers._folders._deleting)
     assert os.listdir(snapshots) == []
 
 
