@@ -15,6 +15,7 @@ from jackstay_agent.containers import (
     attaching,
     creating,
     ending,
+    exporting,
     listing,
     logs,
     recovery,
@@ -172,6 +173,12 @@ class Containers:
         async with aclosing(logs.read(self.engine.layout.log(row.id), wanted, ended=ended)) as batches:
             async for batch in batches:
                 yield batch
+
+    async def export(self, text: str) -> AsyncGenerator[bytes, None]:
+        """See `exporting.export`."""
+        async with aclosing(exporting.export(self.engine, text)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def attach(self, text: str, *, stdout: bool = True, stderr: bool = True) -> attaching.Attached:
         """See `attaching.attach`."""

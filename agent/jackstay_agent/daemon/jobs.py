@@ -2,6 +2,7 @@
 
 MODULES = (
     "jackstay_agent.containers.copy_up",
+    "jackstay_agent.containers.export_tree",
     "jackstay_agent.containers.users",
     "jackstay_agent.kernel.mounts",
     "jackstay_agent.layers.apply",

@@ -156,6 +156,14 @@ class ContainersService(ContainersServicer):
             async for output in outputs:
                 yield output
 
+    async def Export(
+        self, request: pb.ExportContainerRequest, context: Context
+    ) -> AsyncGenerator[pb.ExportContainerReply, None]:
+        """See containers.proto."""
+        async with aclosing(self._containers.export(request.container)) as pieces:
+            async for piece in pieces:
+                yield pb.ExportContainerReply(data=piece)
+
 
 async def _first(requests: AsyncIterator[pb.StreamInput], kind: str) -> pb.StreamInput:
     async for request in requests:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import sqlite3
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -608,6 +610,125 @@ async def test_over_grpc_exec_with_a_terminal_takes_sizes_and_signals(stub: Cont
     assert told.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     line = Line(stub.Exec, pb.StreamInput(exec=pb.ExecStart(container=created.id, command=["id"], detach=True)))
     assert (await line.rest())[1][0].WhichOneof("output") == "ready"
+
+
+async def exported(host: Host, container: str) -> bytes:
+    return b"".join([piece async for piece in host.containers.export(container)])
+
+
+def content(tar: bytes, name: str) -> bytes:
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        stream = archive.extractfile(name)
+        assert stream is not None
+        return stream.read()
+
+
+def names(tar: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        return archive.getnames()
+
+
+async def test_exports_what_the_container_has_written(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "bound").mkdir()
+    (tmp_path / "bound" / "theirs").write_bytes(b"not of the container")
+    mounts = (
+        Mount(type="volume", source="vol", target="/data"),
+        Mount(type="bind", source=str(tmp_path / "bound"), target="/tmp"),
+    )
+    script = "echo made > /made; echo in > /data/volume; echo mem > /dev/shm/x; exec sleep 100"
+    container = await host.run("sh", "-c", script, mounts=mounts)
+
+    async def made() -> bool:
+        return "made" in names(await exported(host, container))
+
+    await until(made)
+    running = await exported(host, container)
+    assert content(running, "made") == b"made\n"
+    assert content(running, "data/given") == b"from the image\n"
+    assert {"proc", "sys", "dev", "tmp", "data", "etc/hostname"} <= set(names(running))
+    inside = ("proc/", "sys/", "dev/", "tmp/", "data/volume", "etc/theirs")
+    assert not [name for name in names(running) if name.startswith(inside)]
+    await host.containers.pause(container)
+    assert await exported(host, container) == running
+    await host.containers.unpause(container)
+    await host.containers.stop(container, 0)
+    assert await host.leftovers() == []
+    assert await exported(host, container) == running
+    assert await host.leftovers() == []
+
+
+async def test_exports_a_container_that_never_ran(host: Host) -> None:
+    container = await host.create("sleep", "100")
+    assert content(await exported(host, container), "etc/plain") == b"not a program\n"
+    assert await host.leftovers() == []
+    await host.containers.start(container)
+
+
+async def test_an_export_is_in_nobodys_way(host: Host) -> None:
+    container = await host.create("sh", "-c", "echo new > /new; exec sleep 100")
+    pieces = host.containers.export(container)
+    first = await anext(pieces)  # the tree is larger than what the pipe holds, so the child is not done
+    await host.containers.start(container)
+    rest = b"".join([piece async for piece in pieces])
+    assert content(first + rest, "etc/plain") == b"not a program\n"
+    assert "new" in names(await exported(host, container))
+    pieces = host.containers.export(container)
+    await anext(pieces)
+    await host.containers.remove(container, force=True)
+    await pieces.aclose()
+
+
+async def test_who_breaks_an_export_off_leaves_nothing(host: Host) -> None:
+    container = await host.create("sleep", "100")
+    for _ in range(3):
+        pieces = host.containers.export(container)
+        await anext(pieces)
+        await pieces.aclose()
+        task = asyncio.create_task(exported(host, container))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert await host.leftovers() == []
+    children = Path(f"/proc/{host.jobs._pid}/task/{host.jobs._pid}/children")
+    assert children.read_text() == ""
+    await host.containers.start(container)
+
+
+async def test_nothing_to_export(host: Host) -> None:
+    with pytest.raises(NotFound):
+        await exported(host, "missing")
+    container = await host.create("sleep", "100")
+    await host.containers.engine.change("test", container, state="removing")
+    with pytest.raises(WrongState, match="being removed"):
+        await exported(host, container)
+    assert await host.leftovers() == []
+    await host.containers.engine.change("test", container, state="created")
+
+
+async def test_an_agent_that_died_in_an_export_takes_the_mount_away(host: Host) -> None:
+    container = await host.create("sleep", "100")
+    root = host.containers.engine.layout.rootfs(container)
+    os.makedirs(root)
+    await host.snapshotter.mount((await host.containers.find(container)).snapshot, root)
+    await host.restart()
+    assert await host.leftovers() == []
+    await host.containers.start(container)
+
+
+async def test_over_grpc_an_export_comes_in_pieces(host: Host, stub: ContainersStub) -> None:
+    container = await host.create("sleep", "100")
+    pieces = [reply.data async for reply in stub.Export(pb.ExportContainerRequest(container=container))]
+    assert max(map(len, pieces)) <= 1 << 20
+    assert b"".join(pieces) == await exported(host, container)
+    call = stub.Export(pb.ExportContainerRequest(container=container))
+    await call.read()
+    call.cancel()
+
+    async def left() -> bool:
+        return await host.leftovers() == []
+
+    await until(left)
 
 
 async def test_over_grpc_a_caller_that_hangs_up_leaves_the_container(host: Host, stub: ContainersStub) -> None:
