@@ -1,14 +1,21 @@
-"""Times in image configs: RFC 3339 text, as nanoseconds since 1970 and back."""
+"""Times in image configs: RFC 3339 text, as nanoseconds since 1970 and back; and moments as a user writes them."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
+
+from jackstay_agent.errors import InvalidArgument
 
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
 )
-
+_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_DURATION = re.compile(r"(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+", re.ASCII)
+_UNIX = re.compile(r"\d{1,10}(?:\.\d{1,9})?", re.ASCII)
+_ZEROS = re.compile(r"\.(\d*?)0*(?=[Zz+-])", re.ASCII)
+_FRACTION = re.compile(r"(\.\d{6})\d+", re.ASCII)
 
 LATEST = (1 << 63) - 1
 """As far as the database counts: in the year 2262."""
@@ -30,6 +37,31 @@ def parse(text: str) -> int:
         offset = int(zone_hours) * 3600 + int(zone_minutes) * 60
         seconds -= offset if sign == "+" else -offset
     return min(LATEST, max(0, seconds * 10**9 + int((fraction or "").ljust(9, "0"))))
+
+
+def canonical(text: str) -> str:
+    """*text* as Go writes the time that it read: no zeros at the end of a fraction; its zero time for no time."""
+    if _TIME.fullmatch(text) is None:
+        return render(0)
+    return _ZEROS.sub(lambda fraction: f".{fraction[1]}" if fraction[1] else "", text)
+
+
+def moment(text: str, now: int, what: str) -> int:
+    """A duration before *now* (``10m``), Unix seconds, or a date (without a zone in this host's), as nanoseconds since
+    1970. Raises `InvalidArgument`, in which *what* names the option.
+    """
+    if _DURATION.fullmatch(text):
+        parts = re.findall(r"([\d.]+)([^\d.]+)", text)
+        return now - int(sum(Decimal(count) * _UNITS[unit] for count, unit in parts))
+    if _UNIX.fullmatch(text):
+        return int(Decimal(text) * 10**9)
+    try:
+        date = datetime.fromisoformat(_FRACTION.sub(r"\1", text))
+        return int(date.timestamp()) * 10**9 + date.microsecond * 1000
+    except (ValueError, OverflowError, OSError):
+        raise InvalidArgument(
+            f"{what}: {text[:60]!r} is not a time", hint="write it like 24h, 1700000000 or 2024-01-31T12:00:00Z"
+        ) from None
 
 
 def render(nanoseconds: int) -> str:

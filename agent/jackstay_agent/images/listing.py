@@ -1,101 +1,111 @@
-"""Listing images as `docker images` does: one line a name, `<none>` for an image id without one."""
+"""Listing images as `docker images` does: one line a name, `<none>` for an image id without one.
+
+A few queries and no file, however many images there are.
+"""
 
 from __future__ import annotations
 
-import fnmatch
+import json
+import re
 import sqlite3
+import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from jackstay_agent.errors import InvalidArgument
-from jackstay_agent.images.service import find, stored
+from jackstay_agent.errors import InvalidArgument, InvalidReference
+from jackstay_agent.images import filters as filtering
+from jackstay_agent.images.filters import Filters
+from jackstay_agent.images.service import find
 from jackstay_agent.images.sizes import ImageSize, LayerSizes
-from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import images as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.reference import Reference
 
-_NONE = "<none>"
+NONE = "<none>"
 
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
     """One line of the list; `repository` is familiar, sizes are bytes unpacked."""
 
-    image: StoredImage
+    id: str
+    root: str
     repository: str
     tag: str
+    created: int  # nanoseconds since 1970
     size: ImageSize
     containers: int
+    labels: dict[str, str]
 
 
-async def list_images(database: Database, filters: Sequence[str], reference: str) -> list[ListedImage]:
-    """The images that pass every filter and fit *reference* (a repository, with or without tag), newest first.
+async def list_images(
+    database: Database, filters: Sequence[str], reference: str = "", *, every: bool = False
+) -> list[ListedImage]:
+    """The images that pass the *filters* (see `filters`) and fit *reference* (a name, with or without tag, or a
+    pattern), newest first; *every* adds those that were removed while containers use them.
 
-    Filters: ``dangling=true|false``, ``label=KEY[=VALUE]``, ``reference=PATTERN``, ``before=IMAGE``, ``since=IMAGE``.
-    Raises `InvalidArgument` for another one, and what `find` raises.
+    Raises `InvalidArgument` for a bad filter, and what `find` raises of an image that one names.
     """
+    wanted = filtering.parse(filters, filtering.LIST, now=time.time_ns())
+    if reference:
+        wanted = replace(wanted, reference=(*wanted.reference, *_patterns(reference)))
 
     def work(connection: sqlite3.Connection) -> list[ListedImage]:
-        images = [stored(connection, row) for row in rows.all_rows(connection)]
-        named = {image.image_id for image in images if image.names}
-        images = [image for image in images if image.names or image.image_id not in named]
-        sizes = LayerSizes.read(connection).of_images(image.chain_id for image in images)
-        users = Counter(row["image_id"] for row in connection.execute("SELECT image_id FROM containers"))
-        kept = images
-        for text in filters:
-            kept = _filter(connection, kept, text)
-        lines = [
-            ListedImage(image, repository, tag, sizes[image.chain_id], users[str(image.image_id)])
-            for image in kept
-            for repository, tag in _lines(image)
-        ]
-        patterns = [text.partition("=")[2] for text in filters if text.startswith("reference=")]
-        return [line for line in lines if _named(line, patterns, reference)]
+        return lines(connection, wanted, every=every)
 
     return await database.read(work)
 
 
-def _lines(image: StoredImage) -> list[tuple[str, str]]:
-    if not image.names:
-        return [(_NONE, _NONE)]
-    parsed = [Reference.parse(name) for name in image.names]
-    return [(name.familiar_name, name.tag or _NONE) for name in parsed]
+def lines(connection: sqlite3.Connection, wanted: Filters, *, every: bool = False) -> list[ListedImage]:
+    """See `list_images`; here within a transaction."""
+    found = rows.all_rows(connection, removed=every)
+    names = rows.all_names(connection)
+    sizes = LayerSizes.read(connection).of_images((row["image_id"], row["chain_id"]) for row in found)
+    users = Counter(row[0] for row in connection.execute("SELECT image_id FROM containers"))
+    named = {row["image_id"] for row in found if row["root"] in names}
+    before, since = _bounds(connection, wanted)
+    listed = []
+    for row in found:
+        root, image_id, created = row["root"], row["image_id"], row["created"]
+        if root not in names and (image_id in named or wanted.reference or wanted.dangling is False):
+            continue
+        if root in names and wanted.dangling:
+            continue
+        if (before is not None and created >= before) or (since is not None and created <= since):
+            continue
+        labels = json.loads(row["labels"])
+        if not wanted.labels_fit(labels):
+            continue
+        for repository, tag in map(_familiar, names[root]) if root in names else ((NONE, NONE),):
+            if root not in names or wanted.named(repository, tag):
+                listed.append(
+                    ListedImage(
+                        image_id, root, repository, tag, created, sizes[row["chain_id"]], users[image_id], labels
+                    )
+                )
+    return listed
 
 
-def _filter(connection: sqlite3.Connection, images: list[StoredImage], text: str) -> list[StoredImage]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidArgument(f"bad filter {text!r}", hint="a filter is KEY=VALUE, e.g. dangling=true")
-    if key == "dangling":
-        if value.lower() not in ("true", "false", "1", "0"):
-            raise InvalidArgument(f"bad filter {text!r}", hint="dangling is true or false")
-        wanted = value.lower() in ("true", "1")
-        return [image for image in images if (not image.names) == wanted]
-    if key == "label":
-        label, has_value, expected = value.partition("=")
-        return [
-            image for image in images if label in image.labels and (not has_value or image.labels[label] == expected)
-        ]
-    if key == "before":
-        bound = find(connection, value)
-        return [image for image in images if image.created < bound.created]
-    if key == "since":
-        bound = find(connection, value)
-        return [image for image in images if image.created > bound.created]
-    if key == "reference":
-        return images
-    raise InvalidArgument(f"invalid filter {key!r}", hint="filters: dangling, label, reference, before, since")
+def _bounds(connection: sqlite3.Connection, wanted: Filters) -> tuple[int | None, int | None]:
+    """Made before the first and since the second, in nanoseconds."""
+    before = [find(connection, text).created for text in wanted.before]
+    before += [] if wanted.until is None else [wanted.until]
+    return min(before, default=None), max((find(connection, text).created for text in wanted.since), default=None)
 
 
-def _named(line: ListedImage, patterns: Sequence[str], reference: str) -> bool:
-    full = f"{line.repository}:{line.tag}"
-    if patterns and not any(
-        fnmatch.fnmatchcase(full, pattern) or fnmatch.fnmatchcase(line.repository, pattern) for pattern in patterns
-    ):
-        return False
-    if not reference:
-        return True
-    wanted = Reference.parse(reference)
-    return line.repository == wanted.familiar_name and wanted.tag in (None, line.tag)
+def _patterns(reference: str) -> Iterable[re.Pattern[str]]:
+    """What a name or pattern given as an argument fits: as docker has it, and also when it is written in full."""
+    try:
+        parsed = Reference.parse(reference)
+    except InvalidReference:
+        return [filtering.pattern(reference)]
+    try:
+        return [re.compile(re.escape(parsed.familiar)), filtering.pattern(reference)]
+    except InvalidArgument:  # a registry in brackets
+        return [re.compile(re.escape(parsed.familiar))]
+
+
+def _familiar(canonical: str) -> tuple[str, str]:
+    name = Reference.parse(canonical)
+    return name.familiar_name, name.tag or NONE

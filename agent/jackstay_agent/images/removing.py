@@ -1,15 +1,21 @@
 """Removing images, by docker's rules: a name is untagged; the last one takes the image with it, and with the image go
-the layers that nothing else uses. What a container uses stays.
+the layers that nothing else uses.
+
+Guarantees: an image that a container uses goes only by force, and then only from sight: what the container needs stays
+until the last container of the image is removed. What a running container uses does not go by its id at all, and by its
+name only that goes.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from jackstay_agent.errors import InUse
+from jackstay_agent.errors import InUse, InvalidReference
 from jackstay_agent.gc.collect import Collector
+from jackstay_agent.images import filters as filtering
 from jackstay_agent.images.room import Room
 from jackstay_agent.images.service import find, name_meant, stored
 from jackstay_agent.images.sizes import LayerSizes
@@ -23,17 +29,18 @@ _ACTIVE = ("running", "paused", "starting")
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """One line of what `rmi` did: a familiar name that was taken off, or an image id or ChainID that is gone."""
+    """One line of what `rmi` did: a familiar name, with tag or digest, that was taken off, or an image id or ChainID
+    that is gone."""
 
     untagged: str = ""
     deleted: str = ""
 
 
 async def remove(database: Database, collector: Collector, text: str, *, force: bool) -> list[Removed]:
-    """Remove the image or name that *text* means.
+    """Remove the image or name that *text* means. A ``repository@digest`` means the tag of the repository that has it.
 
-    Raises what `Images.find` raises; `InUse` when a container needs it, or when *text* is an id with several names and
-    *force* is false.
+    Raises what `Images.find` raises; `InUse` when a container needs it, or when *text* is an id or a digest of several
+    names and *force* is false.
     """
     lines, layers = await database.write("images.remove", lambda c: _remove(c, text, force))
     if layers is None:
@@ -42,31 +49,43 @@ async def remove(database: Database, collector: Collector, text: str, *, force: 
     return [*lines, *await _unlisted(database, layers)]
 
 
-async def prune(database: Database, room: Room, *, all_unused: bool) -> tuple[list[Removed], int]:
+async def prune(
+    database: Database, room: Room, *, all_unused: bool, filters: Sequence[str] = ()
+) -> tuple[list[Removed], int]:
     """Remove images without a name, or with *all_unused* every image without a container; what went, and bytes.
 
-    What broken-off fetches left for a later try goes too.
+    What broken-off fetches left for a later try goes too, unless *filters* (see `filters`) choose among the images.
+    Raises `InvalidArgument` for a bad filter.
     """
+    wanted = filtering.parse(filters, filtering.PRUNE, now=time.time_ns())
 
-    def work(connection: sqlite3.Connection) -> tuple[list[Removed], list[str]]:
-        lines: list[Removed] = []
-        layers: list[str] = []
+    def work(connection: sqlite3.Connection) -> tuple[list[list[Removed]], list[list[str]]]:
+        lines: list[list[Removed]] = []
+        layers: list[list[str]] = []
         for row in rows.all_rows(connection):
             image = stored(connection, row)
             if (image.names and not all_unused) or rows.users(connection, str(image.root)):
                 continue
-            removed, chain = _delete(connection, [image])
-            lines += [*_untag(connection, image.names, image), *removed] if image.names else removed
-            layers += chain
+            if not wanted.labels_fit(image.labels) or (wanted.until is not None and image.created > wanted.until):
+                continue
+            untagged = _untag(connection, image, image.names)
+            deleted, chain = _delete(connection, [image])
+            lines.append([*untagged, *deleted])
+            layers.append(chain)
         return lines, layers
 
     lines, layers = await database.write("images.prune", work)
-    freed = await room.make()
-    return [*lines, *await _unlisted(database, layers)], freed
+    freed = await (room.collect() if filters else room.make())
+    left = await database.read(LayerSizes.read)
+    told: set[str] = set()
+    result = []
+    for removed, chain in zip(lines, layers, strict=True):
+        result += [*removed, *_gone(left, chain, told)]
+    return result, freed
 
 
 def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[list[Removed], list[str] | None]:
-    """Do it; what was done, and the ChainIDs that may go with it, None when only a name was taken off."""
+    """Do it; what was done, and the ChainIDs that may go with it, None when only names were taken off."""
     image = find(connection, text)
     roots = [
         stored(connection, row)
@@ -74,59 +93,99 @@ def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[lis
         if row["image_id"] == str(image.image_id)
     ]
     users = [user for root in roots for user in rows.users(connection, str(root.root))]
-    name = name_meant(text, image.names)
     every_name = [each for root in roots for each in root.names]
-    if name is not None and len(every_name) > 1:
-        return _untag(connection, (name,), image), None
-    running = [user for user in users if user["state"] in _ACTIVE]
+    asked = _names_asked(text, image)
     shown = image.image_id.hex[:12]
-    if name is None and running:
+    if asked is not None:
+        if len(asked) > 1 and not force:
+            raise InUse(
+                f"conflict: unable to remove repository reference {text!r} (must be forced) - "
+                f"it has several tags: {', '.join(Reference.parse(name).tag or '' for name in asked)}",
+                hint="remove the tags one by one, or use -f",
+            )
+        if len(every_name) == len(asked) and users and not force:
+            raise InUse(
+                f"conflict: unable to remove repository reference {text!r} (must be forced) - container "
+                f"{users[0]['id'][:12]} is using its referenced image {shown}",
+                hint=f"remove the container {users[0]['name']} first, or use -f",
+            )
+        lines = _untag(connection, image, asked)
+        if len(every_name) > len(asked) or any(user["state"] in _ACTIVE for user in users):
+            return lines, None
+        removed, layers = _delete(connection, roots)
+        return [*lines, *removed], layers
+    running = [user for user in users if user["state"] in _ACTIVE]
+    if running:
         raise InUse(
             f"conflict: unable to delete {shown} (cannot be forced) - image is being used by running container "
             f"{running[0]['id'][:12]}",
             hint=f"stop and remove the container {running[0]['name']} first",
         )
-    if name is None and len(every_name) > 1 and not force:
+    if len(every_name) > 1 and not force:
         raise InUse(
             f"conflict: unable to delete {shown} (must be forced) - image is referenced in multiple repositories",
             hint="remove the names one by one, or use -f",
         )
     if users and not force:
-        what = f"remove repository reference {Reference.parse(name).familiar!r}" if name else f"delete {shown}"
         raise InUse(
-            f"conflict: unable to {what} (must be forced) - container {users[0]['id'][:12]} is using its referenced "
-            f"image {shown}",
+            f"conflict: unable to delete {shown} (must be forced) - image is being used by stopped container "
+            f"{users[0]['id'][:12]}",
             hint=f"remove the container {users[0]['name']} first, or use -f",
         )
-    lines = [line for root in roots for line in _untag(connection, root.names, root)]
-    unused = [root for root in roots if not rows.users(connection, str(root.root))]
-    removed, layers = _delete(connection, unused)
+    lines = [line for root in roots for line in _untag(connection, root, root.names)]
+    removed, layers = _delete(connection, roots)
     return [*lines, *removed], layers
 
 
-def _untag(connection: sqlite3.Connection, names: Sequence[str], image: StoredImage) -> list[Removed]:
+def _names_asked(text: str, image: StoredImage) -> tuple[str, ...] | None:
+    """The names of *image* that the reference *text* stands for; None when it is an id."""
+    name = name_meant(text, image.names)
+    if name is not None:
+        return (name,)
+    try:
+        reference = Reference.parse(text)
+    except InvalidReference:
+        return None
+    if reference.digest is None:
+        return None
+    return tuple(each for each in image.names if Reference.parse(each).name == reference.name)
+
+
+def _untag(connection: sqlite3.Connection, image: StoredImage, names: Sequence[str]) -> list[Removed]:
+    """Take *names* off *image*; with the last tag of a repository goes its digest, as docker tells it."""
+    lines = []
+    left = list(image.names)
     for name in names:
         rows.unname(connection, name)
-    return [Removed(untagged=Reference.parse(name).familiar) for name in names]
+        left.remove(name)
+        reference = Reference.parse(name)
+        lines.append(Removed(untagged=reference.familiar))
+        if not any(Reference.parse(other).name == reference.name for other in left):
+            lines.append(Removed(untagged=reference.with_digest(image.root).familiar))
+    return lines
 
 
 def _delete(connection: sqlite3.Connection, images: Sequence[StoredImage]) -> tuple[list[Removed], list[str]]:
-    """Delete the rows of *images*, one image id under one or more roots; the ChainIDs that may go with them.
+    """Delete *images*, one image id under one or more roots, whose names are taken off; the ChainIDs that may go too.
 
     No line tells of an id that stays under a further root.
     """
-    if not images:
-        return [], []
     layers = LayerSizes.read(connection).chain(images[0].chain_id)
     for image in images:
-        for name in image.names:
-            rows.unname(connection, name)
-        rows.delete(connection, image.root)
+        if rows.users(connection, str(image.root)):
+            rows.set_aside(connection, image.root)
+        else:
+            rows.delete(connection, image.root)
     image_id = str(images[0].image_id)
     return [] if rows.is_here(connection, image_id) else [Removed(deleted=image_id)], layers
 
 
 async def _unlisted(database: Database, layers: Sequence[str]) -> list[Removed]:
-    """Those of *layers* that are not here any more."""
-    left = await database.read(LayerSizes.read)
-    return [Removed(deleted=layer) for layer in dict.fromkeys(layers) if not left.chain(layer)]
+    return _gone(await database.read(LayerSizes.read), layers, set())
+
+
+def _gone(left: LayerSizes, layers: Iterable[str], told: set[str]) -> list[Removed]:
+    """Those of *layers* that are not here any more, and that nobody was *told* of yet."""
+    gone = [layer for layer in layers if not left.chain(layer) and layer not in told]
+    told.update(gone)
+    return [Removed(deleted=layer) for layer in gone]

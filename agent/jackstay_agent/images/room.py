@@ -24,6 +24,6 @@ class Room:
         freed = await self._content.evict(keep=keep, fetch=fetch)
         return freed + (await self._collector.collect()).bytes
 
-    async def collect(self) -> None:
-        """Collect what nothing needs, and keep what broken-off fetches left."""
-        await self._collector.collect()
+    async def collect(self) -> int:
+        """Collect what nothing needs, and keep what broken-off fetches left; how many bytes that freed."""
+        return (await self._collector.collect()).bytes

@@ -10,11 +10,16 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import Ambiguous, InvalidReference, NotFound
+from jackstay_agent.images import description
+from jackstay_agent.images.sizes import LayerSizes
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as rows
@@ -77,6 +82,56 @@ class Images:
         size = len(await self._content.read_document(image.root))
         return Descriptor(media_type=image.media_type, digest=image.root, size=size)
 
+    async def inspect(self, text: str, driver: str) -> dict[str, Any]:
+        """Docker's document of the image that *text* means; *driver* is the storage driver's name.
+
+        Raises what `find` raises.
+        """
+
+        def work(connection: sqlite3.Connection) -> tuple[StoredImage, int, int, set[Digest]]:
+            image = find(connection, text)
+            size = LayerSizes.read(connection).total(image.chain_id)
+            here = {digest for digest, _size in blob_rows.closure(connection, image.root)}
+            return image, size, rows.tagged_at(connection, str(image.image_id)), here
+
+        image, size, tagged, here = await self._database.read(work)
+        root = await self.root(image)
+        facts = description.Stored(root, size, driver, tagged, await self._index(image), here)
+        raw = await self.raw_config(image)
+        return description.inspect(image, raw, parse_config(raw), facts)
+
+    async def history(self, text: str) -> list[description.HistoryLine]:
+        """Docker's `history` of the image that *text* means, newest first. Raises what `find` raises."""
+        image, sizes = await self._database.read(lambda c: (find(c, text), LayerSizes.read(c)))
+        return description.history(image, await self.config(image), sizes)
+
+    async def layers(self, texts: Sequence[str] = ()) -> list[tuple[StoredImage, list[description.ImageLayer]]]:
+        """The images that *texts* mean (none: every image, newest first), each id once, with its layers, lowest first.
+
+        Of an image that has several manifests the names of all are told. Raises what `find` raises.
+        """
+
+        def work(connection: sqlite3.Connection) -> tuple[list[StoredImage], LayerSizes]:
+            found = [stored(connection, row) for row in rows.all_rows(connection)]
+            if texts:
+                asked = {find(connection, text).image_id for text in texts}
+                found = [image for image in found if image.image_id in asked]
+            return found, LayerSizes.read(connection)
+
+        found, sizes = await self._database.read(work)
+        images: dict[Digest, StoredImage] = {}
+        for image in found:
+            first = images.setdefault(image.image_id, image)
+            if first is not image:
+                images[image.image_id] = replace(first, names=tuple(sorted({*first.names, *image.names})))
+        told = []
+        for image in images.values():
+            try:
+                told.append((image, description.layers(await self.config(image), sizes)))
+            except NotFound:  # removed since
+                continue
+        return told
+
     @asynccontextmanager
     async def resolve(self, text: str) -> AsyncIterator[tuple[StoredImage, list[tuple[Digest, int]]]]:
         """The image that *text* means and its blobs here with sizes, the root first; held for the time of the block.
@@ -97,28 +152,42 @@ class Images:
     async def tag(self, source: str, target: str) -> None:
         """Give the image *source* the name *target* too; whatever had it loses it.
 
-        Raises what `find` raises, and `InvalidReference` for a target with a digest.
+        Raises what `find` raises, and `InvalidReference` for a target that `canonical_name` refuses.
         """
         canonical = canonical_name(target)
 
         def work(connection: sqlite3.Connection) -> None:
-            rows.name(connection, canonical, find(connection, source).root)
+            root = find(connection, source).root
+            rows.name(connection, canonical, root)
+            rows.tagged(connection, root, time.time_ns())
 
         await self._database.write("images.tag", work)
 
     async def _manifest_type(self, image: StoredImage) -> str:
-        if image.manifest == image.root:
+        index = await self._index(image)
+        if index is None:
             return image.media_type
+        return next(item.media_type for item in index.manifests if item.digest == image.manifest)
+
+    async def _index(self, image: StoredImage) -> Index | None:
+        """What the image was chosen from, if its root is an index."""
+        if image.manifest == image.root:
+            return None
         index = parse_manifest(await self._content.read_document(image.root), image.media_type)
         assert isinstance(index, Index)
-        return next(item.media_type for item in index.manifests if item.digest == image.manifest)
+        return index
 
 
 def canonical_name(text: str) -> str:
-    """The canonical reference with tag for *text*. Raises `InvalidReference`, also when it has a digest."""
+    """The canonical reference with tag for *text*.
+
+    Raises `InvalidReference`, also when it has a digest or reads as one.
+    """
     reference = Reference.parse(text)
     if reference.digest is not None:
         raise InvalidReference(f"{text!r} cannot name an image: it has a digest", hint="give a name and a tag")
+    if reference.familiar_name == "sha256":
+        raise InvalidReference(f"{text!r} cannot name an image: it reads as a digest", hint="give another name")
     return str(reference.with_default_tag())
 
 

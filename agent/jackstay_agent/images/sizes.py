@@ -48,14 +48,21 @@ class LayerSizes:
         """Bytes of all layers down from *chain_id*."""
         return sum(self.size(layer) for layer in self.chain(chain_id))
 
-    def of_images(self, tops: Iterable[str]) -> dict[str, ImageSize]:
-        """Sizes by top ChainID, for the images with these *tops*, one entry an image id."""
-        chains = {top: self.chain(top) for top in tops}
-        uses = Counter(layer for chain in chains.values() for layer in chain)
-        return {
-            top: ImageSize(
-                total=sum(self.size(layer) for layer in chain),
-                shared=sum(self.size(layer) for layer in chain if uses[layer] > 1),
-            )
-            for top, chain in chains.items()
-        }
+    def of_images(self, images: Iterable[tuple[str, str]]) -> dict[str, ImageSize]:
+        """Sizes by top ChainID, for *images* by id and top ChainID.
+
+        A layer is shared when images of several ids rest on it; an id that comes twice is one image.
+        """
+        tops = Counter(top for _, top in set(images))
+        uses: Counter[str] = Counter()
+        for top, count in tops.items():
+            for layer in self.chain(top):
+                uses[layer] += count
+        sizes = {"": ImageSize(0, 0)}
+        for top in tops:
+            for layer in reversed(self.chain(top)):
+                if layer not in sizes:
+                    parent, size = self._layers[layer]
+                    below = sizes[parent or ""]
+                    sizes[layer] = ImageSize(below.total + size, below.shared + (size if uses[layer] > 1 else 0))
+        return {top: sizes.get(top, ImageSize(0, 0)) for top in tops}

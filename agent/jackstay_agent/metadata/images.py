@@ -30,7 +30,7 @@ def insert(
         "INSERT INTO images (root, media_type, manifest, image_id, chain_id, created, stored, labels) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET manifest = excluded.manifest,"
         " image_id = excluded.image_id, chain_id = excluded.chain_id, created = excluded.created,"
-        " labels = excluded.labels WHERE manifest != excluded.manifest",
+        " labels = excluded.labels, removed = 0 WHERE manifest != excluded.manifest OR removed",
         (str(root), media_type, str(manifest), str(image_id), chain_id, created, stored, json.dumps(labels)),
     )
 
@@ -57,6 +57,22 @@ def delete(connection: sqlite3.Connection, root: Digest) -> None:
     connection.execute("DELETE FROM images WHERE root = ?", (str(root),))
 
 
+def set_aside(connection: sqlite3.Connection, root: Digest) -> None:
+    """The image under *root* is removed, but containers use it: it has no names, is found no more, and goes with the
+    last of them (a trigger of the schema)."""
+    connection.execute("UPDATE images SET removed = 1 WHERE root = ?", (str(root),))
+
+
+def tagged(connection: sqlite3.Connection, root: Digest, when: int) -> None:
+    """Somebody gave the image under *root* a name at *when*."""
+    connection.execute("UPDATE images SET tagged = ? WHERE root = ?", (when, str(root)))
+
+
+def tagged_at(connection: sqlite3.Connection, image_id: str) -> int:
+    """When somebody last gave the image with that id a name, 0 for never."""
+    return int(connection.execute("SELECT MAX(tagged) FROM images WHERE image_id = ?", (image_id,)).fetchone()[0] or 0)
+
+
 def drop_twins(connection: sqlite3.Connection, root: Digest) -> None:
     """Delete the images with the id of *root*'s that have no name and no container: *root*'s stands for them."""
     connection.execute(
@@ -67,12 +83,13 @@ def drop_twins(connection: sqlite3.Connection, root: Digest) -> None:
 
 
 def is_here(connection: sqlite3.Connection, image_id: str) -> bool:
-    """Whether any image has that id."""
-    return connection.execute("SELECT 1 FROM images WHERE image_id = ?", (image_id,)).fetchone() is not None
+    """Whether any image has that id and is not removed."""
+    found = connection.execute("SELECT 1 FROM images WHERE image_id = ? AND NOT removed", (image_id,)).fetchone()
+    return found is not None
 
 
 def by_root(connection: sqlite3.Connection, root: str) -> sqlite3.Row | None:
-    """The row of the image under *root*."""
+    """The row of the image under *root*, also of a removed one: containers need theirs."""
     row: sqlite3.Row | None = connection.execute(f"{_SELECT} WHERE root = ?", (root,)).fetchone()
     return row
 
@@ -86,16 +103,27 @@ def by_name(connection: sqlite3.Connection, canonical: str) -> sqlite3.Row | Non
 
 
 def by_id_prefix(connection: sqlite3.Connection, digits: str) -> list[sqlite3.Row]:
-    """The rows whose image id, or root, begins with the hex *digits*, newest first."""
+    """The rows whose image id, or root, begins with the hex *digits*, newest first; without removed ones."""
     low, high = f"sha256:{digits}", f"sha256:{digits}g"
     return connection.execute(
-        f"{_SELECT} WHERE image_id BETWEEN ? AND ? OR root BETWEEN ? AND ? ORDER BY stored DESC", (low, high, low, high)
+        f"{_SELECT} WHERE (image_id BETWEEN ? AND ? OR root BETWEEN ? AND ?) AND NOT removed ORDER BY stored DESC",
+        (low, high, low, high),
     ).fetchall()
 
 
-def all_rows(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-    """Every image, newest first by the time it was made."""
-    return connection.execute(f"{_SELECT} ORDER BY created DESC, stored DESC, root").fetchall()
+def all_rows(connection: sqlite3.Connection, *, removed: bool = False) -> list[sqlite3.Row]:
+    """Every image, newest first by the time it was made; with *removed* also those that only containers keep."""
+    return connection.execute(
+        f"{_SELECT} WHERE ? OR NOT removed ORDER BY created DESC, stored DESC, root", (removed,)
+    ).fetchall()
+
+
+def all_names(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """The names of every image by its root, sorted."""
+    found: dict[str, list[str]] = {}
+    for name, root in connection.execute("SELECT name, root FROM names ORDER BY name"):
+        found.setdefault(root, []).append(name)
+    return found
 
 
 def names_of(connection: sqlite3.Connection, root: str) -> tuple[str, ...]:

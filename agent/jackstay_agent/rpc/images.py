@@ -10,11 +10,10 @@ from typing import Any, Protocol
 import grpc.aio
 
 from jackstay_agent.gc.collect import Collector
-from jackstay_agent.images import description, listing, removing, saving
+from jackstay_agent.images import listing, removing, saving
 from jackstay_agent.images.receiving import Receiver
 from jackstay_agent.images.room import Room
 from jackstay_agent.images.service import Images
-from jackstay_agent.images.sizes import LayerSizes
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.rpc.fetching import fetch
 from jackstay_proto.v1 import images_pb2 as pb
@@ -73,43 +72,16 @@ class ImagesService(ImagesServicer):
 
     async def List(self, request: pb.ListImagesRequest, context: Context) -> pb.ListImagesReply:
         """See images.proto."""
-        listed = await listing.list_images(self._database, request.filters, request.reference)
-        return pb.ListImagesReply(
-            images=[
-                pb.ImageSummary(
-                    id=str(line.image.image_id),
-                    repository=line.repository,
-                    tag=line.tag,
-                    digest=str(line.image.root),
-                    created=line.image.created // 10**9,
-                    size=line.size.total,
-                    shared_size=line.size.shared,
-                    unique_size=line.size.total - line.size.shared,
-                    containers=line.containers,
-                    labels=line.image.labels,
-                )
-                for line in listed
-            ]
-        )
+        listed = await listing.list_images(self._database, request.filters, request.reference, every=request.all)
+        return pb.ListImagesReply(images=map(_summary, listed))
 
     async def Inspect(self, request: pb.InspectImageRequest, context: Context) -> pb.InspectImageReply:
         """See images.proto."""
-        image = await self._images.find(request.image)
-        sizes = await self._database.read(LayerSizes.read)
-        document = description.inspect(
-            image,
-            await self._images.raw_config(image),
-            await self._images.config(image),
-            sizes.total(image.chain_id),
-            self._driver,
-        )
+        document = await self._images.inspect(request.image, self._driver)
         return pb.InspectImageReply(document=json.dumps(document))
 
     async def History(self, request: pb.HistoryRequest, context: Context) -> pb.HistoryReply:
         """See images.proto."""
-        image = await self._images.find(request.image)
-        sizes = await self._database.read(LayerSizes.read)
-        lines = description.history(image, await self._images.config(image), sizes)
         return pb.HistoryReply(
             entries=[
                 pb.HistoryEntry(
@@ -120,7 +92,29 @@ class ImagesService(ImagesServicer):
                     comment=line.comment,
                     tags=line.tags,
                 )
-                for line in lines
+                for line in await self._images.history(request.image)
+            ]
+        )
+
+    async def Layers(self, request: pb.LayersRequest, context: Context) -> pb.LayersReply:
+        """See images.proto."""
+        return pb.LayersReply(
+            images=[
+                pb.ImageLayers(
+                    id=str(image.image_id),
+                    names=image.names,
+                    root=str(image.root),
+                    layers=[
+                        pb.Layer(
+                            chain_id=layer.chain_id,
+                            diff_id=layer.diff_id,
+                            size=layer.size,
+                            created_by=layer.created_by,
+                        )
+                        for layer in layers
+                    ],
+                )
+                for image, layers in await self._images.layers(request.images)
             ]
         )
 
@@ -136,7 +130,9 @@ class ImagesService(ImagesServicer):
 
     async def Prune(self, request: pb.PruneImagesRequest, context: Context) -> pb.PruneImagesReply:
         """See images.proto."""
-        removed, reclaimed = await removing.prune(self._database, self._room, all_unused=request.all)
+        removed, reclaimed = await removing.prune(
+            self._database, self._room, all_unused=request.all, filters=request.filters
+        )
         return pb.PruneImagesReply(removed=_removed(removed), reclaimed=reclaimed)
 
     async def Commit(self, request: pb.CommitRequest, context: Context) -> pb.CommitReply:
@@ -150,6 +146,21 @@ class ImagesService(ImagesServicer):
             pause=request.pause,
         )
         return pb.CommitReply(image_id=image_id)
+
+
+def _summary(line: listing.ListedImage) -> pb.ImageSummary:
+    return pb.ImageSummary(
+        id=line.id,
+        repository=line.repository,
+        tag=line.tag,
+        digest=line.root,
+        created=line.created // 10**9,
+        size=line.size.total,
+        shared_size=line.size.shared,
+        unique_size=line.size.total - line.size.shared,
+        containers=line.containers,
+        labels=line.labels,
+    )
 
 
 def _removed(removed: list[removing.Removed]) -> list[pb.RemovedImage]:

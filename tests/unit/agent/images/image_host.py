@@ -160,6 +160,10 @@ class ImageHost:
         )  # fmt: skip
         await self.database.write("test", lambda c: containers.insert(c, row))
 
+    async def end(self, name: str) -> None:
+        """The container is removed."""
+        await self.database.write("test", lambda c: containers.delete(c, Digest.of(name.encode()).hex))
+
     async def forget(self) -> None:
         """Take every name and image away, as `rmi -f` of all of them does; what they were made of stays."""
 

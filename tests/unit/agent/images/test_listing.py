@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from jackstay_agent.errors import InvalidArgument, InvalidReference, NotFound
+from jackstay_agent.images import listing
+from jackstay_agent.images.filters import Filters
 from jackstay_agent.images.listing import ListedImage, list_images
 from tests.unit.agent.images.image_host import ImageHost, Made, tar
 
@@ -42,6 +46,41 @@ async def test_sizes_and_containers(listed: ImageHost) -> None:
     assert (database.size.shared, web.size.shared, nameless.size.shared) == (web.size.total, web.size.total, 0)
 
 
+async def test_images_that_differ_only_in_their_configs_share_their_layers(host: ImageHost) -> None:
+    await host.load(Made([A]), "docker.io/library/one:1")
+    (alone,) = await lines(host)
+    assert (alone.size.shared, alone.size.total > 0) == (0, True)
+    await host.load(Made([A], config={"author": "x"}), "docker.io/library/two:1")
+    assert {line.size.shared for line in await lines(host)} == {alone.size.total}
+
+
+async def test_an_image_whose_name_was_taken_keeps_its_digest(host: ImageHost) -> None:
+    await host.load(old := Made([A], config=NEW), "docker.io/library/web:1")
+    await host.load(Made([B], config=OLD), "docker.io/library/web:1")
+    first, _ = await lines(host)
+    assert (first.repository, first.tag, first.root) == ("<none>", "<none>", str(old.root.digest))
+
+
+async def test_listing_takes_the_same_few_queries_however_many_images_there_are(host: ImageHost) -> None:
+    asked: list[list[str]] = []
+    for count in (1, 20):
+        for number in range(count):
+            made = Made([A], config={"author": f"{count} {number}"})
+            await host.load(made, f"docker.io/library/many:{count}-{number}")
+        seen: list[str] = []
+
+        def traced(connection: sqlite3.Connection, seen: list[str] = seen) -> int:
+            connection.set_trace_callback(seen.append)
+            try:
+                return len(listing.lines(connection, Filters()))
+            finally:
+                connection.set_trace_callback(None)
+
+        assert await host.database.read(traced) >= count
+        asked.append(seen)
+    assert asked[0] == asked[1]
+
+
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
@@ -55,6 +94,15 @@ async def test_sizes_and_containers(listed: ImageHost) -> None:
         (["reference=*:1"], ["db:1", "web:1"]),
         (["reference=other.io/*/web"], ["other.io/a/web:2"]),
         (["reference=db", "reference=web"], ["db:1", "web:1"]),
+        (["label=tier", "label=empty"], ["web:1", "other.io/a/web:2"]),
+        (["label=tier", "label=missing"], []),
+        (["label=tier", "reference=web"], ["web:1"]),
+        (["before=db:1", "since=web:1"], []),
+        (["before=db:1", "before=web:1"], ["<none>:<none>"]),
+        (["until=2001-06-01"], ["web:1", "other.io/a/web:2", "<none>:<none>"]),
+        (["until=2001-06-01", "dangling=true"], ["<none>:<none>"]),
+        (["dangling=true", "label=tier"], []),
+        (["dangling=true", "reference=*"], []),  # what has no name fits no pattern
     ],
 )
 async def test_filters(listed: ImageHost, filters: list[str], expected: list[str]) -> None:
@@ -65,6 +113,14 @@ async def test_a_reference(listed: ImageHost) -> None:
     assert await shown(listed, reference="web") == ["web:1"]
     assert await shown(listed, reference="web:2") == []
     assert await shown(listed, reference="other.io/a/web:2") == ["other.io/a/web:2"]
+    assert await shown(listed, reference="docker.io/library/web:1") == ["web:1"]
+    assert await shown(listed, reference="w*") == ["web:1"]
+    assert await shown(listed, reference="*/*/web") == ["other.io/a/web:2"]
+    assert await shown(listed, "reference=db", reference="web") == ["db:1", "web:1"]  # either, as in docker
+    assert await shown(listed, reference="A B") == []
+    assert await shown(listed, reference="[::1]:5000/web") == []
+    with pytest.raises(InvalidArgument, match="syntax error in pattern"):
+        await shown(listed, reference="[")
 
 
 @pytest.mark.parametrize(

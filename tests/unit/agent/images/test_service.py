@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from jackstay_agent.errors import Ambiguous, InvalidReference, NotFound
+from jackstay_agent.images import document_times
 from jackstay_agent.images.service import find
 from jackstay_agent.metadata import images as rows
 from jackstay_oci.digest import Digest
@@ -56,11 +59,53 @@ async def test_tagging_moves_a_name(host: ImageHost) -> None:
     await host.images.tag("db:1", "web:1")
     assert str((await host.images.find("web:1")).image_id) == second.image_id
     assert (await host.images.find(first.image_id)).names == ()
-    for target in ("web@" + str(first.root.digest), "W", "a:b:c"):
+    for target in (
+        *("web@" + str(first.root.digest), "W", "a:b:c", "sha256:1", "sha256", "", "x" * 300, "web:" + "1" * 129),
+        *("0" * 64, "-x", "a//b", "web:.x"),
+    ):
         with pytest.raises(InvalidReference):
             await host.images.tag("db:1", target)
     with pytest.raises(NotFound):
         await host.images.tag("none", "x")
+
+
+async def test_every_form_of_a_target(host: ImageHost) -> None:
+    await host.load(made := Made([]), WEB)
+    for source in ("web:1", made.image_id, made.image_id[7:19], f"web@{made.root.digest}"):
+        for target, name in (
+            ("other", "docker.io/library/other:latest"),
+            ("me/other:2", "docker.io/me/other:2"),
+            ("localhost:5000/a/b:c", "localhost:5000/a/b:c"),
+            ("[::1]:5000/x", "[::1]:5000/x:latest"),
+        ):
+            await host.images.tag(source, target)
+            assert name in (await host.images.find("web:1")).names
+            await host.database.write("test", lambda c, name=name: rows.unname(c, name))  # type: ignore[misc]
+
+
+async def test_when_an_image_was_tagged(host: ImageHost) -> None:
+    await host.load(Made([tar({"a": b"a"})]), WEB)
+    never = (await host.images.inspect("web:1", "overlay"))["Metadata"]["LastTagTime"]
+    assert never == "0001-01-01T00:00:00Z"  # loading tags nothing, as docker has it
+    await host.images.tag("web:1", "web:2")
+    told = (await host.images.inspect("web:1", "overlay"))["Metadata"]["LastTagTime"]
+    assert abs(document_times.parse(told) - time.time_ns()) < 60 * 10**9
+
+
+async def test_layers_of_images(host: ImageHost) -> None:
+    base, above = tar({"a": b"a"}), tar({"b": b"b"})
+    await host.load(one := Made([base], config={"author": "1"}), WEB)
+    await host.load(Made([base], compress=True, config={"author": "1"}), "docker.io/library/packed:1")
+    await host.load(two := Made([base, above]), "docker.io/library/two:1")
+    told = {str(image.image_id): (image.names, layers) for image, layers in await host.images.layers()}
+    assert told[one.image_id][0] == ("docker.io/library/packed:1", WEB)
+    assert [len(layers) for _, layers in told.values()].count(1) == 1
+    assert told[two.image_id][1][0] == told[one.image_id][1][0]
+    assert [layer.size > 0 for layer in told[two.image_id][1]] == [True, True]
+    ((image, _),) = await host.images.layers(["two:1", two.image_id[7:19]])
+    assert str(image.image_id) == two.image_id
+    with pytest.raises(NotFound):
+        await host.images.layers(["two:1", "none"])
 
 
 async def test_resolving_holds_all_that_it_names_for_as_long_as_it_is_needed(host: ImageHost) -> None:

@@ -27,7 +27,7 @@ async def test_blobs_and_layers_of_a_container_are_in_use(database: Database) ->
             """
             INSERT INTO blobs VALUES ('m', 10, 0), ('c', 20, 0), ('l', 300, 0), ('other', 4000, 0);
             INSERT INTO blob_references VALUES ('m', 'c'), ('m', 'l');
-            INSERT INTO images VALUES ('m', 't', 'm', 'c', 'chain', 0, 0, '{}');
+            INSERT INTO images VALUES ('m', 't', 'm', 'c', 'chain', 0, 0, '{}', 0, 0);
             INSERT INTO snapshots (id, key, kind, parent, size, created) VALUES
                 (1, 'chain', 'committed', NULL, 5, 0), (2, 'unused', 'committed', NULL, 7, 0),
                 (3, 'container-x', 'active', 1, 0, 0);
