@@ -25,6 +25,7 @@ from jackstay_oci.digest import Digest, hasher
 from jackstay_oci.documents import MAX_DOCUMENT
 from jackstay_oci.store.blobs import BlobStore
 from jackstay_oci.store.ingest import Ingest
+from jackstay_oci.store.ingest_folder import IngestStatus
 
 Along = Callable[[sqlite3.Connection], None]
 
@@ -156,9 +157,9 @@ class ContentStore:
         # One that nobody gets is closed, since its lock would keep everybody else out.
         return await acquire(self.blobs.ingest, Ingest.close, ref, expected=expected, total=total)
 
-    async def ingest_bytes(self) -> int:
-        """Bytes that partial ingests take on disk."""
-        return await finish(lambda: sum(status.offset for status in self.blobs.ingests()))
+    async def ingests(self) -> list[IngestStatus]:
+        """The partial ingests on disk."""
+        return await finish(lambda: list(self.blobs.ingests()))
 
     async def forget(self, ref: str) -> None:
         """End the ingest *ref* and delete what came of it."""

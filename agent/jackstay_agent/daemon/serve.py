@@ -111,7 +111,7 @@ async def _serve_with(
             content=ContentService(content, images),
             images=ImagesService(database, images, receiver, saver, collector, room, snapshotter.name, commit),
             networks=NetworksService(networks),
-            system=SystemService(config, database, content, snapshotter.name, runtime),
+            system=SystemService(config, database, content, snapshotter.name, runtime, containers.engine),
             volumes=VolumesService(volumes),
         ),
         activity,

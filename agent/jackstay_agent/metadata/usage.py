@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from jackstay_agent.metadata import leases
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -25,10 +27,20 @@ class DiskUsage:
     reclaimable: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """A blob that has not come in whole. It is *active* while somebody holds it by a lease that does not end."""
+
+    ref: str
+    digest: str | None
+    total: int | None
+    active: bool
+
+
 def counts(connection: sqlite3.Connection) -> Counts:
     """For `info`."""
     states = connection.execute("SELECT state, COUNT(*) AS n FROM containers GROUP BY state")
-    images = connection.execute("SELECT COUNT(DISTINCT image_id) FROM images").fetchone()[0]
+    images = connection.execute("SELECT COUNT(DISTINCT image_id) FROM images WHERE NOT removed").fetchone()[0]
     return Counts({row["state"]: int(row["n"]) for row in states}, int(images))
 
 
@@ -38,50 +50,78 @@ def containers_run(connection: sqlite3.Connection) -> bool:
     return row.fetchone() is not None
 
 
-def disk(connection: sqlite3.Connection, ingest_bytes: int) -> list[DiskUsage]:
-    """For `system df`: blobs of images, unpacked layers apart from them, and partial ingests, which have
-    *ingest_bytes* on disk; what they are to have in the end is only what somebody said."""
-    images = int(connection.execute("SELECT COUNT(DISTINCT image_id) FROM images").fetchone()[0])
-    active = int(
-        connection.execute(
-            "SELECT COUNT(DISTINCT image_id) FROM images WHERE root IN (SELECT image_root FROM containers)"
-        ).fetchone()[0]
-    )
-    blob_bytes = int(connection.execute("SELECT COALESCE(SUM(size), 0) FROM blobs").fetchone()[0])
-    in_use = int(
-        connection.execute(
-            """
-            WITH RECURSIVE below (digest) AS (
-                SELECT image_root FROM containers UNION SELECT child FROM blob_references JOIN below ON parent = digest
-            )
-            SELECT COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT digest FROM below)
-            """
-        ).fetchone()[0]
-    )
-    layers, layer_bytes = connection.execute(
-        "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM snapshots WHERE kind = 'committed'"
-    ).fetchone()
-    layers_used, layer_bytes_used = connection.execute(
-        """
-        WITH RECURSIVE under (id, parent) AS (
-            SELECT id, parent FROM snapshots WHERE kind != 'committed'
-            UNION SELECT s.id, s.parent FROM snapshots s JOIN under ON s.id = under.parent
+# What stays when every image without a container is removed and every fetch that broke off is given up.
+_KEPT_BLOBS = """
+WITH RECURSIVE kept (digest) AS (
+    SELECT image_root FROM containers UNION SELECT image_id FROM containers
+    UNION SELECT manifest FROM images WHERE root IN (SELECT image_root FROM containers)
+    UNION SELECT key FROM lease_items JOIN leases ON leases.id = lease WHERE kind = 'blob' AND expires = :never
+    UNION SELECT child FROM blob_references JOIN kept ON parent = kept.digest
+)
+SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT digest FROM kept)
+"""
+_KEPT_LAYERS = """
+WITH RECURSIVE kept (id) AS (
+    SELECT id FROM snapshots WHERE kind != 'committed'
+        OR key IN (SELECT chain_id FROM images WHERE root IN (SELECT image_root FROM containers))
+        OR key IN (
+            SELECT key FROM lease_items JOIN leases ON leases.id = lease WHERE kind = 'snapshot' AND expires = :never
         )
-        SELECT COUNT(*), COALESCE(SUM(size), 0) FROM snapshots
-        WHERE kind = 'committed' AND id IN (SELECT id FROM under)
-        """
+    UNION SELECT parent FROM snapshots JOIN kept USING (id) WHERE parent IS NOT NULL
+)
+SELECT COUNT(*), COALESCE(SUM(size), 0) FROM snapshots WHERE kind = 'committed' AND id IN (SELECT id FROM kept)
+"""
+
+
+def images(connection: sqlite3.Connection) -> list[DiskUsage]:
+    """Images, which take blobs and unpacked layers, and these two apart.
+
+    Reclaimable is what `image prune -a` frees; what is on its way for a fetch or a commit it does not.
+    """
+    total, active = connection.execute(
+        "SELECT COUNT(DISTINCT image_id),"
+        " COUNT(DISTINCT CASE WHEN image_id IN (SELECT image_id FROM containers) THEN image_id END)"
+        " FROM images WHERE NOT removed"
     ).fetchone()
-    ingests = int(connection.execute("SELECT COUNT(*) FROM ingests").fetchone()[0])
-    containers = int(connection.execute("SELECT COUNT(*) FROM containers").fetchone()[0])
-    running = int(
-        connection.execute("SELECT COUNT(*) FROM containers WHERE state IN ('running', 'paused')").fetchone()[0]
+    blobs = _line(
+        "Blobs",
+        connection.execute("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blobs").fetchone(),
+        connection.execute(_KEPT_BLOBS, {"never": leases.NEVER}).fetchone(),
     )
-    volumes = int(connection.execute("SELECT COUNT(*) FROM volumes").fetchone()[0])
-    mounted = int(connection.execute("SELECT COUNT(DISTINCT volume) FROM volume_uses").fetchone()[0])
-    return [
-        DiskUsage("Images", images, active, blob_bytes, blob_bytes - in_use),
-        DiskUsage("Layers", int(layers), int(layers_used), int(layer_bytes), int(layer_bytes - layer_bytes_used)),
-        DiskUsage("Containers", containers, running, 0, 0),
-        DiskUsage("Local Volumes", volumes, mounted, 0, 0),
-        DiskUsage("Partial Ingests", ingests, 0, ingest_bytes, ingest_bytes),
-    ]
+    layers = _line(
+        "Layers",
+        connection.execute(
+            "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM snapshots WHERE kind = 'committed'"
+        ).fetchone(),
+        connection.execute(_KEPT_LAYERS, {"never": leases.NEVER}).fetchone(),
+    )
+    both = DiskUsage("Images", total, active, blobs.size + layers.size, blobs.reclaimable + layers.reclaimable)
+    return [both, blobs, layers]
+
+
+def ingests(connection: sqlite3.Connection) -> list[Ingest]:
+    """Every ingest; one of a blob that is made here has no digest yet and is always active."""
+    rows = connection.execute(
+        "SELECT ref, digest, total, digest IS NULL OR digest IN ("
+        " SELECT key FROM lease_items JOIN leases ON leases.id = lease WHERE kind = 'blob' AND expires = ?"
+        ") AS active FROM ingests ORDER BY ref",
+        (leases.NEVER,),
+    )
+    return [Ingest(row["ref"], row["digest"], row["total"], bool(row["active"])) for row in rows]
+
+
+def blobs(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+    """Every blob, largest first: digest, size in bytes, created (nanoseconds since 1970), images (how many need it)."""
+    return connection.execute(
+        """
+        WITH RECURSIVE needs (root, digest) AS (
+            SELECT root, root FROM images UNION SELECT root, child FROM needs JOIN blob_references ON parent = digest
+        )
+        SELECT digest, size, created, COUNT(root) AS images FROM blobs LEFT JOIN needs USING (digest)
+        GROUP BY digest ORDER BY size DESC, digest
+        """
+    ).fetchall()
+
+
+def _line(kind: str, found: tuple[int, int], kept: tuple[int, int]) -> DiskUsage:
+    return DiskUsage(kind, int(found[0]), int(kept[0]), int(found[1]), int(found[1] - kept[1]))

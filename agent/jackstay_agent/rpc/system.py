@@ -12,6 +12,8 @@ import grpc.aio
 
 from jackstay_agent import __version__
 from jackstay_agent.config import Config
+from jackstay_agent.containers import disk_usage
+from jackstay_agent.containers.engine import Engine
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
@@ -30,12 +32,21 @@ PROTOCOL = 1
 class SystemService(SystemServicer):
     """Says what this agent and this host are."""
 
-    def __init__(self, config: Config, database: Database, content: ContentStore, driver: str, runtime: str) -> None:
+    def __init__(
+        self,
+        config: Config,
+        database: Database,
+        content: ContentStore,
+        driver: str,
+        runtime: str,
+        engine: Engine,
+    ) -> None:
         self._config = config
         self._database = database
         self._content = content
         self._driver = driver
         self._runtime = runtime
+        self._engine = engine
 
     async def Version(self, request: pb.VersionRequest, context: Context) -> pb.VersionReply:
         """See system.proto."""
@@ -75,13 +86,13 @@ class SystemService(SystemServicer):
 
     async def DiskUsage(self, request: pb.DiskUsageRequest, context: Context) -> pb.DiskUsageReply:
         """See system.proto."""
-        partial = await self._content.ingest_bytes()
-        rows = await self._database.read(lambda c: usage.disk(c, partial))
+        measured = await disk_usage.measure(self._engine, self._content)
         return pb.DiskUsageReply(
             usage=[
                 pb.DiskUsage(
-                    type=row.type, total=row.total, active=row.active, size=row.size, reclaimable=row.reclaimable
+                    type=line.type, total=line.total, active=line.active, size=line.size, reclaimable=line.reclaimable
                 )
-                for row in rows
-            ]
+                for line in measured.lines
+            ],
+            document=json.dumps(measured.document),
         )

@@ -5,20 +5,37 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from jackstay_agent.content.store import ContentStore
+from jackstay_agent.errors import SourceFailed
 from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
+from jackstay_oci.digest import Digest
 
 
-async def test_partial_ingests_count_by_what_has_come(database: Database, tmp_path: Path) -> None:
+async def test_partial_ingests_are_active_while_somebody_holds_them(database: Database, tmp_path: Path) -> None:
     content = await asyncio.to_thread(ContentStore, str(tmp_path / "content"), database)
-    for number in range(3):
-        ingest = await content.ingest(f"blob-{number}", total=(1 << 63) - 1)
+    digests = [Digest.of(text) for text in (b"1", b"2", b"3")]
+    refs = [f"blob-{digest}" for digest in digests]
+    for ref, digest in zip(refs, digests, strict=True):
+        ingest = await content.ingest(ref, expected=digest, total=(1 << 63) - 1)
         await asyncio.to_thread(ingest.write, b"x" * 100)
         await asyncio.to_thread(ingest.close)
-    partial = await content.ingest_bytes()
-    lines = {line.type: line for line in await database.read(lambda c: usage.disk(c, partial))}
-    assert lines["Partial Ingests"] == usage.DiskUsage("Partial Ingests", 3, 0, 300, 300)
+    assert {status.ref: status.offset for status in await content.ingests()} == dict.fromkeys(refs, 100)
+
+    async def break_off() -> None:
+        async with content.lease(fetch=digests[0]) as lease:
+            await content.keep(lease, digests[0])
+            raise SourceFailed("gone")
+
+    with pytest.raises(SourceFailed):
+        await break_off()
+    async with content.lease(fetch=digests[1]) as lease, content.new_ingest() as made:
+        await content.keep(lease, digests[1])
+        told = {ingest.ref: ingest.active for ingest in await database.read(usage.ingests)}
+        assert told == {refs[0]: False, refs[1]: True, refs[2]: False, made.ref: True}
+    assert not any(ingest.active for ingest in await database.read(usage.ingests))
 
 
 async def test_blobs_and_layers_of_a_container_are_in_use(database: Database) -> None:
@@ -37,7 +54,9 @@ async def test_blobs_and_layers_of_a_container_are_in_use(database: Database) ->
         )
 
     await asyncio.to_thread(lambda: database._writer.submit(fill, database._write_connection).result())
-    lines = {line.type: line for line in await database.read(lambda c: usage.disk(c, 0))}
-    assert lines["Images"] == usage.DiskUsage("Images", 1, 1, 4330, 4000)
-    assert lines["Layers"] == usage.DiskUsage("Layers", 2, 1, 12, 7)
-    assert lines["Containers"] == usage.DiskUsage("Containers", 1, 1, 0, 0)
+    both, blobs, layers = await database.read(usage.images)
+    assert blobs == usage.DiskUsage("Blobs", 4, 3, 4330, 4000)
+    assert layers == usage.DiskUsage("Layers", 2, 1, 12, 7)
+    assert both == usage.DiskUsage("Images", 1, 1, 4342, 4007)
+    told = [tuple(row) for row in await database.read(usage.blobs)]
+    assert told == [("other", 4000, 0, 0), ("l", 300, 0, 1), ("c", 20, 0, 1), ("m", 10, 0, 1)]
