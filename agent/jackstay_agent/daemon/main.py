@@ -42,9 +42,10 @@ def main() -> None:
         os.umask(0o077)
         faults.remember_agent()
         from jackstay_agent.daemon.jobs import MODULES
-        from jackstay_agent.kernel import spawner
+        from jackstay_agent.kernel import memory, spawner
 
         jobs = spawner.start(MODULES)
+        memory.keep_freed_pieces()
         from jackstay_agent.daemon import serve
 
         serve.run(settings, jobs, idle=arguments.stop_when_idle)

@@ -1,16 +1,14 @@
 """Saving images: an archive as a stream.
 
-A thread of its own writes the archive into a pipe, the caller reads from it, so that memory stays at the pipe and one
-piece whatever the images' size, and a slow reader slows the writer and nobody else. A lease keeps the images while it
-lasts. The same images give the same bytes.
+A thread of its own writes the archive, the caller takes it piece by piece, so that memory stays at a few pieces
+whatever the images' size, and a slow reader slows the writer and nobody else. A lease keeps the images while it lasts.
+The same images give the same bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import sqlite3
 from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, cast
@@ -19,7 +17,7 @@ from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import DigestMismatch, InvalidArgument, InvalidReference
 from jackstay_agent.images.service import Images, find, name_meant
 from jackstay_agent.images.stored import StoredImage
-from jackstay_agent.kernel.readiness import readable
+from jackstay_agent.kernel.handover import Handover
 from jackstay_agent.kernel.threads import begin, to_end
 from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as image_rows
@@ -63,13 +61,10 @@ class Saver:
         wanted = platforms.parse(platform) if platform else None
         async with self._content.lease() as lease:
             images, held = await self._hold(names, lease)
-            reading, writing = os.pipe2(os.O_CLOEXEC)
-            with contextlib.suppress(OSError):  # a lower limit for pipes only makes smaller pieces
-                fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIECE)
-            os.set_blocking(reading, False)
-            writer = begin(self._write, writing, images, form, compression, wanted)
+            handover = Handover(piece=_PIECE)
+            writer = begin(self._write, handover, images, form, compression, wanted)
             try:
-                while piece := await _read(reading):
+                while piece := await handover.take():
                     yield piece
                 await asyncio.shield(writer)
             except DigestMismatch:
@@ -77,7 +72,7 @@ class Saver:
                     await self._content.drop_if_damaged(digest)
                 raise
             finally:
-                os.close(reading)  # a writer that is not done finds its pipe broken and ends
+                handover.close()  # a writer that is not done finds that nobody takes, and ends
                 await to_end(asyncio.wait([writer]))
                 writer.exception()  # taken, when the caller has gone
 
@@ -103,13 +98,19 @@ class Saver:
         return images, held
 
     def _write(
-        self, descriptor: int, images: list[ImageToSave], form: str, compression: str, platform: Platform | None
+        self, handover: Handover, images: list[ImageToSave], form: str, compression: str, platform: Platform | None
     ) -> None:
         kind = cast(Literal["none", "gzip", "zstd"], compression)
-        with contextlib.suppress(BrokenPipeError), os.fdopen(descriptor, "wb", buffering=_PIECE) as pipe:
-            out = compressing(pipe, kind)
+        try:
+            out = compressing(handover, kind)
             write_archive(out, images, self._content.blobs, cast(Literal["docker", "oci"], form), platform=platform)
             out.close()
+            handover.flush()
+        except BrokenPipeError:
+            return
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                handover.end()
 
 
 def meant(connection: sqlite3.Connection, text: str) -> list[tuple[StoredImage, tuple[str, ...]]]:
@@ -134,11 +135,3 @@ def _tags_of(connection: sqlite3.Connection, text: str) -> list[str]:
     if reference.tag is not None or reference.digest is not None:
         return []
     return image_rows.names_in(connection, reference.name)
-
-
-async def _read(descriptor: int) -> bytes:
-    while True:
-        try:
-            return os.read(descriptor, _PIECE)
-        except BlockingIOError:
-            await readable(descriptor)

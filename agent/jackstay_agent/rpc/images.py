@@ -61,14 +61,14 @@ class ImagesService(ImagesServicer):
         """See images.proto."""
         return fetch(self._receiver, request_iterator)
 
-    async def Save(self, request: pb.SaveRequest, context: Context) -> AsyncGenerator[pb.SaveReply, None]:
-        """See images.proto."""
+    async def Save(self, request: pb.SaveRequest, context: Context) -> AsyncGenerator[bytes, None]:  # type: ignore[override]
+        """See images.proto; gives the data of the replies alone (``rpc.pieces``)."""
         saving = self._saver.save(
             request.images, request.format or "docker", request.compression or "none", request.platform
         )
         async with aclosing(saving) as pieces:
             async for piece in pieces:
-                yield pb.SaveReply(data=piece)
+                yield piece
 
     async def List(self, request: pb.ListImagesRequest, context: Context) -> pb.ListImagesReply:
         """See images.proto."""

@@ -12,6 +12,7 @@ import grpc.aio
 from jackstay_agent.config import Config
 from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.errors import ErrorInterceptor
+from jackstay_agent.rpc.pieces import serve_pieces
 from jackstay_proto.v1 import (
     containers_pb2_grpc,
     content_pb2_grpc,
@@ -74,6 +75,7 @@ def build(config: Config, services: Services, activity: Activity) -> grpc.aio.Se
     containers_pb2_grpc.add_ContainersServicer_to_server(services.containers, server)
     content_pb2_grpc.add_ContentServicer_to_server(services.content, server)
     images_pb2_grpc.add_ImagesServicer_to_server(services.images, server)
+    serve_pieces(server, services.images)
     networks_pb2_grpc.add_NetworksServicer_to_server(services.networks, server)
     system_pb2_grpc.add_SystemServicer_to_server(services.system, server)
     volumes_pb2_grpc.add_VolumesServicer_to_server(services.volumes, server)

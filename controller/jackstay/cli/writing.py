@@ -15,7 +15,7 @@ class OutputClosed(Error):
     reason = "OUTPUT_CLOSED"
 
 
-async def write(fd: int, data: bytes) -> None:
+async def write(fd: int, data: bytes | memoryview) -> None:
     """Write it all, in a thread: a slow reader holds up only this stream.
 
     Raises:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jackstay_proto import pieces
+from jackstay_proto.v1.images_pb2 import SaveRequest
 from jackstay_proto.v1.images_pb2_grpc import ImagesStub
 
 if TYPE_CHECKING:
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
         PruneImagesRequest,
         RemoveImageReply,
         RemoveImageRequest,
-        SaveReply,
-        SaveRequest,
         TagReply,
         TagRequest,
     )
@@ -39,6 +39,11 @@ class Images:
 
     def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
         self._stub = ImagesStub(channel)
+        self._save = channel.unary_stream(
+            "/jackstay.v1.Images/Save",
+            request_serializer=SaveRequest.SerializeToString,
+            response_deserializer=pieces.decode,
+        )
         self._calls = calls
 
     def fetch(self) -> BidiCall[FetchRequest, FetchReply]:
@@ -47,9 +52,9 @@ class Images:
         The first request is ``start``, the last reply ``done``."""
         return self._calls.bidi(self._stub.Fetch)
 
-    def save(self, request: SaveRequest) -> AsyncIterator[SaveReply]:
+    def save(self, request: SaveRequest) -> AsyncIterator[memoryview]:
         """Pieces of an archive of images, of at most 1 MiB."""
-        return self._calls.stream(self._stub.Save, request)
+        return self._calls.stream(self._save, request)
 
     async def list(self, request: ListImagesRequest, *, timeout: float | None = None) -> ListImagesReply:
         """The images there, newest first."""

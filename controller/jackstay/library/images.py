@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
@@ -12,6 +12,7 @@ from jackstay.client import messages
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
     from jackstay.copying.plan import HostPlan
+    from jackstay.copying.pouring import Write
     from jackstay.copying.progress import CopyProgress
     from jackstay.copying.serve import Fetched
     from jackstay.copying.sources import RangeSource, SourceImage
@@ -65,20 +66,21 @@ class Images:
     async def save(
         self,
         names: Sequence[str],
-        write: Callable[[bytes], Awaitable[None]],
+        write: Write,
         *,
         format: str = "docker",
         compression: str = "none",
+        platform: str = "",
     ) -> FleetResult[int]:
-        """Stream an archive of images to ``write``; the bytes written. Meant for one host."""
+        """Stream an archive of images to ``write``, one piece while the next comes; the bytes written. For one host.
+
+        Of an image for several platforms all that is there goes in, or only the one for ``platform``.
+        """
+        from jackstay.copying.pouring import pour
 
         async def work(agent: AgentClient) -> int:
-            total = 0
-            request = messages.SaveRequest(images=names, format=format, compression=compression)
-            async for reply in agent.images.save(request):
-                await write(reply.data)
-                total += len(reply.data)
-            return total
+            request = messages.SaveRequest(images=names, format=format, compression=compression, platform=platform)
+            return await pour(agent.images.save(request), write)
 
         return await self._hosts.run(work)
 
@@ -138,6 +140,33 @@ class Images:
             return await agent.images.prune(messages.PruneImagesRequest(all=all))
 
         return await self._hosts.run(work)
+
+    async def import_tar(
+        self,
+        source: str,
+        name: str = "",
+        *,
+        changes: Sequence[str] = (),
+        message: str = "",
+        platform: str = "",
+        progress: CopyProgress | None = None,
+    ) -> FleetResult[str]:
+        """Make an image of a tar of a file system (a path, ``-`` for standard input, a URL); its id on each host.
+
+        ``changes`` are Dockerfile instructions, ``message`` is for the history. Without a ``platform`` the image is for
+        each host's own, so ids differ between hosts of different architectures.
+
+        Raises:
+            InvalidArgument: a change, the name, the platform or the URL is malformed.
+            NotFound, UsageError: there is no such file.
+            InvalidArchive: it is no tar.
+            Error: it cannot be read, or there is no room for a copy here.
+        """
+        from jackstay.library.importing import import_tar
+
+        return await import_tar(
+            self._hosts, source, name, changes=changes, message=message, platform=platform, progress=progress
+        )
 
     async def commit(self, request: messages.CommitRequest) -> FleetResult[str]:
         """Make an image of a container's changes; its id."""

@@ -28,7 +28,8 @@ _TYPES = {
 }
 _BILLION = 1_000_000_000
 _RECORD = 20 * BLOCK
-_COPY = 1 << 18
+_COPY = 1 << 20
+_JOINED = 1 << 18  # bytes of content up to which it is written in one piece with its header
 
 
 class BinaryWriter(Protocol):
@@ -76,7 +77,7 @@ class TarWriter:
         if isinstance(content, bytes) and len(content) != size:
             raise InvalidArgument(f"entry {entry.name!r} says {size} bytes, its content has {len(content)}")
         head = header_bytes(entry, nanoseconds=self._nanoseconds)
-        if isinstance(content, bytes) and size <= _COPY:
+        if isinstance(content, bytes) and size <= _JOINED:
             self._write(head + content + bytes(-size % BLOCK))
             return
         self._write(head)

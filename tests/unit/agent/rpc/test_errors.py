@@ -35,8 +35,8 @@ class Failing(ImagesServicer):
     async def Tag(self, request: Any, context: Any) -> Any:
         raise self.error
 
-    async def Save(self, request: Any, context: Any) -> AsyncIterator[pb.SaveReply]:
-        yield pb.SaveReply(data=b"x")
+    async def Save(self, request: Any, context: Any) -> AsyncIterator[bytes]:  # type: ignore[override]
+        yield b"x"
         raise self.error
 
 
@@ -117,19 +117,19 @@ class Holding(ImagesServicer):
         self.begun = self.held = 0
         self.waiting = asyncio.Event()
 
-    async def _inner(self) -> AsyncIterator[pb.SaveReply]:
+    async def _inner(self) -> AsyncIterator[bytes]:
         self.begun += 1
         self.held += 1
         try:
             while True:
-                yield pb.SaveReply(data=bytes(200_000))
+                yield bytes(200_000)
                 if self.begun % 2:
                     await asyncio.sleep(0.001)
         finally:
             await asyncio.sleep(0)
             self.held -= 1
 
-    def Save(self, request: Any, context: Any) -> AsyncIterator[pb.SaveReply]:
+    def Save(self, request: Any, context: Any) -> AsyncIterator[bytes]:  # type: ignore[override]
         return self._inner()
 
 
