@@ -46,8 +46,10 @@ EXEC = _entry("exec", "Run a command in a running container.")
 ATTACH = _entry("attach", "Join the terminal of a running container.")
 WAIT = _entry("wait", "Wait until containers stop, and print their exit codes.")
 COMMIT = _entry("commit", "Make an image of a container's changes.")
+EXPORT = _entry("export", "Write a container's file system as a tar.")
 IMAGES = _entry("images", "List images.")
 LOAD = _entry("load", "Load images from an archive.")
+IMPORT = _entry("import_image", "Make an image of a tar of a file system.")
 SAVE = _entry("save", "Save images to an archive.")
 TAG = _entry("tag", "Give an image another name.")
 RMI = _entry("rmi", "Remove images.")
@@ -71,9 +73,11 @@ ROOT: Mapping[str, Entry | Group] = {
     "attach": ATTACH,
     "wait": WAIT,
     "commit": COMMIT,
+    "export": EXPORT,
     "images": IMAGES,
     "load": LOAD,
     "save": SAVE,
+    "import": IMPORT,
     "tag": TAG,
     "rmi": RMI,
     "history": HISTORY,
@@ -100,6 +104,7 @@ ROOT: Mapping[str, Entry | Group] = {
             "attach": ATTACH,
             "wait": WAIT,
             "commit": COMMIT,
+            "export": EXPORT,
             "inspect": _entry("container_inspect", "Show everything about containers."),
         },
     ),
@@ -114,6 +119,7 @@ ROOT: Mapping[str, Entry | Group] = {
             "history": HISTORY,
             "load": LOAD,
             "save": SAVE,
+            "import": IMPORT,
         },
     ),
     "volume": Group(

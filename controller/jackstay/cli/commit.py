@@ -24,9 +24,13 @@ def command(
 ) -> int:
     """Make an image of a container's changes.
 
+    Volumes and what is mounted into it are not among them. Instructions are CMD, ENTRYPOINT, ENV, EXPOSE,
+    HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR.
+
     \b
     Examples:
       jackstay -H web1 commit -p -c 'CMD ["httpd", "-f"]' app httpd:1.1
+      jackstay -H '@web' commit -a me -m 'with the new pages' app site:2
     """
     from jackstay.client import messages
 
@@ -37,6 +41,6 @@ def command(
         ctx,
         select(ctx),
         lambda hosts: hosts.images.commit(request),
-        lambda image_id: [{"ID": image_id}],
-        field("ID"),
+        lambda image_id: [{"Id": image_id, "Name": name}],
+        field("Id"),
     )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from jackstay_proto.v1.containers_pb2 import (
         CreateContainerReply,
         CreateContainerRequest,
+        ExportContainerReply,
+        ExportContainerRequest,
         InspectContainerReply,
         InspectContainerRequest,
         KillContainerReply,
@@ -102,6 +104,10 @@ class Containers:
     def logs(self, request: LogsRequest) -> AsyncIterator[LogsReply]:
         """What a container wrote; with ``follow`` until it ends."""
         return self._calls.stream(self._stub.Logs, request)
+
+    def export(self, request: ExportContainerRequest) -> AsyncIterator[ExportContainerReply]:
+        """Pieces of a tar of a container's file system, of at most 1 MiB."""
+        return self._calls.stream(self._stub.Export, request)
 
     def attach(self) -> BidiCall[StreamInput, StreamOutput]:
         """Join a container's standard streams. The first request is ``attach``."""

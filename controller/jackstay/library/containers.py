@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import builtins
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
@@ -13,6 +14,7 @@ from jackstay.library.new_container import new_container
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
+    from jackstay.copying.pouring import Write
     from jackstay.fleet import FleetResult
     from jackstay.library.hosts import Hosts
 
@@ -147,6 +149,21 @@ class Containers:
             return (await agent.containers.wait(request)).exit_code
 
         return await self._hosts.each(names, work)
+
+    async def export(self, container: str, write: Write) -> FleetResult[int]:
+        """Stream a tar of a container's file system to ``write``; the bytes written. Meant for one host."""
+        from jackstay.copying.pouring import pour
+
+        async def work(agent: AgentClient) -> int:
+            request = messages.ExportContainerRequest(container=container)
+            async with aclosing(pieces(agent.containers.export(request))) as tar:
+                return await pour(tar, write)
+
+        async def pieces(replies: AsyncIterator[messages.ExportContainerReply]) -> AsyncGenerator[memoryview, None]:
+            async for reply in replies:
+                yield memoryview(reply.data)
+
+        return await self._hosts.run(work)
 
     async def logs(self, container: str, *, follow: bool = False) -> AsyncIterator[tuple[str, messages.LogEntry]]:
         """What a container wrote on every host: the host's name and an entry, in order for each host.

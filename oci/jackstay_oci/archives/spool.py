@@ -31,7 +31,7 @@ def spool(source: BinaryReader, folder: Path | None, limits: Limits) -> int:
     where = folder if folder is not None else Path(tempfile.gettempdir())
     total = 0
     with full_disk_named(f"a copy of the archive in {where}"):
-        fd = _unnamed(where)
+        fd = unnamed(where)
         try:
             while data := plain.read(_CHUNK):
                 total += len(data)
@@ -45,7 +45,8 @@ def spool(source: BinaryReader, folder: Path | None, limits: Limits) -> int:
     return fd
 
 
-def _unnamed(folder: Path) -> int:
+def unnamed(folder: Path) -> int:
+    """A new file in *folder* that has no name and goes with its descriptor."""
     try:
         return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
     except (AttributeError, IsADirectoryError, OSError):  # macOS, and file systems without O_TMPFILE

@@ -328,6 +328,11 @@ class FakeContainers(containers_pb2_grpc.ContainersServicer):
         warnings = ["privileged is dangerous"] if request.privileged else []
         return containers_pb2.CreateContainerReply(id=identifier, warnings=warnings)
 
+    async def Export(self, request: Any, context: Any) -> AsyncIterator[containers_pb2.ExportContainerReply]:
+        await self.find(request.container, context)
+        for piece in ("the tar of ", request.container, "\n"):
+            yield containers_pb2.ExportContainerReply(data=piece.encode())
+
     async def Start(self, request: Any, context: Any) -> containers_pb2.StartContainerReply:
         container = await self.find(request.container, context)
         command = list(container.request.command)

@@ -124,7 +124,7 @@ atexit.register(lambda: print("LOADED", [name for name in {HEAVY!r} if name in s
 run([])
 """
     result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=environment)
-    assert result.stdout.split() == ["images", "image"]
+    assert result.stdout.split() == ["images", "import", "image"]
     assert result.stderr.splitlines()[-1] == "LOADED []"
 
 
