@@ -31,6 +31,7 @@ __all__ = [
     "AgentError",
     "AlreadyExists",
     "Busy",
+    "Damaged",
     "DigestMismatch",
     "DiskFull",
     "Error",
@@ -99,6 +100,12 @@ class HostTimeout(Error):
     """A host was reached, but did not finish within the time allowed for its work."""
 
     reason = "TIMEOUT"
+
+
+class Damaged(Error):
+    """A check of a host's state found something that it did not put right."""
+
+    reason = "DAMAGED"
 
 
 def from_status(error: grpc.aio.AioRpcError, *, host: str) -> Error:

@@ -15,6 +15,8 @@ from typing import Any
 
 import structlog
 
+from jackstay_agent.checking.check import Checker
+from jackstay_agent.checking.parts import Parts
 from jackstay_agent.config import Config
 from jackstay_agent.containers import commit as committing
 from jackstay_agent.containers.service import Containers
@@ -111,7 +113,15 @@ async def _serve_with(
             content=ContentService(content, images),
             images=ImagesService(database, images, receiver, saver, collector, room, snapshotter.name, commit),
             networks=NetworksService(networks),
-            system=SystemService(config, database, content, snapshotter.name, runtime, containers.engine),
+            system=SystemService(
+                config,
+                database,
+                content,
+                snapshotter.name,
+                runtime,
+                Checker(Parts(database, content, snapshotter, collector, volumes, containers.engine)),
+                containers.engine,
+            ),
             volumes=VolumesService(volumes),
         ),
         activity,

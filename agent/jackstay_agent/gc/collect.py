@@ -57,6 +57,11 @@ class Collector:
         """
         return await to_end(self._collect())
 
+    async def settle(self) -> None:
+        """Wait for the end of a collection under way, if there is one."""
+        async with self._turn:
+            return
+
     async def _collect(self) -> Collected:
         async with self._turn:
             blobs, snapshots = await self._database.write("gc.rows", _delete_rows)

@@ -13,7 +13,7 @@ from typing import Any
 
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.layers.names import shown
-from jackstay_agent.layers.tree import is_whiteout
+from jackstay_agent.layers.whiteouts import is_whiteout
 
 TOLD = 8
 """Differences that are told of, at most."""
@@ -40,6 +40,7 @@ class _Comparison:
     def __init__(self, actual: int, wanted: int) -> None:
         self._roots = (actual, wanted)
         self._differences: list[str] = []
+        self._times: list[str] = []  # of folders, which follow from what is missing or new in them
         self._linked: dict[tuple[int, int], tuple[int, int]] = {}
 
     def run(self) -> list[str]:
@@ -49,7 +50,7 @@ class _Comparison:
         waiting = [b"."]
         while waiting and len(self._differences) < TOLD:
             waiting += self._folder(waiting.pop())
-        return self._differences[:TOLD]
+        return [*self._differences, *self._times][:TOLD]
 
     def _folder(self, path: bytes) -> list[bytes]:
         """Compare what is in the folder *path*; the folders in it that both have."""
@@ -107,7 +108,11 @@ class _Comparison:
         elif have.st_size != must.st_size and stat.S_ISREG(must.st_mode):
             self._tell(path, f"it has {have.st_size} bytes, not {must.st_size}")
         elif have.st_mtime_ns != must.st_mtime_ns and path != b"." and not is_whiteout(must):
-            self._tell(path, "its time of modification differs")
+            line = f"{shown(path)}: its time of modification differs"
+            if not stat.S_ISDIR(must.st_mode):
+                self._differences.append(line)
+            elif len(self._times) < TOLD:
+                self._times.append(line)
         else:
             return True
         return stat.S_ISDIR(must.st_mode)

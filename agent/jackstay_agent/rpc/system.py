@@ -6,11 +6,15 @@ import json
 import os
 import platform
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import grpc.aio
 
 from jackstay_agent import __version__
+from jackstay_agent.checking.check import Checker
+from jackstay_agent.checking.findings import Event, Finding, Step
 from jackstay_agent.config import Config
 from jackstay_agent.containers import disk_usage
 from jackstay_agent.containers.engine import Engine
@@ -39,6 +43,7 @@ class SystemService(SystemServicer):
         content: ContentStore,
         driver: str,
         runtime: str,
+        checker: Checker,
         engine: Engine,
     ) -> None:
         self._config = config
@@ -46,6 +51,7 @@ class SystemService(SystemServicer):
         self._content = content
         self._driver = driver
         self._runtime = runtime
+        self._checker = checker
         self._engine = engine
 
     async def Version(self, request: pb.VersionRequest, context: Context) -> pb.VersionReply:
@@ -96,3 +102,35 @@ class SystemService(SystemServicer):
             ],
             document=json.dumps(measured.document),
         )
+
+    async def Check(self, request: pb.CheckRequest, context: Context) -> AsyncGenerator[pb.CheckReply, None]:
+        """See system.proto."""
+        async with aclosing(self._checker.check(repair=request.repair)) as events:
+            async for event in events:
+                yield _check_reply(event)
+
+
+def _check_reply(event: Event) -> pb.CheckReply:
+    if isinstance(event, Step):
+        return pb.CheckReply(progress=pb.CheckProgress(doing=event.doing, current=event.current, total=event.total))
+    if isinstance(event, Finding):
+        return pb.CheckReply(
+            finding=pb.CheckFinding(
+                kind=event.kind,
+                thing=event.thing,
+                name=event.name,
+                detail=event.detail,
+                repaired=event.repaired,
+                hint=event.hint,
+            )
+        )
+    return pb.CheckReply(
+        done=pb.CheckDone(
+            blobs=event.blobs,
+            layers=event.layers,
+            images=event.images,
+            bytes=event.bytes,
+            found=event.found,
+            repaired=event.repaired,
+        )
+    )

@@ -42,11 +42,12 @@ class Volumes:
     """Keeps volumes. One object an agent; `clean` comes first."""
 
     def __init__(self, state_dir: str, database: Database, jobs: Jobs) -> None:
-        self._root = os.path.join(state_dir, "volumes")
+        self.root = self._root = os.path.join(state_dir, "volumes")
         self._database = database
         self._jobs = jobs
         # Rows and folders change together only for who holds it, so that no folder is made while its old one goes.
         self._lock = asyncio.Lock()
+        self._going: set[str] = set()  # entries of the folder that are being deleted
 
     async def create(self, name: str | None, labels: Mapping[str, str], anonymous: bool = False) -> Volume:
         """Make a volume, with a name of its own when *name* is None or ""; the existing one when it is there already.
@@ -130,8 +131,24 @@ class Volumes:
                     log.warning("a volume's files cannot be removed", error=error.message)
         return removed
 
+    async def leftovers(self) -> list[str]:
+        """What lies in the folder of volumes, has no row, and is not being deleted."""
+        async with self._lock:
+            known = {row.name for row in await self._database.read(rows.volumes)} | self._going
+            return [entry for entry in await asyncio.to_thread(folders.entries, self._root) if entry not in known]
+
+    async def discard(self, entry: str) -> None:
+        """Delete one of the `leftovers`. Raises `Error` when the kernel refuses."""
+        async with self._lock:
+            if await self._database.read(lambda c: rows.volume(c, entry)) is None:
+                await self._discard(entry)
+
     async def _discard(self, entry: str) -> int:
-        freed: int = await self._jobs.run("jackstay_agent.volumes.folders:remove_job", [self._root, entry])
+        self._going.add(entry)
+        try:
+            freed: int = await self._jobs.run("jackstay_agent.volumes.folders:remove_job", [self._root, entry])
+        finally:
+            self._going.discard(entry)
         return freed
 
     def _volume(self, row: VolumeRow) -> Volume:

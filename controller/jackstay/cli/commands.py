@@ -151,6 +151,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "system": Group(
         "The agents.",
         {
+            "check": _entry("system_check", "Check every blob and layer, and repair."),
             "df": _entry("system_df", "Show what takes space."),
             "info": _entry("info", "Show a host and its agent."),
         },

@@ -97,6 +97,11 @@ from jackstay_proto.v1.networks_pb2 import (
     NetworkSummary,
 )
 from jackstay_proto.v1.system_pb2 import (
+    CheckDone,
+    CheckFinding,
+    CheckProgress,
+    CheckReply,
+    CheckRequest,
     DiskUsage,
     DiskUsageReply,
     DiskUsageRequest,
@@ -120,6 +125,11 @@ from jackstay_proto.v1.volumes_pb2 import (
 
 __all__ = [
     "AttachStart",
+    "CheckDone",
+    "CheckFinding",
+    "CheckProgress",
+    "CheckReply",
+    "CheckRequest",
     "CommitReply",
     "CommitRequest",
     "ContainerSummary",
@@ -132,6 +142,8 @@ __all__ = [
     "DiskUsageRequest",
     "Entrypoint",
     "ExecStart",
+    "ExportContainerReply",
+    "ExportContainerRequest",
     "FetchDone",
     "FetchProgress",
     "FetchReply",
@@ -142,8 +154,6 @@ __all__ = [
     "HistoryEntry",
     "HistoryReply",
     "HistoryRequest",
-    "ExportContainerReply",
-    "ExportContainerRequest",
     "ImageSummary",
     "ImageTarget",
     "InfoReply",

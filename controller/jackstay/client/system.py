@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from jackstay_proto.v1.system_pb2_grpc import SystemStub
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import grpc.aio
 
     from jackstay.client.calls import Calls
     from jackstay_proto.v1.system_pb2 import (
+        CheckReply,
+        CheckRequest,
         DiskUsageReply,
         DiskUsageRequest,
         InfoReply,
@@ -38,3 +42,7 @@ class System:
     async def disk_usage(self, request: DiskUsageRequest, *, timeout: float | None = None) -> DiskUsageReply:
         """What takes space."""
         return await self._calls.unary(self._stub.DiskUsage, request, timeout)
+
+    def check(self, request: CheckRequest) -> AsyncIterator[CheckReply]:
+        """Look at everything: progress and findings as they come, ``done`` last."""
+        return self._calls.stream(self._stub.Check, request)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
+from jackstay.errors import Damaged
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
     from jackstay.fleet import FleetResult
     from jackstay.library.hosts import Hosts
+
+
+@dataclass(slots=True)
+class Checked:
+    """What the check of one host found, and how much it looked at; ``done`` is ``None`` when it was cut."""
+
+    findings: list[messages.CheckFinding] = field(default_factory=list)
+    done: messages.CheckDone | None = None
 
 
 class System:
@@ -43,3 +54,39 @@ class System:
             return list((await agent.system.disk_usage(messages.DiskUsageRequest())).usage)
 
         return await self._hosts.run(work)
+
+    async def check(
+        self, *, repair: bool = False, progress: Callable[[str, messages.CheckProgress], None] | None = None
+    ) -> FleetResult[Checked]:
+        """Read every digest again and compare rows with files; with ``repair`` put right what needs no source.
+
+        A host where something is left to do has the outcome ``failed``, an error of kind ``DAMAGED``, and its findings
+        as ``value`` all the same. ``progress`` is called with the host's name and how far a part of the check is.
+        """
+        checked: dict[str, Checked] = {}
+
+        async def work(agent: AgentClient) -> Checked:
+            name = agent.host.name
+            told = checked[name] = Checked()
+            async for reply in agent.system.check(messages.CheckRequest(repair=repair)):
+                part = reply.WhichOneof("reply")
+                if part == "progress" and progress is not None:
+                    progress(name, reply.progress)
+                elif part == "finding":
+                    told.findings.append(reply.finding)
+                elif part == "done":
+                    told.done = reply.done
+            left = [finding for finding in told.findings if not finding.repaired]
+            if left:
+                left_over = "1 thing" if len(left) == 1 else f"{len(left)} things"
+                raise Damaged(
+                    f"{name}: check: {left_over} left to do, the first: {left[0].thing} {left[0].name}",
+                    hint=left[0].hint,
+                )
+            return told
+
+        result = await self._hosts.run(work)
+        outcomes = tuple(
+            outcome if outcome.ok else replace(outcome, value=checked.get(outcome.host)) for outcome in result.outcomes
+        )
+        return replace(result, outcomes=outcomes)
