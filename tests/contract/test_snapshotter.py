@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,18 +22,22 @@ from jackstay_agent.errors import (
 )
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
-from jackstay_agent.layers.overlay import OverlaySnapshotter
 from jackstay_agent.layers.snapshotter import Applied, Diffed, Snapshot, Snapshotter
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.digest import Digest
+from tests.unit.agent.layers.drivers import DRIVERS, root_for
 from tests.unit.agent.layers.layer_tars import blob, file, folder, link, snapshot, symlink, tar
 
 
-@pytest.fixture(params=["overlay"])
+@pytest.fixture(params=DRIVERS)
 async def snapshotter(
     request: pytest.FixtureRequest, tmp_path: Path, database: Database, jobs: Spawner, mounts: Mounts
-) -> Snapshotter:
-    return {"overlay": OverlaySnapshotter}[request.param](str(tmp_path / "layers"), database, jobs, mounts, Limits())
+) -> AsyncIterator[Snapshotter]:
+    with root_for(request.param, tmp_path / "layers") as root:
+        yield DRIVERS[request.param](str(root), database, jobs, mounts, Limits())
+        for target in await mounts.mounted(str(tmp_path)):
+            if target != str(root):
+                await mounts.unmount(target)
 
 
 async def unpack(snapshotter: Snapshotter, key: str, data: bytes, compression: str = "none") -> Applied:
@@ -63,14 +68,16 @@ def folder_for(tmp_path: Path, name: str) -> str:
     return str(tmp_path / name)
 
 
-async def test_layers_stack_and_a_container_sees_them_merged(snapshotter: Snapshotter, tmp_path: Path) -> None:
+async def test_layers_stack_and_a_container_sees_them_merged(
+    snapshotter: Snapshotter, tmp_path: Path, mounts: Mounts
+) -> None:
     await layer(snapshotter, "base", None, tar([folder("etc"), file("etc/a", b"1"), file("etc/b", b"2")]))
     await layer(snapshotter, "top", "base", tar([folder("etc"), file("etc/.wh.a"), file("etc/c", b"3")]))
     await snapshotter.prepare("container-1", "top")
     target = folder_for(tmp_path, "rootfs")
     await snapshotter.mount("container-1", target)
     assert sorted(os.listdir(f"{target}/etc")) == ["b", "c"]
-    assert os.path.ismount(target)
+    assert await mounts.mounted(target) == [target]
     Path(f"{target}/etc/b").write_bytes(b"changed")
     await snapshotter.view("view-1", "top")
     seen = folder_for(tmp_path, "seen")
@@ -82,11 +89,13 @@ async def test_layers_stack_and_a_container_sees_them_merged(snapshotter: Snapsh
     await snapshotter.unmount(seen)
 
 
-async def test_a_snapshot_on_nothing_is_one_writable_mount(snapshotter: Snapshotter, tmp_path: Path) -> None:
+async def test_a_snapshot_on_nothing_is_one_writable_mount(
+    snapshotter: Snapshotter, tmp_path: Path, mounts: Mounts
+) -> None:
     await snapshotter.prepare("container-1", None)
     target = folder_for(tmp_path, "rootfs")
     await snapshotter.mount("container-1", target)
-    assert os.path.ismount(target)
+    assert await mounts.mounted(target) == [target]
     assert os.listdir(target) == []
     assert os.stat(target).st_mode & 0o7777 == 0o755
     Path(target, "a").write_bytes(b"x")

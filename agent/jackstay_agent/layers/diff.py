@@ -1,11 +1,16 @@
-"""What a snapshot changes over its parent, as a layer: the upper folder of an overlay to a tar.
+"""What a snapshot changes over its parent, as a layer: the upper folder of an overlay, or a whole tree, to a tar.
 
 Guarantees: the same tree gives the same bytes (names sorted, hard links by first name, no clock); applied on the same
 parent the layer gives the same tree, whiteouts being explicit ones, as the image specification prefers. Times are cut
 to the second, as Docker's and BuildKit's are: a filesystem or an engine that keeps no fractions would otherwise make
 another layer of the same tree. A folder counts as changed for its mode, owner or attributes, not for its time alone.
 Sockets are left out. The files may belong to a container that runs: each name is resolved below the folder without
-following links, and nothing is executed or interpreted. Leaves to its caller: durability of what is written.
+following links, and nothing is executed or interpreted.
+
+The same changes give the same bytes in both forms, but for what one of them cannot know: an overlay writes each file
+that was opened for writing, changed or not, and each one of a folder that was removed and made again; a whole tree
+writes what differs. An overlay parts the hard links of a file that was changed; a whole tree keeps them. Leaves to its
+caller: durability of what is written; to `untouched`: which files of a whole tree differ.
 """
 
 from __future__ import annotations
@@ -21,7 +26,9 @@ from jackstay_agent.errors import Busy, Error, Unsupported
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.layers import names, xattrs
 from jackstay_agent.layers.lower import mount_lower
-from jackstay_agent.layers.tree import is_whiteout, like
+from jackstay_agent.layers.tree import like
+from jackstay_agent.layers.untouched import File, Untouched, finished
+from jackstay_agent.layers.whiteouts import is_whiteout
 from jackstay_oci.digest import Digest, hasher
 from jackstay_oci.tar.entries import Entry, Kind
 from jackstay_oci.tar.window import write_all
@@ -44,10 +51,13 @@ _KINDS = {
 def diff_layer(argument: Any, descriptors: list[int]) -> list[Any]:
     """The job: write the changes of the upper folder (first descriptor) to the second descriptor.
 
-    The argument is the stack below, as `lower.mount_lower` takes it; ``lower`` is empty when there is none. The child's
-    root becomes that stack, read-only. The result is the digest, bytes, and whether there were no changes.
+    The argument is the stack below, as `lower.mount_lower` takes it; ``lower`` is empty when there is none. With
+    ``whole`` the upper folder is a whole tree, begun as a copy of the one below. The child's root becomes that stack,
+    read-only. The result is the digest, bytes, and whether there were no changes.
     """
     upper, out = descriptors
+    whole = argument["whole"]
+    since = finished(upper) if whole else 0
     # A container that runs could put a device in the place of a file between the look at it and the opening.
     upper = syscalls.without_devices(upper)
     if argument["lower"]:
@@ -57,33 +67,37 @@ def diff_layer(argument: Any, descriptors: list[int]) -> list[Any]:
         lower, root = None, os.open(argument["target"], _FOLDER | os.O_CLOEXEC)
     assert root is not None
     syscalls.enter_root(root)
-    return list(diff(upper, lower, out))
+    return list(diff(upper, lower, out, whole=whole, since=since))
 
 
-def diff(upper: int, lower: int | None, out: int) -> tuple[str, int, bool]:
+def diff(upper: int, lower: int | None, out: int, *, whole: bool = False, since: int = 0) -> tuple[str, int, bool]:
     """Write the changes of the folder *upper* over *lower* (None: nothing) to *out*: digest, bytes, whether empty.
 
-    Raises `Unsupported` for what no layer can say, `Busy` when a file changed while it was read.
+    With *whole*, *upper* is a whole tree; *since* is as `Untouched` takes it. Raises `Unsupported` for what no layer
+    can say, `Busy` when a file changed while it was read.
     """
     sink = _Sink(out)
-    differ = _Differ(upper, lower, TarWriter(sink))
+    untouched = Untouched(upper, lower, since) if whole and lower is not None else None
+    differ = _Differ(upper, lower, TarWriter(sink), whole, untouched)
     differ.run()
     sink.flush()
     return str(Digest.finish(sink.hash)), sink.size, differ.empty
 
 
 class _Differ:
-    def __init__(self, upper: int, lower: int | None, tar: TarWriter) -> None:
+    def __init__(self, upper: int, lower: int | None, tar: TarWriter, whole: bool, untouched: Untouched | None) -> None:
         self._upper = upper
         self._lower = lower
         self._tar = tar
-        self._first: dict[int, Entry] = {}  # inode to the entry that has its content
+        self._whole = whole
+        self._untouched = untouched
+        self._first: dict[File, Entry] = {}  # to the entry that has its content
         self._pending: list[Entry | None] = []  # entries of the folders on the way down that are not written yet
         self.empty = True
 
     def run(self) -> None:
         # Paths, not descriptors, so that depth costs none. Last is next: the order is that of a walk down.
-        waiting = [(b"", False)]
+        waiting = [(b"", self._whole)]
         while waiting:
             path, hidden = waiting.pop()
             try:
@@ -116,7 +130,7 @@ class _Differ:
 
     def _enter(self, path: bytes, folder: int, below: int | None, hidden: bool) -> bool:
         """Write the folder's own entry, or keep it for when something in it is written; whether it hides all below."""
-        if (attribute := xattrs.steering(folder)) is not None:
+        if not self._whole and (attribute := xattrs.steering(folder)) is not None:
             raise Unsupported(
                 f"folder {names.shown(path)} has {attribute.decode()}: its content lies elsewhere",
                 hint="the snapshot was mounted by something else with redirect_dir or metacopy on",
@@ -133,7 +147,7 @@ class _Differ:
                 self._write_pending()
             else:
                 self._write(entry)
-        return hidden or xattrs.is_opaque(folder)
+        return hidden or xattrs.is_opaque(folder)  # of a whole tree nothing below shows that is not in it
 
     def _contents(self, path: bytes, folder: int, below: int | None, hidden: bool) -> list[bytes]:
         """Write what is in the folder, but its folders: their paths, sorted."""
@@ -154,14 +168,22 @@ class _Differ:
                 status = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 if stat.S_ISDIR(status.st_mode):
                     folders.append(prefix + name)
-                elif is_whiteout(status):
+                elif is_whiteout(status) and self._whole:
+                    raise Unsupported(
+                        f"{names.shown(prefix + name)} cannot be in a layer: a character device 0:0 is a whiteout",
+                        hint="remove it in the container",
+                    )
+                elif is_whiteout(status) or stat.S_ISSOCK(status.st_mode):
                     if below is not None and _exists(name, below):
                         self._hide(prefix, name)
-                elif not stat.S_ISSOCK(status.st_mode):
+                elif not self._is_untouched(name, folder, status, below):
                     self._file(prefix + name, name, folder, status)
             except FileNotFoundError:
                 continue  # a running container took it away
         return folders
+
+    def _is_untouched(self, name: bytes, folder: int, status: os.stat_result, below: int | None) -> bool:
+        return self._untouched is not None and below is not None and self._untouched.is_so(name, status, folder, below)
 
     def _file(self, path: bytes, name: bytes, folder: int, status: os.stat_result) -> None:
         entry = Entry(
@@ -175,7 +197,8 @@ class _Differ:
             devminor=os.minor(status.st_rdev),
         )
         linked = status.st_nlink > 1
-        if linked and (first := self._first.get(status.st_ino)):
+        file = (status.st_dev, status.st_ino)
+        if linked and (first := self._first.get(file)):
             # With the attributes: Docker dresses the file anew by a link's entry, and chown takes capabilities away.
             self._write_below(replace(entry, kind=Kind.HARDLINK, linkname=first.name, xattrs=first.xattrs))
             return
@@ -186,7 +209,7 @@ class _Differ:
         else:
             self._write_below(entry)
         if linked:
-            self._first[status.st_ino] = entry
+            self._first[file] = entry
 
     def _content(self, entry: Entry, name: bytes, folder: int) -> Entry:
         """Write a regular file; its entry as written."""
@@ -200,7 +223,7 @@ class _Differ:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise _changed(entry)
-            if (attribute := xattrs.steering(descriptor)) is not None:
+            if not self._whole and (attribute := xattrs.steering(descriptor)) is not None:
                 raise Unsupported(
                     f"file {names.shown(entry.name)} has {attribute.decode()}: its content lies elsewhere"
                 )

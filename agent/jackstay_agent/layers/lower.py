@@ -18,12 +18,19 @@ _OPTIONS = "index=off,redirect_dir=off,metacopy=off"
 def mount_lower(folder: str, target: str, lower: Sequence[str]) -> int:
     """Mount the stack *lower* (newest first, relative to *folder*) at *target*; a path descriptor of its root.
 
-    *lower* has at least two parts, as overlay demands. The working folder is *folder* afterwards.
+    A stack of one part is a whole tree; of several, an overlay, which demands two. The working folder is *folder*
+    afterwards.
     """
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
     faults.point("layers.lower.private")
     os.chdir(folder)
-    syscalls.mount("overlay", target, "overlay", syscalls.MS_RDONLY, f"lowerdir={':'.join(lower)},{_OPTIONS}")
+    if len(lower) == 1:
+        tree = syscalls.copy_mount(lower[0])
+        syscalls.change_mount(tree, syscalls.MOUNT_ATTR_RDONLY, syscalls.MS_PRIVATE)
+        syscalls.move_mount(tree, target)
+        os.close(tree)
+    else:
+        syscalls.mount("overlay", target, "overlay", syscalls.MS_RDONLY, f"lowerdir={':'.join(lower)},{_OPTIONS}")
     faults.point("layers.lower.mounted")
     return os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -2,8 +2,10 @@
 
 Guarantees: every name is resolved by the kernel below the root (openat2, RESOLVE_IN_ROOT), so that links in the layer
 lead around inside it as they will in the container; the last part of a name is never followed; what an overlay
-interprets (character device 0:0, ``trusted.overlay.*``) comes from whiteouts only. Leaves to `apply`: where entries
-come from, bounds, and what an `OSError` means.
+interprets (character device 0:0, ``trusted.overlay.*``) comes from whiteouts only. A layer sees of itself what it has
+made, and nothing of the layers below, also where they lie in the same folder: so a layer gives the same tree whatever
+driver keeps it. Leaves to `apply`: where entries come from, bounds, and what an `OSError` means; to `whiteouts`: how
+what is below is hidden.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from jackstay_agent.layers import xattrs
 from jackstay_agent.layers.deleting import delete
 from jackstay_agent.layers.folder_times import FolderTimes
 from jackstay_agent.layers.names import shown, split
+from jackstay_agent.layers.whiteouts import Apart, Together, Whiteouts
 from jackstay_oci.tar.entries import Entry, Kind
 
 _PATH = os.O_PATH | os.O_DIRECTORY
@@ -33,21 +36,25 @@ _NODES = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: sta
 class Tree:
     """The tree below the folder *root*; *lower* is what it will lie on, or None.
 
+    With *whole*, *root* holds all of *lower* already, in a copy of its own, and is to become the merged tree.
+
     Attributes:
         size: bytes of files made, holes counted; what a later entry replaced stays counted.
         inodes: files, folders and nodes made.
         incomplete: whether something was needed of the tree below and there was none to look at.
     """
 
-    def __init__(self, root: int, lower: int | None = None) -> None:
+    def __init__(self, root: int, lower: int | None = None, *, whole: bool = False) -> None:
         self._root = root
         self._lower = lower
+        self._whiteouts: Whiteouts = Together() if whole else Apart()
         self._open: OrderedDict[bytes, int] = OrderedDict()
         self._stale = False
         self._times = FolderTimes(root)
         self.size = 0
         self.inodes = 0
         self.incomplete = False
+        self._whiteouts.joined(b".", root)
         if lower is not None:
             self._times.remember(b".", os.stat(b".", dir_fd=lower).st_mtime_ns)
 
@@ -75,18 +82,12 @@ class Tree:
     def hide(self, parent: bytes, base: bytes) -> None:
         """Hide *base* of the tree below. What this layer itself has under that name stays, whichever comes first
         (image-spec, layer.md, "Whiteouts": they only apply to lower layers)."""
-        folder = self._folder(parent)
-        try:
-            os.mknod(base, stat.S_IFCHR, 0, dir_fd=folder)
-            self.inodes += 1
-        except FileExistsError:
-            if stat.S_ISDIR(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode):
-                self._make_opaque(folder, base)
+        self.inodes += self._whiteouts.hide(base, self._folder(parent))
 
     def hide_all(self, parent: bytes) -> None:
         """Hide everything that the tree below has in the folder *parent*; what this layer has there stays."""
-        if parent:
-            self._make_opaque(self._folder(parent), b".")
+        if parent or not self._whiteouts.apart:
+            self._whiteouts.hide_all(b".", self._folder(parent))
         elif self._lower is None:
             self.incomplete = True
         else:
@@ -123,28 +124,38 @@ class Tree:
             os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
         finally:
             os.close(descriptor)
-        self.inodes += 1
+        self._made(base, folder)
 
     def _add_folder(self, folder: int, base: bytes, entry: Entry, path: bytes) -> None:
-        self._make_folder(folder, base)
-        self._dress(folder, base, path, entry)
+        is_new = self._make_folder(folder, base)
+        if not is_new:
+            self._whiteouts.joined(base, folder)
+        self._dress(folder, base, path, entry, is_new=is_new)
 
-    def _make_folder(self, folder: int, base: bytes) -> None:
-        """A folder *base*; one that takes the place of something else shows nothing of the tree below."""
+    def _make_folder(self, folder: int, base: bytes) -> bool:
+        """A folder *base*; one that takes the place of something else shows nothing of the tree below. False when one
+        is there already."""
         try:
             os.mkdir(base, 0o700, dir_fd=folder)
         except FileExistsError:
             if stat.S_ISDIR(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode):
-                return
+                return False
             self._clear(folder, base)
             os.mkdir(base, 0o700, dir_fd=folder)
-            self._make_opaque(folder, base)
+            self._whiteouts.covered(base, folder)
+        self._made(base, folder)
+        return True
+
+    def _made(self, base: bytes, folder: int) -> None:
+        self._whiteouts.made(base, folder)
         self.inodes += 1
 
-    def _dress(self, folder: int, base: bytes, path: bytes, entry: Entry) -> None:
+    def _dress(self, folder: int, base: bytes, path: bytes, entry: Entry, *, is_new: bool = False) -> None:
         descriptor = os.open(base, _READ | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
             os.fchown(descriptor, entry.uid, entry.gid)
+            if not is_new:
+                xattrs.remove_others(descriptor, entry.xattrs)
             if entry.xattrs:
                 xattrs.write(descriptor, entry.xattrs)
             os.fchmod(descriptor, entry.mode)
@@ -155,10 +166,10 @@ class Tree:
     def _add_link(self, folder: int, base: bytes, entry: Entry) -> None:
         parent, name = split(entry.linkname)
         try:
-            source = syscalls.openat2(parent or b".", _PATH, dir_fd=self._root, resolve=syscalls.RESOLVE_IN_ROOT)
+            source = self._reach(parent) if self._whiteouts.apart else self._lead_to(parent, make=False)
             try:
                 target = os.stat(name or b".", dir_fd=source, follow_symlinks=False)
-                if is_whiteout(target):
+                if not self._whiteouts.has(target):
                     raise FileNotFoundError
                 self._link(source, name, target, folder, base)
                 if not stat.S_ISLNK(target.st_mode):
@@ -214,7 +225,7 @@ class Tree:
         if entry.kind is not Kind.SYMLINK:
             os.chmod(base, entry.mode, dir_fd=folder)  # after chown, which takes set-user-id away
         os.utime(base, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=folder, follow_symlinks=False)
-        self.inodes += 1
+        self._made(base, folder)
 
     def _folder(self, path: bytes) -> int:
         """A descriptor of the folder *path*, which is made, with what leads to it, where it is missing.
@@ -228,7 +239,7 @@ class Tree:
             self._open.move_to_end(path)
             return found
         try:
-            found = syscalls.openat2(path or b".", _PATH, dir_fd=self._root, resolve=syscalls.RESOLVE_IN_ROOT)
+            found = self._reach(path) if self._whiteouts.apart else self._lead_to(path)
         except (FileNotFoundError, NotADirectoryError):
             found = self._lead_to(path)
         self._open[path] = found
@@ -236,8 +247,11 @@ class Tree:
             os.close(self._open.popitem(last=False)[1])
         return found
 
-    def _lead_to(self, path: bytes) -> int:
-        """Make the folders that lead to *path*, following links of the layer as the kernel would in its root."""
+    def _lead_to(self, path: bytes, *, make: bool = True) -> int:
+        """A descriptor of *path*, following links of the layer as the kernel would in its root.
+
+        The folders that lead to it are made unless they are the layer's own; without *make* that is an error.
+        """
         left = deque(path.split(b"/"))
         way: list[bytes] = []  # of folders only, so that ".." may take the last one off
         links = 0
@@ -247,37 +261,44 @@ class Tree:
                 if part == b".." and way:
                     way.pop()
                 continue
-            above = self._resolve(way)
+            above = self._reach(b"/".join(way))
             try:
-                links += self._step(above, way, part, left)
+                links += self._step(above, way, part, left, make)
             finally:
                 os.close(above)
             if links > _LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        return self._resolve(way)
+        return self._reach(b"/".join(way))
 
-    def _step(self, above: int, way: list[bytes], part: bytes, left: deque[bytes]) -> int:
-        """Go into *part* of the folder *above*, made if it is missing; 1 when it was a link, to be gone through yet."""
+    def _step(self, above: int, way: list[bytes], part: bytes, left: deque[bytes], make: bool) -> int:
+        """Go into *part* of the folder *above*; 1 when it was a link, to be gone through yet."""
         try:
             status = os.stat(part, dir_fd=above, follow_symlinks=False)
         except FileNotFoundError:
             status = None
-        if status is not None and stat.S_ISLNK(status.st_mode):
+        own = status is not None and self._whiteouts.has(status)
+        if status is not None and own and stat.S_ISLNK(status.st_mode):
             target = os.readlink(part, dir_fd=above)
             if target.startswith(b"/"):
                 way.clear()
             left.extendleft(reversed(target.split(b"/")))
             return 1
         way.append(part)
-        if status is None or is_whiteout(status):
+        if status is not None and stat.S_ISDIR(status.st_mode) and (own or make):
+            if not own:  # with the look that it has below
+                self._whiteouts.joined(part, above)
+                self._times.remember(b"/".join(way), status.st_mtime_ns)
+        elif own:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        elif not make:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        else:
             self._make_folder(above, part)
             self._imply(above, part, b"/".join(way))
-        elif not stat.S_ISDIR(status.st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         return 0
 
-    def _resolve(self, way: list[bytes]) -> int:
-        return syscalls.openat2(b"/".join(way) or b".", _PATH, dir_fd=self._root, resolve=syscalls.RESOLVE_IN_ROOT)
+    def _reach(self, path: bytes) -> int:
+        return syscalls.openat2(path or b".", _PATH, dir_fd=self._root, resolve=syscalls.RESOLVE_IN_ROOT)
 
     def _imply(self, above: int, base: bytes, path: bytes) -> None:
         """Dress a folder that the layer has no entry for like the one below it."""
@@ -294,17 +315,10 @@ class Tree:
                     entry = like(below, path)
                 finally:
                     os.close(below)
-        self._dress(above, base, path, entry)
-
-    def _make_opaque(self, folder: int, base: bytes) -> None:
-        descriptor = os.open(base, _READ | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        try:
-            os.setxattr(descriptor, xattrs.OPAQUE, b"y")
-        finally:
-            os.close(descriptor)
+        self._dress(above, base, path, entry, is_new=True)
 
     def _clear(self, folder: int, base: bytes) -> None:
-        """Take away what this layer made as *base*."""
+        """Take away what is there as *base*."""
         kind = stat.S_IFMT(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode)
         delete(base, folder)
         if kind in (stat.S_IFDIR, stat.S_IFLNK):
@@ -329,8 +343,3 @@ def like(folder: int, name: bytes) -> Entry:
         mtime_ns=status.st_mtime_ns,
         xattrs=xattrs.read(folder),
     )
-
-
-def is_whiteout(status: os.stat_result) -> bool:
-    """Whether overlay takes the file for a whiteout."""
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0

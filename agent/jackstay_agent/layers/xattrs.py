@@ -33,6 +33,13 @@ def write(descriptor: int, attributes: dict[bytes, bytes]) -> None:
                 raise
 
 
+def remove_others(descriptor: int, attributes: dict[bytes, bytes]) -> None:
+    """Take away the allowed ones that are not in *attributes*."""
+    for name in _listed(descriptor, True):
+        if allowed(name) and name not in attributes:
+            os.removexattr(descriptor, name)
+
+
 def read(file: int | bytes, *, follow_symlinks: bool = True) -> dict[bytes, bytes]:
     """The allowed attributes of *file*."""
     found = {}

@@ -13,8 +13,10 @@ MODULES = (
     "jackstay_agent.kernel.mounts",
     "jackstay_agent.layers.apply",
     "jackstay_agent.layers.compare",
+    "jackstay_agent.layers.copying",
     "jackstay_agent.layers.deleting",
     "jackstay_agent.layers.diff",
+    "jackstay_agent.layers.subvolumes",
     "jackstay_agent.layers.usage",
 )
 

@@ -32,7 +32,7 @@ def unpack(jobs: Spawner, tmp_path: Path) -> Callable[..., Any]:
 
     async def run(
         data: bytes, *, off: tuple[str, ...] = (), compression: str = "none", limits: Limits | None = None,
-        lower: tuple[str, ...] = (), target: Path | None = None,
+        lower: tuple[str, ...] = (), target: Path | None = None, whole: bool = False,
     ) -> list[Any]:  # fmt: skip
         folder = target or tmp_path / "fs"
         folder.mkdir(exist_ok=True)
@@ -41,6 +41,7 @@ def unpack(jobs: Spawner, tmp_path: Path) -> Callable[..., Any]:
         argument = {
             "compression": compression, "limits": bounds_of(limits or Limits()), "off": list(off),
             "folder": str(tmp_path), "target": str(tmp_path / "view"), "lower": list(lower),
+            "whole": whole,
         }  # fmt: skip
         try:
             return await jobs.run("tests.unit.agent.layers.weakened:apply_weakened", argument, [opened, packed])

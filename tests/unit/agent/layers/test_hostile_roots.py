@@ -60,7 +60,7 @@ async def test_a_device_put_in_the_place_of_a_file_is_not_opened(jobs: Spawner, 
     for name in ("upper", "view", "out"):
         (tmp_path / name).mkdir()
     os.mknod(tmp_path / "upper/file", stat.S_IFCHR | 0o666, os.makedev(1, 5))
-    argument = {"folder": str(tmp_path), "target": str(tmp_path / "view"), "lower": [], "off": off}
+    argument = {"folder": str(tmp_path), "target": str(tmp_path / "view"), "lower": [], "whole": False, "off": off}
     opened = await run(jobs, "diff_a_device_taken_for_a_file", argument, tmp_path / "upper", tmp_path / "out")
     assert opened == (["file"] if off else [])
 

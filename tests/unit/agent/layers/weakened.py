@@ -46,6 +46,6 @@ def apply_weakened(argument: Any, descriptors: list[int]) -> list[Any]:
     target, blob = descriptors
     bounds = limits.Limits(**argument["limits"])
     os.umask(0)
-    unpacked = tree.Tree(target)
-    diff_id = applying.apply(unpacked, applying.source_of(blob, argument["compression"], bounds), bounds)
+    unpacked = tree.Tree(target, whole=argument["whole"])
+    diff_id = applying.apply(unpacked, source_of(blob, argument["compression"], bounds), bounds)
     return [str(diff_id), unpacked.size, unpacked.inodes, unpacked.incomplete]

@@ -1,0 +1,165 @@
+"""Which files of a whole tree are as they were in the tree that it began as a copy of.
+
+Guarantees: a file counts as untouched only when the layer below gives it as it is: kind, mode, owner, size, time,
+attributes, link target, device number, content, and which names are hard links of one another. Content is compared only
+where what stat tells cannot decide: a file that was changed last before the copy was finished (by ``ctime``, which
+nobody can set) and has all else alike has its content, too. Memory: a small record for each file with several names.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+
+from jackstay_agent.kernel import syscalls
+from jackstay_agent.layers import xattrs
+
+MARK = "made"
+"""The file beside ``fs`` that is written when the copy is finished: its ctime says when, by the filesystem's clock."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_INSIDE = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_PIECE = 1 << 20
+
+File = tuple[int, int]  # device, inode: subvolumes in one tree are devices of their own
+
+
+class Untouched:
+    """Compares the tree of the folder *upper* with that of *lower*.
+
+    *since* is the time, in nanoseconds, before which every change was part of the copying; 0 lets every content be
+    compared.
+    """
+
+    def __init__(self, upper: int, lower: int, since: int) -> None:
+        self._since = since
+        self._linked: dict[File, int | None] = {}  # to the inode below that has the same names; None when they differ
+        self._survey(upper, lower)
+
+    def is_so(self, name: bytes, status: os.stat_result, folder: int, below: int) -> bool:
+        """Whether *name* in the open *folder*, no folder itself, is the same in *below*."""
+        before = _status(name, below)
+        if before is None:
+            return False
+        if status.st_nlink > 1 or before.st_nlink > 1:
+            return self._linked.get((status.st_dev, status.st_ino)) == before.st_ino
+        return self._same(name, status, before, folder, below)
+
+    def _survey(self, upper: int, lower: int) -> None:
+        """Look through both trees for files with several names, in either: each is untouched as a whole or not."""
+        partner: dict[int, File] = {}
+        unseen: dict[File, int] = {}  # names that a file must still be met under, to be untouched
+        for folder, below in _folders(upper, lower):
+            for name in map(os.fsencode, os.listdir(folder)):
+                status, before = _status(name, folder), _status(name, below)
+                if status is None or stat.S_ISDIR(status.st_mode):
+                    continue
+                if status.st_nlink == 1 and (before is None or before.st_nlink == 1):
+                    continue
+                own = (status.st_dev, status.st_ino)
+                unseen[own] = unseen.get(own, status.st_nlink) - 1
+                alike = before is not None and self._same(name, status, before, folder, below)
+                self._pair(own, before.st_ino if before is not None and alike else None, partner)
+        for own, names in unseen.items():
+            if names:
+                self._linked[own] = None
+
+    def _pair(self, own: File, below: int | None, partner: dict[int, File]) -> None:
+        """Note that a name leads to *own*, and below to the file with that inode, which is like it (None: to none)."""
+        if below is None or self._linked.setdefault(own, below) != below:
+            self._linked[own] = None
+        elif (other := partner.setdefault(below, own)) != own:
+            self._linked[own] = self._linked[other] = None
+
+    def _same(self, name: bytes, status: os.stat_result, before: os.stat_result, folder: int, below: int) -> bool:
+        if _look(status) != _look(before):
+            return False
+        if status.st_ctime_ns < self._since:
+            return True
+        if stat.S_ISLNK(status.st_mode):
+            return os.readlink(name, dir_fd=folder) == os.readlink(name, dir_fd=below)
+        return not stat.S_ISREG(status.st_mode) or _same_file(name, folder, below)
+
+
+def finished(folder: int) -> int:
+    """When the copy in the open *folder* (an ``fs``) was finished, as `Untouched` takes it."""
+    try:
+        return os.stat(f"../{MARK}", dir_fd=folder, follow_symlinks=False).st_ctime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _folders(upper: int, lower: int) -> Iterator[tuple[int, int]]:
+    """Every folder that both trees have, open."""
+    waiting = [b"."]
+    while waiting:
+        path = waiting.pop()
+        below = _open(path, lower)
+        if below is None:
+            continue
+        try:
+            folder = _open(path, upper)
+            if folder is None:
+                continue
+            try:
+                yield folder, below
+                with os.scandir(folder) as entries:
+                    waiting += [
+                        path + b"/" + os.fsencode(entry.name)
+                        for entry in entries
+                        if entry.is_dir(follow_symlinks=False)
+                    ]
+            finally:
+                os.close(folder)
+        finally:
+            os.close(below)
+
+
+def _open(path: bytes, top: int) -> int | None:
+    try:
+        return syscalls.openat2(path, _FOLDER, dir_fd=top, resolve=_INSIDE)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+
+
+def _status(name: bytes, folder: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _look(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns, status.st_rdev
+
+
+def _same_file(name: bytes, folder: int, below: int) -> bool:
+    try:
+        one = os.open(name, _FILE, dir_fd=folder)
+    except OSError:
+        return False  # a running container has put something else there: who reads it will say so
+    try:
+        other = os.open(name, _FILE, dir_fd=below)
+        try:
+            return xattrs.read(one) == xattrs.read(other) and _same_content(one, other)
+        finally:
+            os.close(other)
+    finally:
+        os.close(one)
+
+
+def _same_content(one: int, other: int) -> bool:
+    offset = 0
+    while True:
+        piece = os.pread(one, _PIECE, offset)
+        if piece != os.pread(other, _PIECE, offset):
+            return False
+        if not piece:
+            return True
+        offset += len(piece)

@@ -1,0 +1,59 @@
+"""What the drivers share of which each snapshot is a whole tree: they differ only in how a tree becomes a copy.
+
+Beside ``snapshots/<id>/fs`` lies the file ``made``, whose change time tells a later diff when the copy was finished. A
+mount is a bind mount of the tree; a view has none of its own and shows its parent's.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from typing import Any
+
+from jackstay_agent import faults
+from jackstay_agent.kernel.threads import finish
+from jackstay_agent.layers.folder_snapshotter import FolderSnapshotter
+from jackstay_agent.layers.snapshotter import Kind, Snapshot
+from jackstay_agent.layers.untouched import MARK
+
+
+class WholeTreeSnapshotter(FolderSnapshotter):
+    """Snapshots of whole trees."""
+
+    detaches = False
+
+    @abstractmethod
+    async def _copy(self, folder: str, parent: int | None) -> None:
+        """Make ``fs`` in *folder*: a copy of *parent*'s that is on disk, or an empty one of mode 0755."""
+
+    async def _fill(self, folder: str, kind: Kind, parent: int | None) -> None:
+        if kind == "view":
+            await finish(os.mkdir, f"{folder}/fs", 0o755)
+            return
+        await self._copy(folder, parent)
+        await finish(_mark, f"{folder}/{MARK}")
+
+    async def _mount(self, snapshot: Snapshot, below: list[int], target: str) -> None:
+        is_view = snapshot.kind == "view"
+        tree = self._folders.path(below[0] if is_view else snapshot.id)
+        await self._mounts.bind(tree, target, read_only=is_view)
+
+    def _below(self, below: list[int]) -> dict[str, Any]:
+        return {
+            "folder": self._folders.snapshots,
+            "target": self._folders.view,
+            "lower": [f"{below[0]}/fs"] if below else [],
+            "whole": True,
+        }
+
+    async def _count(self, snapshot: Snapshot, below: list[int], folder: int) -> tuple[int, int]:
+        if snapshot.kind == "view":
+            return 0, 0
+        taken, inodes = await self._jobs.run("jackstay_agent.layers.usage:count_changes", self._below(below), [folder])
+        return taken, inodes
+
+
+def _mark(path: str) -> None:
+    """Made last. It need not be on disk: without it, or after a change of the clock, contents are compared."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    faults.point("layers.prepare.marked")
