@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from jackstay.cli.invocation import finish, parsed_template, print_json, print_jsonl, rows_of, run_async
+from jackstay.cli.invocation import (
+    finish,
+    parsed_template,
+    print_json,
+    print_jsonl,
+    rows_of,
+    run_async,
+    write_formatted,
+)
 from jackstay.cli.lazy import fleet_flags_of
-from jackstay.cli.output.view import render_template
 
 if TYPE_CHECKING:
     from jackstay.fleet import FleetResult
@@ -28,7 +35,7 @@ def show_documents(
 ) -> int:
     """Do the work and print its documents; the exit code."""
     flags = fleet_flags_of(ctx)
-    template = parsed_template(flags)
+    template = parsed_template(flags, document=True)
     if flags.jsonl:
         hosts.on_outcome = lambda outcome: print_jsonl(outcome, objects)
 
@@ -41,8 +48,7 @@ def show_documents(
     elif not flags.jsonl:
         rows = rows_of(result, objects)
         if template is not None:
-            sys.stdout.write(render_template(template, rows))
-        else:
-            everything = [item for _, items in rows for item in items]
-            sys.stdout.write(json.dumps(everything, indent=4, ensure_ascii=False) + "\n")
+            return max(write_formatted(template, rows, several=len(hosts) > 1), finish(result, flags))
+        everything = [item for _, items in rows for item in items]
+        sys.stdout.write(json.dumps(everything, indent=4, ensure_ascii=False) + "\n")
     return finish(result, flags)

@@ -9,6 +9,7 @@ import typer
 
 from jackstay.cli.invocation import select, show
 from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.headings import HISTORY
 from jackstay.cli.output.view import Table
 
 COLUMNS = (
@@ -40,6 +41,6 @@ def command(
         select(ctx),
         lambda hosts: hosts.images.history(image),
         lambda items: [history_object(item, now, full=full) for item in items],
-        Table(COLUMNS),
+        Table(COLUMNS, HISTORY),
         quiet="ID" if quiet else None,
     )

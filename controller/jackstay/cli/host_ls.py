@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jackstay.cli.invocation import open_fleet, parsed_template
+from jackstay.cli.invocation import open_fleet, parsed_template, write_formatted
 from jackstay.cli.lazy import fleet_flags_of
-from jackstay.cli.output.view import Table, render_quiet, render_template
+from jackstay.cli.output.headings import HOST
+from jackstay.cli.output.view import Table, render_quiet
 
 if TYPE_CHECKING:
     from jackstay.inventory import Host
@@ -39,6 +40,8 @@ def command(
     from jackstay.inventory import Inventory, default_hosts
 
     flags = fleet_flags_of(ctx)
+    table = Table(COLUMNS, HOST)
+    template = parsed_template(flags, table)
     fleet = open_fleet(flags)
     chosen = (*flags.hosts, *(sets or ()))
     if origin:
@@ -51,17 +54,16 @@ def command(
     else:
         hosts = list(fleet.inventory.hosts.values())
     items = [host_object(host) for host in hosts]
-    template = parsed_template(flags)
     if flags.json:
         text = render_json([element(Outcome(str(item["Name"]), "ok"), [item]) for item in items])
     elif flags.jsonl:
         text = "".join(render_jsonl(element(Outcome(str(item["Name"]), "ok"), [item])) for item in items)
     elif template is not None:
-        text = render_template(template, [(str(item["Name"]), [item]) for item in items])
+        return write_formatted(template, [(str(item["Name"]), [item]) for item in items], table, several=False)
     elif quiet:
         text = render_quiet([("", items)], "Name")
     else:
-        text = Table(COLUMNS).render([("", items)], several=False)
+        text = table.render([("", items)], several=False)
     sys.stdout.write(text)
     return 0
 

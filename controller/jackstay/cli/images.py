@@ -9,6 +9,7 @@ import typer
 
 from jackstay.cli.invocation import select, show
 from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.headings import IMAGE
 from jackstay.cli.output.view import Table
 
 COLUMNS = (
@@ -49,6 +50,6 @@ def command(
         select(ctx),
         lambda hosts: hosts.images.list(reference, all=all_, filters=filters or ()),
         lambda items: [image_object(item, now, full=full) for item in items],
-        Table(columns),
+        Table(columns, IMAGE),
         quiet="ID" if quiet else None,
     )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import typer
 
 from jackstay.cli.invocation import select, show
-from jackstay.cli.output.template import go_text
+from jackstay.cli.output.go_values import go_text
 from jackstay.cli.output.units import printable
 
 Object = dict[str, Any]
 
 
 class _Paragraphs:
-    """``Key: value`` lines, a paragraph for each host."""
+    """``Key: value`` lines, a paragraph for each host; what a driver says of itself below it, as docker has it."""
 
     def render(self, rows: Any, several: bool) -> str:
         """The text."""
@@ -23,8 +24,18 @@ class _Paragraphs:
             for item in objects:
                 title = f"{host}:\n" if several else ""
                 indent = " " if several else ""
-                parts.append(title + "".join(f"{indent}{printable(f'{k}: {go_text(v)}')}\n" for k, v in item.items()))
+                parts.append(title + "".join(f"{indent}{printable(line)}\n" for line in _lines(item)))
         return "\n".join(parts)
+
+
+def _lines(info: Object) -> Iterator[str]:
+    for key, value in info.items():
+        if key == "Driver":
+            yield f"Storage Driver: {go_text(value)}"
+        elif key == "DriverStatus":
+            yield from (f" {name}: {text}" for name, text in value)
+        else:
+            yield f"{key}: {go_text(value)}"
 
 
 SHORT_FORMAT = True
@@ -38,4 +49,4 @@ def command(ctx: typer.Context) -> int:
       jackstay -H web1 info
       jackstay -H '@web' info --format '{{.Host}} {{.KernelVersion}}'
     """
-    return show(ctx, select(ctx), lambda hosts: hosts.system.info(), lambda info: [info], _Paragraphs())
+    return show(ctx, select(ctx), lambda hosts: hosts.system.info(), lambda info: [info], _Paragraphs(), document=True)

@@ -14,10 +14,11 @@ import typer
 from jackstay.cli.fleet_flags import FleetFlags
 from jackstay.cli.lazy import fleet_flags_of
 from jackstay.cli.main import print_error
-from jackstay.cli.output.view import Rows, View, render_quiet, render_template
+from jackstay.cli.output.view import Rows, Table, View, render_quiet
 from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
+    from jackstay.cli.output.template import Template
     from jackstay.fleet import FleetResult, Outcome
     from jackstay.library import Fleet, Hosts
 
@@ -109,12 +110,14 @@ def show(
     *,
     quiet: str | None = None,
     footer: Callable[[Sequence[Outcome[T]]], str] | None = None,
+    document: bool = False,
 ) -> int:
     """Do the work, print what came of it, write down who failed; the exit code.
 
-    ``quiet`` is the field that ``-q`` prints alone. ``footer`` is text below, for people only.
+    ``quiet`` is the field that ``-q`` prints alone. ``footer`` is text below, for people only. ``document``: the
+    objects are documents as ``inspect``'s, not rows of a listing.
     """
-    return report(ctx, hosts, work, objects, view, quiet=quiet, footer=footer)[1]
+    return report(ctx, hosts, work, objects, view, quiet=quiet, footer=footer, document=document)[1]
 
 
 def report(
@@ -126,23 +129,26 @@ def report(
     *,
     quiet: str | None = None,
     footer: Callable[[Sequence[Outcome[T]]], str] | None = None,
+    document: bool = False,
 ) -> tuple[FleetResult[T], int]:
     """As :func:`show`; the result, and the exit code of a fleet."""
     flags = fleet_flags_of(ctx)
     if flags.jsonl:
         hosts.on_outcome = lambda outcome: print_jsonl(outcome, objects)
-    template = parsed_template(flags)
+    template = parsed_template(flags, view, document=document)
 
     async def main() -> FleetResult[T]:
         return await work(hosts)
 
     result = run_async(main())
+    code = 0
     if flags.json:
         print_json(result, objects)
     elif not flags.jsonl:
         rows = rows_of(result, objects)
         if template is not None:
-            text = render_template(template, rows)
+            code = write_formatted(template, rows, view, several=len(hosts) > 1)
+            text = ""
         elif quiet is not None:
             text = render_quiet(rows, quiet)
         elif any(outcome.ok or outcome.value is not None for outcome in result.outcomes):
@@ -150,16 +156,37 @@ def report(
         else:
             text = ""
         sys.stdout.write(text + (footer(result.outcomes) if footer else ""))
-    return result, finish(result, flags)
+    return result, max(code, finish(result, flags))
 
 
-def parsed_template(flags: FleetFlags) -> Any:
-    """The ``--format`` of the command, or ``None`` when it has none or it is docker's word for the standard form."""
-    if flags.format is None or flags.format == "table":
+def parsed_template(flags: FleetFlags, view: View | None = None, *, document: bool = False) -> Template | None:
+    """The ``--format`` of the command, or ``None`` when it has none or it is docker's word for the standard form.
+
+    Raises:
+        TemplateError: it is malformed, or uses fields that the view has not.
+    """
+    if not flags.format or flags.format.strip() == "table":
         return None
     from jackstay.cli.output.template import parse_template
 
-    return parse_template(flags.format)
+    template = parse_template(flags.format, listing=not document)
+    if isinstance(view, Table) and view.titles:
+        template.check_fields({"Host", *view.titles})
+    return template
+
+
+def write_formatted(template: Template, rows: Rows, view: View | None = None, *, several: bool) -> int:
+    """Print the objects by the template, then a line for every host with one that it does not fit; the exit code."""
+    from jackstay.cli.output.formatted import render_template
+
+    titles = {field: title for title, field in view.columns} | dict(view.titles) if isinstance(view, Table) else {}
+    formatted = render_template(template, rows, titles, several=several)
+    sys.stdout.write(formatted.text)
+    if formatted.errors:
+        sys.stdout.flush()
+        for host, error in formatted.errors.items():
+            print_error(with_host(host, error.message), error.hint)
+    return 1 if formatted.errors else 0
 
 
 def rows_of(result: FleetResult[T], objects: Objects[T]) -> Rows:

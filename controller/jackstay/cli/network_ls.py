@@ -8,6 +8,7 @@ import typer
 
 from jackstay.cli.invocation import select, show
 from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.headings import NETWORK
 from jackstay.cli.output.view import Table
 
 COLUMNS = (("NETWORK ID", "ID"), ("NAME", "Name"), ("DRIVER", "Driver"), ("SCOPE", "Scope"))
@@ -34,6 +35,6 @@ def command(
         select(ctx),
         lambda hosts: hosts.networks.list(filters or ()),
         lambda networks: [network_object(network, full=full) for network in networks],
-        Table(COLUMNS),
+        Table(COLUMNS, NETWORK),
         quiet="ID" if quiet else None,
     )

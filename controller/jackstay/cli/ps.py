@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from jackstay.cli.invocation import select, show
+from jackstay.cli.invocation import parsed_template, select, show
 from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.headings import CONTAINER
 from jackstay.cli.output.view import Table
 
 COLUMNS = (
@@ -45,10 +46,13 @@ def command(
       jackstay -H '@web' ps
       jackstay -H '@web' ps -a --filter status=exited
       jackstay -H web1 ps -q
+      jackstay -H '@web' ps --format 'table {{.Names}}\\t{{.Status}}'
     """
     from jackstay.cli.output.objects import container_object
 
     full, now = fleet_flags_of(ctx).no_trunc, time.time()
+    template = parsed_template(fleet_flags_of(ctx))
+    size = size or (template is not None and "Size" in template.fields)
     columns = (*COLUMNS, ("SIZE", "Size")) if size else COLUMNS
     return show(
         ctx,
@@ -57,6 +61,6 @@ def command(
             all=all_, filters=filters or (), size=size, last=1 if latest else last or 0
         ),
         lambda items: [container_object(item, now, full=full, size=size) for item in items],
-        Table(columns),
+        Table(columns, CONTAINER),
         quiet="ID" if quiet else None,
     )

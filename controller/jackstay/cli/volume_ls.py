@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from jackstay.cli.invocation import select, show
+from jackstay.cli.output.headings import VOLUME
 from jackstay.cli.output.view import Table
 
 COLUMNS = (("DRIVER", "Driver"), ("VOLUME NAME", "Name"))
@@ -32,6 +33,6 @@ def command(
         select(ctx),
         lambda hosts: hosts.volumes.list(filters or ()),
         lambda volumes: [volume_object(volume) for volume in volumes],
-        Table(COLUMNS),
+        Table(COLUMNS, VOLUME),
         quiet="Name" if quiet else None,
     )

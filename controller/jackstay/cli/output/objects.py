@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from jackstay.cli.output.go_values import Row
 from jackstay.cli.output.ports import BoundPort, format_ports
 from jackstay.cli.output.units import ago, ellipsis, human_duration, human_size, rfc3339, short_id, timestamp
 
@@ -26,12 +27,13 @@ def container_object(item: messages.ContainerSummary, now: float, *, full: bool 
     published = {port.container_port for port in bound}
     exposed = [BoundPort("tcp", "", port, 0) for port in item.exposed if port not in published]
     image = short_id(item.image) if item.image.startswith("sha256:") and not full else item.image
-    return {
+    fields = {
         "Command": f'"{command if full else ellipsis(command, COMMAND_WIDTH)}"',
         "CreatedAt": timestamp(item.created),
         "ID": item.id if full else short_id(item.id),
         "Image": image,
         "Labels": _pairs(item.labels),
+        "LocalVolumes": str(sum(not source.startswith("/") for source in item.mounts)),
         "Mounts": ",".join(item.mounts),
         "Names": item.name,
         "Networks": ",".join(item.networks),
@@ -41,6 +43,7 @@ def container_object(item: messages.ContainerSummary, now: float, *, full: bool 
         "State": item.state,
         "Status": container_status(item, now),
     }
+    return Row(fields, item.labels)
 
 
 def container_status(item: messages.ContainerSummary, now: float) -> str:
@@ -55,7 +58,7 @@ def container_status(item: messages.ContainerSummary, now: float) -> str:
 
 def image_object(item: messages.ImageSummary, now: float, *, full: bool = False) -> Object:
     """A row of ``images``."""
-    return {
+    fields = {
         "Containers": str(item.containers),
         "CreatedAt": timestamp(item.created),
         "CreatedSince": ago(item.created, now),
@@ -66,13 +69,15 @@ def image_object(item: messages.ImageSummary, now: float, *, full: bool = False)
         "Size": human_size(item.size),
         "Tag": item.tag,
         "UniqueSize": human_size(item.unique_size),
+        "VirtualSize": human_size(item.size),
     }
+    return Row(fields)
 
 
 def history_object(item: messages.HistoryEntry, now: float, *, full: bool = False) -> Object:
     """A row of ``history``."""
     created_by = " ".join(item.created_by.split())
-    return {
+    fields = {
         "Comment": item.comment,
         "CreatedAt": rfc3339(item.created),
         "CreatedBy": created_by if full else ellipsis(created_by, CREATED_BY_WIDTH),
@@ -80,17 +85,19 @@ def history_object(item: messages.HistoryEntry, now: float, *, full: bool = Fals
         "ID": item.id if full else short_id(item.id),
         "Size": human_size(item.size),
     }
+    return Row(fields)
 
 
 def volume_object(item: messages.Volume) -> Object:
     """A row of ``volume ls``."""
-    return {
+    fields = {
         "Driver": "local",
         "Labels": _pairs(item.labels),
         "Mountpoint": item.mountpoint,
         "Name": item.name,
         "Scope": "local",
     }
+    return Row(fields, item.labels)
 
 
 def volume_document(item: messages.Volume) -> Object:
@@ -107,27 +114,32 @@ def volume_document(item: messages.Volume) -> Object:
 
 
 def network_object(item: messages.NetworkSummary, *, full: bool = False) -> Object:
-    """A row of ``network ls``."""
-    return {
+    """A row of ``network ls``. The networks that an agent makes are open to the outside, of IPv4, without labels."""
+    fields = {
         "Driver": item.driver,
         "Gateway": item.gateway,
         "ID": item.id if full else short_id(item.id),
+        "IPv6": "false",
+        "Internal": "false",
+        "Labels": "",
         "Name": item.name,
         "Scope": "local",
         "Subnet": item.subnet,
     }
+    return Row(fields, {})
 
 
 def usage_object(item: messages.DiskUsage) -> Object:
     """A row of ``system df``."""
     percent = f" ({item.reclaimable * 100 // item.size}%)" if item.size else ""
-    return {
+    fields = {
         "Active": str(item.active),
         "Reclaimable": human_size(item.reclaimable) + percent,
         "Size": human_size(item.size),
         "TotalCount": str(item.total),
         "Type": item.type,
     }
+    return Row(fields)
 
 
 def removed_objects(items: Iterable[messages.RemovedImage]) -> list[Object]:

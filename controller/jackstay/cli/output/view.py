@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import field as dataclass_field
+from typing import TYPE_CHECKING, Any, Protocol
 
-from jackstay.cli.output.table import GAP, display_width, render_table
-from jackstay.cli.output.template import Template
+from jackstay.cli.output.table import render_table
 from jackstay.cli.output.units import printable
+
+if TYPE_CHECKING:
+    from jackstay.cli.output.headings import Titles
 
 Object = dict[str, Any]
 Rows = Sequence[tuple[str, Sequence[Object]]]
@@ -17,9 +20,13 @@ Rows = Sequence[tuple[str, Sequence[Object]]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns with docker's titles; HOST comes first when several hosts were asked."""
+    """Columns with docker's titles; HOST comes first when several hosts were asked.
+
+    ``titles`` are those of all fields that ``--format`` may use; when it is empty any field may be tried.
+    """
 
     columns: tuple[tuple[str, str], ...]  # title, field
+    titles: Titles = dataclass_field(default_factory=dict)
 
     def render(self, rows: Rows, several: bool) -> str:
         """The text; with its header also when there is no row, as docker does."""
@@ -64,23 +71,3 @@ def render_quiet(rows: Rows, name: str) -> str:
     """``-q``: the field of every object alone, each once, also of several hosts: for other commands' arguments."""
     values: Iterable[str] = (str(item.get(name, "")) for _, objects in rows for item in objects)
     return "".join(f"{value}\n" for value in dict.fromkeys(values))
-
-
-def render_template(template: Template, rows: Rows) -> str:
-    """``--format``: a line for every object, ``.Host`` being its host; a table's columns are parted by tabs."""
-    lines = [template.render({**item, "Host": host}) for host, objects in rows for item in objects]
-    if not template.table:
-        return "".join(f"{line}\n" for line in lines)
-    cells = [line.split("\t") for line in (template.header(), *(printable_cells(line) for line in lines))]
-    count = max(map(len, cells))
-    widths = [max(display_width(row[at]) for row in cells if len(row) > at) for at in range(count)]
-    return "".join(
-        GAP.join(cell + " " * (width - display_width(cell)) for cell, width in zip(row, widths, strict=False)).rstrip()
-        + "\n"
-        for row in cells
-    )
-
-
-def printable_cells(line: str) -> str:
-    """A row made safe for the terminal, its tabs kept."""
-    return "\t".join(printable(cell) for cell in line.split("\t"))

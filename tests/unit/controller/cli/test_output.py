@@ -13,13 +13,11 @@ from jackstay.cli.output.fold import PrefixLines, fold_names, render_folded
 from jackstay.cli.output.objects import container_object, history_object, image_object, volume_object
 from jackstay.cli.output.ports import BoundPort, format_ports
 from jackstay.cli.output.table import display_width, render_table
-from jackstay.cli.output.template import parse_template
 from jackstay.cli.output.units import ago, ellipsis, human_duration, human_size, printable, short_id, timestamp
-from jackstay.cli.output.view import Table, field, render_quiet, render_template
+from jackstay.cli.output.view import Table, field, render_quiet
 from jackstay.cli.ps import COLUMNS
 from jackstay.client import messages
 from jackstay.fleet import ErrorInfo, Outcome
-from jackstay_oci.errors import InvalidArgument
 
 NOW = 1_700_007_200
 
@@ -50,6 +48,7 @@ def test_ps_object_has_dockers_fields() -> None:
         "ID": "0123456789ab",
         "Image": "httpd:1.1",
         "Labels": "a=1,b=2",
+        "LocalVolumes": "1",
         "Mounts": "data",
         "Names": "app",
         "Networks": "bridge",
@@ -177,58 +176,6 @@ def test_tables_align_wide_characters() -> None:
 @given(st.lists(st.lists(st.text(max_size=8), min_size=2, max_size=2), max_size=5))
 def test_a_row_is_always_one_line(rows: list[list[str]]) -> None:
     assert len(render_table(["A", "B"], rows).splitlines()) == len(rows) + 1
-
-
-OBJECT = {
-    "Names": "app",
-    "State": {"Running": True, "Pid": 7},
-    "Ports": ["a", "b"],
-    "Labels": {"y": "2", "x": "1"},
-    "Nothing": None,
-}
-
-
-@pytest.mark.parametrize(
-    ("template", "text"),
-    [
-        ("{{.Names}}", "app"),
-        ("{{ .Names }}!{{.State.Running}}", "app!true"),
-        ("{{json .State}}", '{"Running":true,"Pid":7}'),
-        ("{{.Ports}} {{.Labels}} {{.Nothing}}", "[a b] map[x:1 y:2] <nil>"),
-        ("{{.Names}}\\t{{.State.Pid}}", "app\t7"),
-        ("plain", "plain"),
-    ],
-)
-def test_template(template: str, text: str) -> None:
-    assert parse_template(template).render(OBJECT) == text
-
-
-@pytest.mark.parametrize(
-    "template",
-    ["{{range .Ports}}x{{end}}", "{{.Names | upper}}", "{{", "{{.Names", "}}", "{{}}", "{{json}}", "{{.a-b}}"],
-)
-def test_template_refused(template: str) -> None:
-    with pytest.raises(InvalidArgument, match="--format"):
-        parse_template(template)
-
-
-def test_template_names_the_missing_field() -> None:
-    with pytest.raises(InvalidArgument, match=r"\.State\.Runing") as error:
-        parse_template("{{.State.Runing}}").render(OBJECT)
-    assert "Running" in error.value.hint
-
-
-def test_format_knows_the_host_and_makes_tables() -> None:
-    rows = [("web1", [{"Names": "a", "Status": "Up"}]), ("web20", [{"Names": "long", "Status": "Up"}])]
-    assert render_template(parse_template("{{.Host}}:{{.Names}}"), rows) == "web1:a\nweb20:long\n"
-    assert render_template(parse_template("table {{.Host}}\\t{{.Names}}\\t{{.Status}}"), rows) == (
-        "HOST    NAMES   STATUS\nweb1    a       Up\nweb20   long    Up\n"
-    )
-    assert json.loads(render_template(parse_template("json"), rows[:1])) == {
-        "Host": "web1",
-        "Names": "a",
-        "Status": "Up",
-    }
 
 
 def test_lines_and_quiet() -> None:

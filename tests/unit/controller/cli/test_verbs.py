@@ -142,9 +142,11 @@ def test_ps_json_has_the_envelope_also_when_empty(loaded: Any) -> None:
 
 def test_format(loaded: Any) -> None:
     assert loaded("-H", "web[1-2]", "ps", "--format", "{{.Host}} {{.Names}}").out == "web1 srv\nweb2 srv\n"
-    result = loaded("-H", "web1", "ps", "--format", "{{.Nope}}")
+    result = loaded("-H", "web1", "ps", "--format", "{{.Name}}")
     assert result.code == 2
-    assert "no field .Nope" in result.err
+    assert result.err.startswith(
+        'Error: --format: unknown field .Name, did you mean .Names? at character 3 (".Name}}")'
+    )
     assert loaded("-H", "web1", "ps", "--format", "{{range .}}").code == 2
 
 
