@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -37,6 +38,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     socket_group: str = "jackstay"
     runtime: str = ""  # name or path; empty: crun, else runc
     conmon: str = "conmon"
+    storage_driver: Literal["", "overlay", "btrfs", "vfs"] = ""  # empty: what works, see layers.probing
     ingest_hours: int = 72
     log_level: str = "info"
     limits: Limits = Limits()

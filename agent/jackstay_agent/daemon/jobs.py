@@ -11,6 +11,7 @@ MODULES = (
     "jackstay_agent.layers.deleting",
     "jackstay_agent.layers.diff",
     "jackstay_agent.layers.subvolumes",
+    "jackstay_agent.layers.trials",
     "jackstay_agent.layers.usage",
     "jackstay_agent.networks.netlink",
     "jackstay_agent.volumes.folders",

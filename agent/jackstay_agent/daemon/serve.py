@@ -32,7 +32,7 @@ from jackstay_agent.images.unpacking import Unpacker
 from jackstay_agent.kernel.mounts import LinuxMounts
 from jackstay_agent.kernel.programs import LinuxPrograms
 from jackstay_agent.kernel.spawner import Spawner
-from jackstay_agent.layers.overlay import OverlaySnapshotter
+from jackstay_agent.layers import probing
 from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks.service import Networks
@@ -83,7 +83,9 @@ async def _serve_with(
     programs = LinuxPrograms()
     mounts = LinuxMounts(jobs)
     content = ContentStore(os.path.join(config.state, "content"), database, resumable_hours=config.ingest_hours)
-    snapshotter = OverlaySnapshotter(os.path.join(config.state, "layers"), database, jobs, mounts, config.limits)
+    layers = os.path.join(config.state, "layers")
+    storage = await probing.choose(layers, config.storage_driver, database, jobs)
+    snapshotter = probing.build(storage, layers, database, jobs, mounts, config.limits)
     collector = Collector(database, content, snapshotter)
     images = Images(content)
     room = Room(content, collector)
@@ -117,7 +119,7 @@ async def _serve_with(
                 config,
                 database,
                 content,
-                snapshotter.name,
+                storage,
                 runtime,
                 Checker(Parts(database, content, snapshotter, collector, volumes, containers.engine)),
                 containers.engine,

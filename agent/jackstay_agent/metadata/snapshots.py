@@ -18,6 +18,8 @@ _SELECT = (
 EXTRACTION = "extract-"
 """How the key of a snapshot begins that a layer is being unpacked into; it does not outlive the agent's process."""
 
+_EXTRACTIONS = (len(EXTRACTION), EXTRACTION)
+
 
 def add(connection: sqlite3.Connection, key: str, kind: str, parent: str | None) -> int:
     """Add a row and return its id. Raises `AlreadyExists` for a key that is taken, `NotFound` for no such parent."""
@@ -125,13 +127,19 @@ def remove_extractions(connection: sqlite3.Connection) -> int:
     return connection.execute(
         "DELETE FROM snapshots WHERE (kind IN ('active', 'detached') AND substr(key, 1, ?) = ?)"
         " OR (kind = 'detached' AND diff_id IS NULL)",
-        (len(EXTRACTION), EXTRACTION),
+        _EXTRACTIONS,
     ).rowcount
 
 
 def ids(connection: sqlite3.Connection) -> set[int]:
     """The ids of all snapshots."""
     return {row["id"] for row in connection.execute("SELECT id FROM snapshots")}
+
+
+def any_kept(connection: sqlite3.Connection) -> bool:
+    """Whether there is a snapshot that outlives the agent's process."""
+    found = connection.execute("SELECT 1 FROM snapshots WHERE substr(key, 1, ?) <> ? LIMIT 1", _EXTRACTIONS)
+    return found.fetchone() is not None
 
 
 def keys(connection: sqlite3.Connection) -> dict[int, str]:

@@ -19,6 +19,7 @@ from jackstay_agent.config import Config
 from jackstay_agent.containers import disk_usage
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.content.store import ContentStore
+from jackstay_agent.layers.probing import Choice
 from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
 from jackstay_oci import platforms
@@ -41,7 +42,7 @@ class SystemService(SystemServicer):
         config: Config,
         database: Database,
         content: ContentStore,
-        driver: str,
+        storage: Choice,
         runtime: str,
         checker: Checker,
         engine: Engine,
@@ -49,7 +50,7 @@ class SystemService(SystemServicer):
         self._config = config
         self._database = database
         self._content = content
-        self._driver = driver
+        self._storage = storage
         self._runtime = runtime
         self._checker = checker
         self._engine = engine
@@ -78,7 +79,8 @@ class SystemService(SystemServicer):
                 count for state, count in counts.containers.items() if state not in ("running", "paused")
             ),
             "Images": counts.images,
-            "Driver": self._driver,
+            "Driver": self._storage.driver,
+            "DriverStatus": self._storage.status(),
             "DockerRootDir": self._config.state,
             "DefaultRuntime": self._runtime.partition(" ")[0],
             "CgroupVersion": CGROUP_VERSION,
