@@ -86,6 +86,10 @@ class Region:
             raise InvalidArchive(f"the file ends at byte {self.offset + position}, before its content does")
         return data
 
+    def reach(self, position: int) -> int:
+        """How far the region's bytes are there: past ``position``, unless it ends there. ``GrowingRegion`` waits."""
+        return self.length
+
     def close(self) -> None:
         """Close the descriptor if it is owned; twice does nothing."""
         if self.owned:

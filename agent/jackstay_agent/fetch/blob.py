@@ -1,14 +1,17 @@
 """Fetching one blob: from the first source that can give it, resumed, verified, stored once.
 
 Guarantees: a blob whose digest or size is wrong is never stored; what came is kept for the next try, also one after a
-restart; two fetches of one blob share one ingest, the second waits for the first. Memory: one piece of at most 1 MiB a
-fetch beside what the source buffers.
+restart; two fetches of one blob share one ingest, the second waits for the first. Whoever wants to can read along while
+a blob comes (`Growth`), also across sources that fall over one to the next, and learns that it is whole only when its
+digest is right; a fetch never waits for such a reader. Memory: one piece of at most 1 MiB a fetch beside what the
+source buffers.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,12 +19,16 @@ from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import DigestMismatch, InvalidDocument, LimitExceeded, SourceFailed
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
-from jackstay_agent.kernel.threads import finish
+from jackstay_agent.kernel.threads import acquire, finish
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
+from jackstay_oci.growing import Growth
 from jackstay_oci.store.ingest import Ingest
 
 _REPORT_EVERY = 4 << 20
+
+Begun = Callable[[Growth], object]
+"""Called once when bytes of a blob begin to come. Whoever is called closes the reader's end of the growth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,10 @@ class BlobFetcher:
         self._content = content
         self._locks: dict[Digest, tuple[asyncio.Lock, int]] = {}
 
-    async def fetch(self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> Fetched:
-        """Make *blob* be here, held by *lease*.
+    async def fetch(
+        self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report, begun: Begun | None = None
+    ) -> Fetched:
+        """Make *blob* be here, held by *lease*. *begun* is called unless it is here or comes by another call.
 
         Raises `SourceFailed` when no source could give it (what came is kept), `DigestMismatch` when the last source
         gave other bytes (nothing is kept), `InvalidDocument` when the blob is here and has another size, `DiskFull`.
@@ -57,7 +66,7 @@ class BlobFetcher:
                     raise InvalidDocument(f"blob {blob.digest} has {here} bytes, its descriptor says {blob.size}")
                 report(Progress(blob.digest, Phase.PRESENT, blob.size, blob.size))
                 return Fetched(0, blob.size)
-            return await self._receive(blob, sources, lease, report)
+            return await self._receive(blob, sources, lease, report, begun)
 
     async def repair(self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> Fetched | None:
         """Fetch *blob*, which is here and which *lease* holds, again if the disk gives other bytes than were stored.
@@ -82,7 +91,18 @@ class BlobFetcher:
             if waiting > 1:
                 self._locks[digest] = (lock, waiting - 1)
 
-    async def _receive(self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> Fetched:
+    async def _receive(
+        self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report, begun: Begun | None = None
+    ) -> Fetched:
+        growing = _Growing(begun, blob)
+        try:
+            return await self._from_first(blob, sources, lease, report, growing)
+        finally:
+            growing.stop()
+
+    async def _from_first(
+        self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report, growing: _Growing
+    ) -> Fetched:
         failures: list[SourceFailed | DigestMismatch] = []
         sent = 0
         left = list(sources)
@@ -91,10 +111,13 @@ class BlobFetcher:
             ingest = await self._content.ingest(ingest_of(blob.digest), expected=blob.digest, total=blob.size)
             begun = ingest.offset
             try:
-                await self._pump(ingest, blob, source, report)
+                await growing.begin(self._content, ingest)
+                await self._pump(ingest, blob, source, report, growing)
+                growing.whole(ingest.digest)
                 await self._content.commit(ingest, blob.digest, blob.size, lease)
             except (DigestMismatch, LimitExceeded) as error:
                 sent += ingest.offset - begun
+                growing.stop()  # what is read along now is not the blob
                 await finish(ingest.abort)
                 if begun:
                     continue  # what an earlier try left may be what is wrong: the same source begins anew
@@ -120,14 +143,49 @@ class BlobFetcher:
             await self._content.forget(ingest_of(blob.digest))
         raise failures[-1]
 
-    async def _pump(self, ingest: Ingest, blob: Descriptor, source: Source, report: Report) -> None:
+    async def _pump(self, ingest: Ingest, blob: Descriptor, source: Source, report: Report, growing: _Growing) -> None:
         reported = -_REPORT_EVERY
         if ingest.offset < blob.size:
             async with aclosing(source.read(blob.digest, ingest.offset, blob.size - ingest.offset)) as pieces:
                 async for piece in pieces:
                     await finish(ingest.write, piece)
+                    growing.grown(ingest.offset)
                     if ingest.offset - reported >= _REPORT_EVERY:
                         reported = ingest.offset
                         report(Progress(blob.digest, Phase.RECEIVING, ingest.offset, blob.size))
         if ingest.offset < blob.size:
             raise SourceFailed(f"{source.name} ended {blob.digest} at byte {ingest.offset} of {blob.size}")
+
+
+class _Growing:
+    """What is told of one blob on its way, to the one who reads along, if any does."""
+
+    def __init__(self, begun: Begun | None, blob: Descriptor) -> None:
+        self._begun = begun
+        self._blob = blob
+        self._growth: Growth | None = None
+
+    async def begin(self, content: ContentStore, ingest: Ingest) -> None:
+        """Let the reader know of *ingest*, the first time; and how far it is."""
+        begun, self._begun = self._begun, None
+        if begun is not None and ingest.offset < self._blob.size:
+            data = await acquire(content.blobs.open_ingest, os.close, ingest.ref)
+            self._growth = Growth(data, self._blob.size)
+            begun(self._growth)
+        self.grown(ingest.offset)
+
+    def grown(self, offset: int) -> None:
+        """So many bytes are written."""
+        if self._growth is not None:
+            self._growth.grown(offset)
+
+    def whole(self, digest: Digest) -> None:
+        """All bytes are written, and their digest is *digest*; the reader hears of it if it is the right one."""
+        if self._growth is not None and digest == self._blob.digest:
+            self._growth.whole(digest)
+
+    def stop(self) -> None:
+        """The reader hears no more."""
+        if self._growth is not None:
+            self._growth.stop()
+            self._growth = None

@@ -2,8 +2,7 @@
 
 Guarantees: nothing has a name before all of it is here, verified and unpacked; a failure or a cut leaves ingests to
 resume from and nothing else; a blob that this host's disk has damaged is fetched again when that shows. A layer is
-unpacked as soon as it and the layers below it are here, while others are still coming. At most `LAYERS_AT_ONCE` layers
-come at the same time.
+unpacked while it comes, and several at once. At most `LAYERS_AT_ONCE` layers come at the same time.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from jackstay_agent.images.unpacking import Unpacker
 from jackstay_agent.metadata import images as image_rows
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
+from jackstay_oci.growing import Growth
 from jackstay_oci.identity import chain_ids
 
 LAYERS_AT_ONCE = 3
@@ -106,25 +106,28 @@ class Receiver:
     ) -> list[Fetched]:
         layers = documents.manifest.layers
         turn = asyncio.Semaphore(LAYERS_AT_ONCE)
-        unpacked = [asyncio.Event() for _ in layers]
+        unpacked = [asyncio.Event() for _ in range(len(layers) + 1)]  # whether everything below the layer is there
+        unpacked[0].set()
 
         async def layer(index: int, blob: Descriptor) -> Fetched:
+            below, diff_id = unpacked[index], documents.config.rootfs.diff_ids[index]
+            to_here = chain[: index + 1]
+            following: list[asyncio.Task[bool]] = []
+
+            def follow(growth: Growth) -> None:
+                task = group.create_task(self._unpacker.follow(to_here, diff_id, blob, lease, growth, below))
+                task.add_done_callback(lambda _: growth.close_reader())  # which a task cut before it began would not
+                following.append(task)
+
             async with turn:
-                fetched = await self._fetcher.fetch(blob, sources, lease, report)
-            if index:
-                await unpacked[index - 1].wait()
+                fetched = await self._fetcher.fetch(blob, sources, lease, report, follow)
             report(Progress(blob.digest, Phase.UNPACKING, 0, blob.size))
-            diff_id = documents.config.rootfs.diff_ids[index]
-            try:
-                await self._unpacker.unpack(chain[: index + 1], diff_id, blob, lease)
-            except (DigestMismatch, InvalidArchive, LimitExceeded):
-                repaired = await self._fetcher.repair(blob, sources, lease, report)
-                if repaired is None:  # it is the image that is wrong, not this host's disk
-                    raise
-                fetched = Fetched(fetched.sent + repaired.sent, repaired.spared)
-                await self._unpacker.unpack(chain[: index + 1], diff_id, blob, lease)
+            done = [await task for task in following]
+            if not any(done):
+                await below.wait()
+                fetched = await self._unpack(to_here, diff_id, blob, fetched, sources, lease, report)
             report(Progress(blob.digest, Phase.UNPACKED, blob.size, blob.size))
-            unpacked[index].set()
+            unpacked[index + 1].set()
             return fetched
 
         async def beside(blob: Descriptor) -> Fetched:
@@ -138,6 +141,27 @@ class Receiver:
         except BaseExceptionGroup as failures:
             raise _first(failures) from failures
         return [task.result() for task in tasks]
+
+    async def _unpack(
+        self,
+        chain: Sequence[Digest],
+        diff_id: Digest,
+        blob: Descriptor,
+        fetched: Fetched,
+        sources: Sequence[Source],
+        lease: str,
+        report: Report,
+    ) -> Fetched:
+        """Unpack a layer that is stored, and repair it first where that shows that the disk has damaged it."""
+        try:
+            await self._unpacker.unpack(chain, diff_id, blob, lease)
+        except (DigestMismatch, InvalidArchive, LimitExceeded):
+            repaired = await self._fetcher.repair(blob, sources, lease, report)
+            if repaired is None:  # it is the image that is wrong, not this host's disk
+                raise
+            await self._unpacker.unpack(chain, diff_id, blob, lease)
+            return Fetched(fetched.sent + repaired.sent, repaired.spared)
+        return fetched
 
     async def _name(self, target: Target, documents: Documents, chain: Sequence[Digest], lease: str) -> bool:
         config = documents.config

@@ -2,7 +2,7 @@
 
 Guarantees: nothing outside the target is touched, since the child has no way to name it; the digest is that of the
 whole uncompressed stream; bounds hold; memory is that of the decompressor's window (128 MiB at most, 8 in honest zstd),
-a few buffers of 256 KiB and 64 open folders, whatever the layer. Every module is imported before the root changes, so
+ten buffers of 256 KiB and 64 open folders, whatever the layer. Every module is imported before the root changes, so
 no code comes out of the layer. Leaves to `overlay`: that the bytes are on disk, and removing a target that failed.
 """
 
@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
-import threading
 from typing import Any
 
 from jackstay_agent.config import Limits
 from jackstay_agent.errors import Error, InvalidArchive, from_os_error
 from jackstay_agent.kernel import syscalls
+from jackstay_agent.layers.layer_source import LayerSource, source_of
 from jackstay_agent.layers.lower import mount_lower
 from jackstay_agent.layers.names import Meaning, parse, shown
 from jackstay_agent.layers.tree import Tree
-from jackstay_oci import compression, limits
-from jackstay_oci.digest import Digest, hasher
-from jackstay_oci.reading import BinaryReader, DescriptorReader, Region
+from jackstay_oci import limits
+from jackstay_oci.digest import Digest
 from jackstay_oci.tar.entries import MAX_ID, Entry
 from jackstay_oci.tar.reader import TarReader
 
-_PIECE = 1 << 20
 _ARCHIVES_FAULT = frozenset(
     getattr(errno, name)
     for name in (
@@ -47,12 +44,15 @@ _ARCHIVES_FAULT = frozenset(
 def apply_layer(argument: Any, descriptors: list[int]) -> list[Any]:
     """The job: unpack the blob (second descriptor) into the folder (first descriptor), which becomes the root.
 
+    A third descriptor, where there is one, is the pipe that tells how far the blob is that is still being written
+    (`jackstay_oci.growing`). The job then waits for what is not there yet, and fails when the blob breaks off.
+
     The argument has ``compression``, ``limits`` (the five of them that bound a layer), and of the stack below
     ``folder``, ``target`` and ``lower`` as `lower.mount_lower` takes them; ``lower`` is empty when there is none. With
     ``whole`` the folder holds that tree already, in a copy of its own (see `Tree`). The result is the diffID, bytes,
     inodes, and whether something of the tree below was needed and could not be seen.
     """
-    target, blob, *_growth = descriptors
+    target, blob, *growth = descriptors
     bounds = limits.Limits(**argument["limits"])
     lower = None
     if argument["lower"]:
@@ -62,7 +62,7 @@ def apply_layer(argument: Any, descriptors: list[int]) -> list[Any]:
     os.close(target)  # it belongs to the mounts that were left
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     tree = Tree(root, lower, whole=argument["whole"])
-    diff_id = apply(tree, source_of(blob, argument["compression"], bounds), bounds)
+    diff_id = apply(tree, source_of(blob, argument["compression"], bounds, *growth), bounds)
     return [str(diff_id), tree.size, tree.inodes, tree.incomplete]
 
 
@@ -77,7 +77,7 @@ def bounds_of(configured: Limits) -> dict[str, int]:
     }
 
 
-def apply(tree: Tree, source: _Stream | _File, bounds: limits.Limits) -> Digest:
+def apply(tree: Tree, source: LayerSource, bounds: limits.Limits) -> Digest:
     """Unpack the tar that *source* gives into *tree*; its diffID.
 
     Raises `InvalidArchive`, `LimitExceeded`, `DiskFull`.
@@ -90,7 +90,7 @@ def apply(tree: Tree, source: _Stream | _File, bounds: limits.Limits) -> Digest:
             raise _meaning(error, entry) from error
         except InvalidArchive as error:
             raise InvalidArchive(f"layer entry {shown(entry.name)}: {error.message}", hint=error.hint) from error
-    if isinstance(source, _Stream):
+    if source.drained:
         reader.drain()
     tree.finish()
     return source.digest()
@@ -112,59 +112,3 @@ def _meaning(error: OSError, entry: Entry) -> Error:
     if error.errno in _ARCHIVES_FAULT:
         return InvalidArchive(f"layer entry {shown(entry.name)} cannot be made: {error.strerror}")
     return from_os_error(error, f"unpacking {shown(entry.name)}")
-
-
-class _Stream:
-    """A layer that is decompressed, hashed and unpacked in one go."""
-
-    def __init__(self, source: BinaryReader) -> None:
-        self._source = source
-        self._hash = hasher()
-        self.tar: BinaryReader | Region = self
-
-    def read(self, size: int, /) -> bytes:
-        data = self._source.read(size)
-        self._hash.update(data)
-        return data
-
-    def digest(self) -> Digest:
-        """Of what was read."""
-        return Digest.finish(self._hash)
-
-
-class _File:
-    """A layer in a file as it is: the kernel copies from it, while a thread, whose calls leave Python, hashes it."""
-
-    def __init__(self, descriptor: int, size: int) -> None:
-        self.tar: BinaryReader | Region = Region(descriptor, 0, size)
-        self._descriptor = descriptor
-        self._hash = hasher()
-        self._failed: OSError | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def digest(self) -> Digest:
-        """Of the whole file."""
-        self._thread.join()
-        if self._failed is not None:
-            raise from_os_error(self._failed, "reading the layer") from self._failed
-        return Digest.finish(self._hash)
-
-    def _run(self) -> None:
-        offset = 0
-        try:
-            while data := os.pread(self._descriptor, _PIECE, offset):
-                self._hash.update(data)
-                offset += len(data)
-        except OSError as error:
-            self._failed = error
-
-
-def source_of(blob: int, kind: compression.Kind, bounds: limits.Limits) -> _Stream | _File:
-    """The layer in the descriptor *blob*."""
-    status = os.fstat(blob)
-    if not stat.S_ISREG(status.st_mode):
-        return _Stream(compression.decompressing(DescriptorReader(blob), kind=kind, limits=bounds))
-    if kind == "none":
-        return _File(blob, status.st_size)
-    return _Stream(compression.decompressing(Region(blob, 0, status.st_size), kind=kind, limits=bounds))

@@ -171,8 +171,9 @@ class FileWindow:
     def _copy_in_kernel(self, out: int, size: int) -> int:
         left = size
         while left > 0:
+            there = self._region.reach(self.position) - self.position
             try:
-                count = self._copy_some(out, left)
+                count = self._copy_some(out, min(left, there))
             except OSError as error:
                 if error.errno not in _NO_COPY:
                     raise

@@ -9,6 +9,7 @@ from typing import Any
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.layers import apply as applying
 from jackstay_agent.layers import names, tree, xattrs
+from jackstay_agent.layers.layer_source import source_of
 from jackstay_oci import limits
 from jackstay_oci.tar import reader
 
