@@ -117,6 +117,7 @@ ROOT: Mapping[str, Entry | Group] = {
             "prune": _entry("image_prune", "Remove images that nothing uses."),
             "tag": TAG,
             "history": HISTORY,
+            "tree": _entry("image_tree", "Show which layers images share, as a tree."),
             "load": LOAD,
             "save": SAVE,
             "import": IMPORT,

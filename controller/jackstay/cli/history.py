@@ -11,6 +11,7 @@ from jackstay.cli.invocation import select, show
 from jackstay.cli.lazy import fleet_flags_of
 from jackstay.cli.output.headings import HISTORY
 from jackstay.cli.output.view import Table
+from jackstay.errors import UsageError
 
 COLUMNS = (
     ("IMAGE", "ID"),
@@ -24,6 +25,9 @@ COLUMNS = (
 def command(
     ctx: typer.Context,
     image: Annotated[str, typer.Argument(metavar="IMAGE")],
+    human: Annotated[
+        str, typer.Option("--human", metavar="true|false", help="Ages and rounded sizes, or dates and bytes.")
+    ] = "true",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Ids only.")] = False,
 ) -> int:
     """Show how an image came to be.
@@ -32,15 +36,20 @@ def command(
     Examples:
       jackstay -H web1 history httpd:1.1
       jackstay -H web1 history --no-trunc httpd:1.1
+      jackstay -H web1 history --human=false httpd:1.1
     """
     from jackstay.cli.output.objects import history_object
 
+    if human.lower() not in ("true", "false", "1", "0"):
+        raise UsageError(f"--human {human!r}: not true or false")
+    readable = human.lower() in ("true", "1")
+    columns = COLUMNS if readable else (COLUMNS[0], ("CREATED AT", "CreatedAt"), *COLUMNS[2:])
     full, now = fleet_flags_of(ctx).no_trunc, time.time()
     return show(
         ctx,
         select(ctx),
         lambda hosts: hosts.images.history(image),
-        lambda items: [history_object(item, now, full=full) for item in items],
-        Table(COLUMNS, HISTORY),
+        lambda items: [history_object(item, now, full=full, human=readable) for item in items],
+        Table(columns, HISTORY),
         quiet="ID" if quiet else None,
     )

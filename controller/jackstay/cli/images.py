@@ -25,11 +25,11 @@ DIGEST = ("DIGEST", "Digest")
 def command(
     ctx: typer.Context,
     reference: Annotated[str, typer.Argument(metavar="[REPOSITORY[:TAG]]", show_default=False)] = "",
-    all_: Annotated[bool, typer.Option("--all", "-a", help="Show images that only others are built on, too.")] = False,
+    all_: Annotated[bool, typer.Option("--all", "-a", help="Also those removed by force that containers use.")] = False,
     digests: Annotated[bool, typer.Option("--digests", help="Show digests.")] = False,
     filters: Annotated[
         list[str] | None,
-        typer.Option("--filter", "-f", metavar="KEY=VALUE", help="dangling, reference, label, before, since."),
+        typer.Option("--filter", "-f", metavar="KEY=VALUE", help="dangling, reference, label, before, since, until."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Ids only.")] = False,
 ) -> int:
@@ -40,6 +40,7 @@ def command(
       jackstay -H '@web' images
       jackstay -H web1 images --digests httpd
       jackstay -H web1 images -q --filter dangling=true
+      jackstay -H web1 images --filter label=tier=web --filter until=240h 'team/*'
     """
     from jackstay.cli.output.objects import image_object
 

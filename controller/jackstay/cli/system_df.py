@@ -26,7 +26,7 @@ def command(
     ctx: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell of every image, container, volume.")] = False,
 ) -> int:
-    """Show what takes space, and what removing the unused would free.
+    """Show what takes space.
 
     Images take blobs (what was loaded, as it came) and layers (the same unpacked): the two lines below theirs are what
     theirs counts together. Prune frees what is reclaimable: of images `image prune -a`, which frees the partial

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         HistoryRequest,
         InspectImageReply,
         InspectImageRequest,
+        LayersReply,
+        LayersRequest,
         ListImagesReply,
         ListImagesRequest,
         PruneImagesReply,
@@ -67,6 +69,10 @@ class Images:
     async def history(self, request: HistoryRequest, *, timeout: float | None = None) -> HistoryReply:
         """How an image came to be, newest first."""
         return await self._calls.unary(self._stub.History, request, timeout)
+
+    async def layers(self, request: LayersRequest, *, timeout: float | None = None) -> LayersReply:
+        """What images are made of."""
+        return await self._calls.unary(self._stub.Layers, request, timeout)
 
     async def tag(self, request: TagRequest, *, timeout: float | None = None) -> TagReply:
         """Give an image another name."""

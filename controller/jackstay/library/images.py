@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
+from jackstay.errors import Error
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
@@ -87,9 +88,10 @@ class Images:
     async def list(
         self, reference: str = "", *, all: bool = False, filters: Sequence[str] = ()
     ) -> FleetResult[list[messages.ImageSummary]]:
-        """The images, newest first. A ``reference`` may be a pattern: ``ht*``, ``app:1.?``."""
-        if any(sign in reference for sign in "*?["):
-            filters, reference = [*filters, f"reference={reference}"], ""
+        """The images, newest first. A ``reference`` may be a pattern: ``ht*``, ``app:1.?``.
+
+        With ``all`` also those that were removed by force and that containers still use.
+        """
 
         async def work(agent: AgentClient) -> list[messages.ImageSummary]:
             request = messages.ListImagesRequest(all=all, filters=filters, reference=reference)
@@ -115,6 +117,14 @@ class Images:
 
         return await self._hosts.run(work)
 
+    async def layers(self, names: Sequence[str] = ()) -> FleetResult[builtins.list[messages.ImageLayers]]:
+        """What the images are made of; without ``names`` every image, newest first."""
+
+        async def work(agent: AgentClient) -> list[messages.ImageLayers]:
+            return list((await agent.images.layers(messages.LayersRequest(images=names))).images)
+
+        return await self._hosts.run(work)
+
     async def tag(self, source: str, target: str) -> FleetResult[None]:
         """Give an image another name."""
 
@@ -126,18 +136,26 @@ class Images:
     async def remove(
         self, names: Sequence[str], *, force: bool = False
     ) -> FleetResult[builtins.list[builtins.list[messages.RemovedImage]]]:
-        """Remove names, and images that have none left; for each name what went."""
+        """Remove names, and images that have none left; for each name what went.
+
+        With ``force`` it is no error that there is no image of a name: nothing went then.
+        """
 
         async def work(agent: AgentClient, name: str) -> list[messages.RemovedImage]:
-            return list((await agent.images.remove(messages.RemoveImageRequest(image=name, force=force))).removed)
+            try:
+                return list((await agent.images.remove(messages.RemoveImageRequest(image=name, force=force))).removed)
+            except Error as error:
+                if force and error.reason == "NOT_FOUND":
+                    return []
+                raise
 
         return await self._hosts.each(names, work)
 
-    async def prune(self, *, all: bool = False) -> FleetResult[messages.PruneImagesReply]:
-        """Remove images without a name that nothing uses; with ``all`` named ones too."""
+    async def prune(self, *, all: bool = False, filters: Sequence[str] = ()) -> FleetResult[messages.PruneImagesReply]:
+        """Remove images without a name that nothing uses; with ``all`` named ones too. Of all ``filters`` must hold."""
 
         async def work(agent: AgentClient) -> messages.PruneImagesReply:
-            return await agent.images.prune(messages.PruneImagesRequest(all=all))
+            return await agent.images.prune(messages.PruneImagesRequest(all=all, filters=filters))
 
         return await self._hosts.run(work)
 

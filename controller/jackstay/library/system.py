@@ -47,11 +47,11 @@ class System:
 
         return await self._hosts.run(work)
 
-    async def disk_usage(self) -> FleetResult[list[messages.DiskUsage]]:
-        """What takes space, by kind."""
+    async def disk_usage(self) -> FleetResult[messages.DiskUsageReply]:
+        """What takes space, by kind; and as ``document``, in JSON, every image, container, volume, blob and ingest."""
 
-        async def work(agent: AgentClient) -> list[messages.DiskUsage]:
-            return list((await agent.system.disk_usage(messages.DiskUsageRequest())).usage)
+        async def work(agent: AgentClient) -> messages.DiskUsageReply:
+            return await agent.system.disk_usage(messages.DiskUsageRequest())
 
         return await self._hosts.run(work)
 

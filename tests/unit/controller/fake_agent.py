@@ -114,7 +114,29 @@ class FakeSystem(system_pb2_grpc.SystemServicer):
 
     async def DiskUsage(self, request: Any, context: Any) -> system_pb2.DiskUsageReply:
         usage = system_pb2.DiskUsage(type="Images", total=2, active=1, size=4_000_000, reclaimable=1_000_000)
-        return system_pb2.DiskUsageReply(usage=[usage])
+        image = {
+            "Id": "sha256:" + "a" * 64, "RepoTags": ["app:1", "app:2"], "RepoDigests": ["app@sha256:" + "b" * 64],
+            "Created": CREATED, "Size": 4_000_000, "SharedSize": 1_234_567, "Labels": {}, "Containers": 1,
+        }  # fmt: skip
+        container = {
+            "Id": "c" * 64, "Names": ["/srv"], "Image": "app:1", "ImageID": image["Id"], "Command": "serve all",
+            "Created": CREATED, "State": "exited", "Started": CREATED, "Finished": CREATED, "ExitCode": 3,
+            "SizeRw": 4096, "SizeRootFs": 4_004_096, "Labels": {}, "Mounts": [{"Type": "volume", "Source": "data"}],
+        }  # fmt: skip
+        volume = {
+            "Name": "data", "Driver": "local", "Mountpoint": "/v/data", "Labels": {"a": "1"}, "Scope": "local",
+            "UsageData": {"Size": 12_345, "RefCount": 1},
+        }  # fmt: skip
+        ingest = {
+            "Ref": "blob", "Digest": "sha256:" + "e" * 64, "Offset": 300, "Total": None, "Active": False,
+            "UpdatedAt": "2023-11-14T22:13:20.5Z",
+        }  # fmt: skip
+        blob = {"Digest": "sha256:" + "d" * 64, "Size": 12_345_678, "Created": CREATED, "Images": 2}
+        document = {
+            "Images": [image, {**image, "RepoTags": [], "RepoDigests": []}], "Containers": [container],
+            "Volumes": [volume], "BuildCache": [], "Blobs": [blob], "Ingests": [ingest],
+        }  # fmt: skip
+        return system_pb2.DiskUsageReply(usage=[usage], document=json.dumps(document))
 
 
 class FakeContent(content_pb2_grpc.ContentServicer):
@@ -193,7 +215,8 @@ class FakeImages(images_pb2_grpc.ImagesServicer):
             patterns = [text.removeprefix("reference=") for text in request.filters if text.startswith("reference=")]
             if patterns and not any(fnmatchcase(full, p) or fnmatchcase(reference.familiar_name, p) for p in patterns):
                 continue
-            if request.reference and Reference.parse(request.reference).name != reference.name:
+            asked = request.reference
+            if asked and not (fnmatchcase(full, asked) or fnmatchcase(reference.familiar_name, asked)):
                 continue
             images.append(
                 images_pb2.ImageSummary(
@@ -218,6 +241,15 @@ class FakeImages(images_pb2_grpc.ImagesServicer):
         entry = images_pb2.HistoryEntry(id="sha256:" + "a" * 64, created=CREATED, created_by="COPY . /", size=1234)
         return images_pb2.HistoryReply(entries=[entry])
 
+    async def Layers(self, request: Any, context: Any) -> images_pb2.LayersReply:
+        base = images_pb2.Layer(chain_id="sha256:" + "1" * 64, diff_id="sha256:" + "1" * 64, size=5, created_by="ADD x")
+        images = [
+            images_pb2.ImageLayers(id=self.config_of(root), names=[name], root=root, layers=[base])
+            for name, root in self.host.images.items()
+            if not request.images or canonical(name) in [canonical(image) for image in request.images]
+        ]
+        return images_pb2.LayersReply(images=images)
+
     async def Tag(self, request: Any, context: Any) -> images_pb2.TagReply:
         root = self.host.images.get(canonical(request.source))
         if root is None:
@@ -233,7 +265,11 @@ class FakeImages(images_pb2_grpc.ImagesServicer):
         return images_pb2.RemoveImageReply(removed=removed)
 
     async def Prune(self, request: Any, context: Any) -> images_pb2.PruneImagesReply:
-        return images_pb2.PruneImagesReply(removed=[images_pb2.RemovedImage(deleted="sha256:1")], reclaimed=1000)
+        if list(request.filters) == ["until=1h"]:
+            return images_pb2.PruneImagesReply()
+        untagged = [images_pb2.RemovedImage(untagged="app:1")] if request.all else []
+        deleted = images_pb2.RemovedImage(deleted="sha256:1")
+        return images_pb2.PruneImagesReply(removed=[*untagged, deleted], reclaimed=1234567)
 
     async def Save(self, request: Any, context: Any) -> AsyncIterator[images_pb2.SaveReply]:
         for image in request.images:

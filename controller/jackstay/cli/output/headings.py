@@ -33,6 +33,8 @@ IMAGE: Titles = {
     "CreatedSince": "CREATED",
     "Digest": "DIGEST",
     "ID": "IMAGE ID",
+    "Label": "LABEL",
+    "Labels": "LABELS",
     "Repository": "REPOSITORY",
     "SharedSize": "SHARED SIZE",
     "Size": "SIZE",

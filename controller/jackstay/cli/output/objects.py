@@ -64,26 +64,27 @@ def image_object(item: messages.ImageSummary, now: float, *, full: bool = False)
         "CreatedSince": ago(item.created, now),
         "Digest": item.digest or "<none>",
         "ID": item.id if full else short_id(item.id),
+        "Labels": _pairs(item.labels),
         "Repository": item.repository,
-        "SharedSize": human_size(item.shared_size),
+        "SharedSize": human_size(item.shared_size, 4),
         "Size": human_size(item.size),
         "Tag": item.tag,
-        "UniqueSize": human_size(item.unique_size),
-        "VirtualSize": human_size(item.size),
+        "UniqueSize": human_size(item.unique_size, 4),
+        "VirtualSize": human_size(item.size, 4),
     }
-    return Row(fields)
+    return Row(fields, item.labels)
 
 
-def history_object(item: messages.HistoryEntry, now: float, *, full: bool = False) -> Object:
-    """A row of ``history``."""
-    created_by = " ".join(item.created_by.split())
+def history_object(item: messages.HistoryEntry, now: float, *, full: bool = False, human: bool = True) -> Object:
+    """A row of ``history``; without ``human`` the age is a date and the size is in bytes."""
+    created_by = item.created_by.replace("\t", " ") if full else " ".join(item.created_by.split())
     fields = {
         "Comment": item.comment,
         "CreatedAt": rfc3339(item.created),
         "CreatedBy": created_by if full else ellipsis(created_by, CREATED_BY_WIDTH),
-        "CreatedSince": ago(item.created, now),
+        "CreatedSince": ago(item.created, now) if human else rfc3339(item.created),
         "ID": item.id if full else short_id(item.id),
-        "Size": human_size(item.size),
+        "Size": human_size(item.size) if human else str(item.size),
     }
     return Row(fields)
 
@@ -134,8 +135,8 @@ def usage_object(item: messages.DiskUsage) -> Object:
     percent = f" ({item.reclaimable * 100 // item.size}%)" if item.size else ""
     fields = {
         "Active": str(item.active),
-        "Reclaimable": human_size(item.reclaimable) + percent,
-        "Size": human_size(item.size),
+        "Reclaimable": human_size(item.reclaimable, 4) + percent,
+        "Size": human_size(item.size, 4),
         "TotalCount": str(item.total),
         "Type": item.type,
     }

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
-def human_size(size: int) -> str:
-    """``4.86MB``: three significant digits, powers of 1000."""
+def human_size(size: int, digits: int = 3) -> str:
+    """``4.86MB``: three significant digits, powers of 1000. Docker has four where it tells of space in use or freed."""
     value = float(size)
     for unit in _SIZES:
-        text = f"{value:.3g}"
+        text = f"{value:.{digits}g}"
         if "e" not in text and float(text) < 1000:
             return text + unit
         value /= 1000
