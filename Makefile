@@ -7,6 +7,7 @@ CACHE  := .cache
 BASE   ?= busybox
 HOSTS  ?= 3
 ROUNDS ?= 7
+FUZZ_SECONDS ?= 60
 
 # What the agent and the lab use. The real peers of the interop tests install themselves.
 LAB_PACKAGES  := python3-venv iproute2 openssh-server openssh-client crun runc conmon nftables aardvark-dns busybox-static curl
@@ -15,10 +16,11 @@ DEMO_PACKAGES := $(LAB_PACKAGES) $(if $(filter debian,$(BASE)),debootstrap)
 # A changed content, not a changed date, makes the environment be installed again.
 ENVIRONMENT := $(VENV)/installed-$(shell cat requirements/dev.txt pyproject.toml 2>/dev/null | sha256sum | cut -c1-16)
 UV_VERSION  := 0.13.9
+ATHERIS     := $(CACHE)/atheris-$(shell cat requirements/fuzz.txt 2>/dev/null | sha256sum | cut -c1-16)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install packages peers proto proto-check format lint types imports unit test bench demo lab-up lab-down lab-shell lock clean
+.PHONY: help install packages peers proto proto-check format lint types imports unit test fuzz bench demo lab-up lab-down lab-shell lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +67,15 @@ unit: install ## Run the tests that need neither root nor the lab.
 test: install peers lint types imports proto-check ## Check and test everything; what CI runs.
 	$(BIN)/python -m pytest
 
+fuzz: install $(ATHERIS) ## Fuzz the readers of what others made, FUZZ_SECONDS=60 each (FUZZ="tar_reader names": these).
+	PYTHONPATH=$(ATHERIS) $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
+
+# Beside the virtual environment, since nothing else needs it.
+$(ATHERIS): | $(ENVIRONMENT)
+	@rm -rf $(CACHE)/atheris-*
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes --target $@.new -r requirements/fuzz.txt
+	@mv $@.new $@
+
 bench: install peers ## Measure against Docker and Podman, in turn, and write docs/benchmarks.md (ROUNDS=7).
 	$(BIN)/python -m tests.bench --rounds $(ROUNDS)
 
@@ -95,7 +106,8 @@ lock: $(CACHE)/uv-$(UV_VERSION)/bin/uv ## Pin the versions of pyproject.toml aga
 	$(UV_COMPILE) $(UPGRADE) --output-file requirements/controller.txt
 	$(UV_COMPILE) $(UPGRADE) --extra agent --output-file requirements/agent.txt
 	$(UV_COMPILE) $(UPGRADE) --extra agent --extra dev --output-file requirements/dev.txt
+	$(subst pyproject.toml,--group pyproject.toml:fuzz,$(UV_COMPILE)) $(UPGRADE) --output-file requirements/fuzz.txt
 
 clean: ## Remove what was built and installed here (not the lab's image cache).
-	rm -rf $(VENV) $(CACHE)/uv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(CACHE)/uv-* $(CACHE)/atheris-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
