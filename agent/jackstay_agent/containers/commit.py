@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from jackstay_agent.containers import commit_config
 from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, Error, WrongState
+from jackstay_agent.errors import DigestMismatch, Error, NotFound, WrongState
 from jackstay_agent.images.service import Images, canonical_name
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.images.unpacking import Unpacker
@@ -170,6 +170,8 @@ async def _parent(content: ContentStore, images: Images, row: ContainerRow, leas
     manifest = await images.manifest(image)
 
     def hold(connection: sqlite3.Connection) -> None:
+        if image_rows.by_root(connection, str(image.root)) is None:
+            raise NotFound(f"No such image: {image.root}", hint="it was removed just now, with its container")
         for blob in (manifest.config, *manifest.layers):
             leases.keep_blob(connection, lease, blob.digest)
         if image.chain_id:

@@ -8,7 +8,7 @@ container is left half started by a closed laptop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -100,6 +100,7 @@ class Engine:
     entries: dict[str, Entry] = field(default_factory=dict)
     work: set[asyncio.Task[Any]] = field(default_factory=set)
     draining: set[Hub] = field(default_factory=set)
+    image_gone: Callable[[], None] = lambda: None  # called when an image went with its last container
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def entry(self, container: str) -> Entry:

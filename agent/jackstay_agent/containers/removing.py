@@ -14,6 +14,7 @@ from jackstay_agent.containers.engine import Engine, Entry
 from jackstay_agent.containers.releasing import forget, release
 from jackstay_agent.errors import Error, InUse, NotFound
 from jackstay_agent.metadata import containers as rows
+from jackstay_agent.metadata import images
 from jackstay_agent.metadata.containers import ContainerRow
 
 _KILLED = 137
@@ -49,6 +50,8 @@ async def remove_locked(engine: Engine, entry: Entry, row: ContainerRow, *, volu
     except (Error, OSError) as error:
         await engine.change("dead", container, state="dead", error=str(error))
         raise
+    if await engine.database.read(lambda connection: images.by_root(connection, row.image_root)) is None:
+        engine.image_gone()
     await asyncio.to_thread(shutil.rmtree, engine.layout.lasting(container), ignore_errors=True)
     for volume in anonymous:
         try:

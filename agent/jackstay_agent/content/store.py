@@ -39,6 +39,8 @@ class ContentStore:
         self.blobs = BlobStore(root, fault=faults.point)
         self._database = database
         self._resumable_for = resumable_hours * 3600 * 10**9
+        self.released: Callable[[str], None] = _nobody
+        """Called with each lease that has ended: what it alone kept can be collected."""
 
     @property
     def database(self) -> Database:
@@ -201,7 +203,7 @@ class ContentStore:
         except asyncio.CancelledError:
             if not creating.cancelled() and creating.exception() is None:
                 unused = creating.result()
-                await to_end(self._database.write("lease.end", lambda c: leases.end(c, unused)))
+                await to_end(self._end(unused))
             raise
         try:
             yield lease
@@ -211,18 +213,23 @@ class ContentStore:
                     self._database.write("lease.suspend", lambda c: leases.suspend(c, lease, self._resumable_for))
                 )
             else:
-                await to_end(self._database.write("lease.end", lambda c: leases.end(c, lease)))
+                await to_end(self._end(lease))
             raise
         except BaseException:
-            await to_end(self._database.write("lease.end", lambda c: leases.end(c, lease)))
+            await to_end(self._end(lease))
             raise
+        await to_end(self._end(lease, fetched=root))
 
-        def end(connection: sqlite3.Connection) -> None:
+    async def _end(self, lease: str, *, fetched: str = "") -> None:
+        """End *lease*, and those of earlier tries to fetch the root *fetched*."""
+
+        def work(connection: sqlite3.Connection) -> None:
             leases.end(connection, lease)
-            if root:
-                leases.end_suspended(connection, fetch=root)
+            if fetched:
+                leases.end_suspended(connection, fetch=fetched)
 
-        await to_end(self._database.write("lease.end", end))
+        await self._database.write("lease.end", work)
+        self.released(lease)
 
     async def evict(self, *, keep: Collection[str] = (), fetch: Digest | None = None) -> int:
         """Give up what is only kept for a later try: leases of fetches that broke off, but those of the root *fetch*,
@@ -283,15 +290,29 @@ class ContentStore:
     def _drop_if_damaged(self, digest: Digest) -> bool:
         hashing = hasher()
         try:
-            with self.blobs.open_blob(digest) as file:
-                while piece := file.read(_PIECE):
-                    hashing.update(piece)
+            file = self.blobs.open_blob(digest)
         except NotFound:
             return False
-        return Digest.finish(hashing) != digest and self.blobs.delete(digest)
+        with file:
+            while piece := file.read(_PIECE):
+                hashing.update(piece)
+            # Others may have found the same, and a fetch may have brought the blob anew: that file stays.
+            if Digest.finish(hashing) == digest or not self._is_at(digest, file.fileno()):
+                return False
+            return self.blobs.delete(digest)
+
+    def _is_at(self, digest: Digest, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.lstat(self.blobs.path(digest)), os.fstat(descriptor))
+        except FileNotFoundError:
+            return False
 
     def _file_fits(self, digest: Digest, size: int) -> bool:
         return self.blobs.has(digest) and self.blobs.size(digest) == size
+
+
+def _nobody(_lease: str) -> None:
+    """Nobody collects."""
 
 
 def damaged(digest: Digest) -> DigestMismatch:

@@ -95,6 +95,8 @@ async def _serve_with(
     volumes = Volumes(config.state, database, jobs)
     containers = Containers(config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes)
 
+    containers.engine.image_gone = collector.soon
+
     removed = await content.clean()
     removed += await snapshotter.clean()
     await volumes.clean()
@@ -142,6 +144,7 @@ async def _serve_with(
         await server.stop(GRACE)
         await containers.close()
         networks.close()
+        await collector.settle()
 
 
 async def _either(*waits: Coroutine[Any, Any, object]) -> None:

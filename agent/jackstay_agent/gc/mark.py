@@ -53,6 +53,16 @@ def delete_leases(connection: sqlite3.Connection, now: int) -> None:
     connection.execute("DELETE FROM leases WHERE expires <= ?", (now,))
 
 
+def leases(connection: sqlite3.Connection) -> set[str]:
+    """The ids of all leases."""
+    return {row["id"] for row in connection.execute("SELECT id FROM leases")}
+
+
+def has_row(connection: sqlite3.Connection, digest: str) -> bool:
+    """Whether the blob has a row."""
+    return connection.execute("SELECT 1 FROM blobs WHERE digest = ?", (digest,)).fetchone() is not None
+
+
 def wanted(connection: sqlite3.Connection, digest: str) -> bool:
     """Whether a blob without a needer got one since: its row is here again, or a lease or an ingest names it."""
     return (

@@ -92,7 +92,9 @@ class Receiver:
             documents = await self._documents.receive(target, sources, lease, report)
             chain = chain_ids(documents.config.rootfs.diff_ids)
             moved = [*documents.moved, *await self._layers(documents, chain, sources, lease, report)]
-            changed = await self._name(target, documents, chain, lease)
+            changed, replaced = await self._name(target, documents, chain)
+        if replaced:
+            await self._room.collect()
         return Received(
             target=target,
             image_id=documents.manifest.config.digest,
@@ -163,10 +165,11 @@ class Receiver:
             return Fetched(fetched.sent + repaired.sent, repaired.spared)
         return fetched
 
-    async def _name(self, target: Target, documents: Documents, chain: Sequence[Digest], lease: str) -> bool:
+    async def _name(self, target: Target, documents: Documents, chain: Sequence[Digest]) -> tuple[bool, bool]:
+        """Give the image its row and names; whether that changed anything, and whether it took another's place."""
         config = documents.config
 
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: sqlite3.Connection) -> tuple[bool, bool]:
             here = image_rows.by_root(connection, str(target.root.digest))
             new = here is None or here["manifest"] != str(documents.digest)
             image_rows.insert(
@@ -181,10 +184,9 @@ class Receiver:
                 labels=config.config.labels,
             )
             named = [image_rows.name(connection, name, target.root.digest) for name in target.names]
-            if named:
-                # The same image from another archive has another manifest. Under its old one nobody would know it.
-                image_rows.drop_twins(connection, target.root.digest)
-            return new or any(named)
+            # The same image from another archive has another manifest. Under its old one nobody would know it.
+            twins = image_rows.drop_twins(connection, target.root.digest) if named else 0
+            return new or any(named), bool(twins) or (new and here is not None)
 
         return await self._content.database.write("images.named", work)
 

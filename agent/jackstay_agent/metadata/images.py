@@ -73,13 +73,15 @@ def tagged_at(connection: sqlite3.Connection, image_id: str) -> int:
     return int(connection.execute("SELECT MAX(tagged) FROM images WHERE image_id = ?", (image_id,)).fetchone()[0] or 0)
 
 
-def drop_twins(connection: sqlite3.Connection, root: Digest) -> None:
-    """Delete the images with the id of *root*'s that have no name and no container: *root*'s stands for them."""
-    connection.execute(
+def drop_twins(connection: sqlite3.Connection, root: Digest) -> int:
+    """Delete the images with the id of *root*'s that have no name and no container; how many. *root*'s stands for
+    them."""
+    dropped = connection.execute(
         "DELETE FROM images WHERE image_id = (SELECT image_id FROM images WHERE root = ?1) AND root != ?1"
         " AND root NOT IN (SELECT root FROM names) AND root NOT IN (SELECT image_root FROM containers)",
         (str(root),),
     )
+    return dropped.rowcount
 
 
 def is_here(connection: sqlite3.Connection, image_id: str) -> bool:

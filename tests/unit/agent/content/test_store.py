@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,3 +143,31 @@ async def test_damage_is_found_and_dropped(content: ContentStore) -> None:
         assert await content.read_document(good) == b"good"
         assert [await content.drop_if_damaged(digest) for digest in (good, bad, bad)] == [False, True, False]
         assert not await content.has(bad)
+
+
+async def test_a_blob_that_came_anew_while_its_damage_was_found_stays(
+    content: ContentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One finds the damage; before it deletes the file, another has deleted and fetched it."""
+    async with content.lease() as lease:
+        digest = await content.put(b"what it is", lease)
+    path = content.blobs.path(digest)
+
+    def damage() -> None:
+        path.chmod(0o600)
+        path.write_bytes(b"what it iz")
+
+    await asyncio.to_thread(damage)
+    finish = Digest.finish
+
+    def repaired_meanwhile(hashing: Any) -> Digest:
+        found = finish(hashing)
+        new = path.with_name("new")
+        new.write_bytes(b"what it is")
+        new.rename(path)
+        return found
+
+    monkeypatch.setattr(Digest, "finish", repaired_meanwhile)
+    assert not await content.drop_if_damaged(digest)
+    monkeypatch.undo()
+    assert await content.read_document(digest) == b"what it is"

@@ -12,6 +12,7 @@ import pytest
 
 from jackstay_agent.config import Limits
 from jackstay_agent.content.store import ContentStore
+from jackstay_agent.errors import DiskFull
 from jackstay_agent.gc.collect import Collected, Collector
 from jackstay_agent.gc.mark import GRACE
 from jackstay_agent.kernel.mounts import Mounts
@@ -235,3 +236,68 @@ async def test_a_caller_who_goes_away_does_not_cut_a_collection(state: State) ->
     with pytest.raises(asyncio.CancelledError):
         await collecting
     assert await state.blobs() == set()
+
+
+async def test_what_a_lease_kept_from_a_collection_goes_when_the_lease_ends(state: State) -> None:
+    digest = await state.blob("x")
+    async with state.content.lease() as lease:
+        await state.content.keep(lease, digest)
+        assert (await state.collector.collect()).blobs == 0
+    await state.collector.settle()
+    assert await state.blobs() == set()
+
+
+async def test_the_end_of_a_lease_that_no_collection_met_costs_none(state: State) -> None:
+    digest = await state.blob("x")
+    async with state.content.lease() as lease:
+        await state.content.keep(lease, digest)
+    await state.collector.settle()
+    assert await state.blobs() == {digest}
+
+
+async def test_a_file_that_was_leased_in_the_moment_its_row_went_is_collected_once_that_lease_ends(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fetch leases a blob between the two transactions of a collection, and fails before it records the blob."""
+    digest = await state.blob("x")
+    delete_files = state.collector._delete_files
+    holding = state.content.lease()
+
+    async def lease_first(digests: list[Digest]) -> None:
+        lease = await holding.__aenter__()
+        assert not await state.content.keep(lease, digest)
+        monkeypatch.setattr(state.collector, "_delete_files", delete_files)
+        await delete_files(digests)
+
+    monkeypatch.setattr(state.collector, "_delete_files", lease_first)
+    await state.collector.collect()
+    assert state.content.blobs.has(digest)
+    await holding.__aexit__(None, None, None)
+    await state.collector.settle()
+    assert not state.content.blobs.has(digest)
+
+
+async def test_a_collection_that_becomes_due_while_another_runs_is_done_after_it(state: State) -> None:
+    state.collector.soon()
+    await asyncio.sleep(0)
+    digest = await state.blob("x")
+    state.collector.soon()
+    await state.collector.settle()
+    assert not await state.content.has(digest)
+
+
+async def test_what_a_failed_collection_left_goes_with_the_next(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = await state.blob("x")
+    await state.snapshot("stray", None)
+
+    async def full(_digests: list[Digest]) -> None:
+        raise DiskFull("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state.collector, "_delete_files", full)
+        with pytest.raises(DiskFull):
+            await state.collector.collect()
+    assert state.content.blobs.has(digest)
+    await state.collector.collect()
+    assert await state.blobs() == set()
+    assert await state.keys() == []

@@ -167,9 +167,9 @@ async def test_a_layer_that_the_disk_damaged_is_repaired_by_the_load_that_finds_
         for digest in made.blobs:
             await host.content.keep(lease, digest)
         await host.collector.collect()
-    digest = Digest.parse(made.manifest["layers"][0]["digest"])
-    damage(host, digest)
-    received = await host.load(made, NAME)
+        digest = Digest.parse(made.manifest["layers"][0]["digest"])
+        damage(host, digest)
+        received = await host.load(made, NAME)
     assert received.sent == len(made.blobs[digest])
     assert host.content.blobs.path(digest).read_bytes() == made.blobs[digest]
     await host.whole()
