@@ -93,6 +93,21 @@ _OMITTED: tuple[tuple[frozenset[str], Mapping[str, object]], ...] = (
 )
 """Fields that JSON leaves out when they are empty, by the fields that tell what the object is."""
 
+_GO_NAMES: Mapping[str, str] = {
+    "CPUPeriod": "CpuPeriod",
+    "CPUQuota": "CpuQuota",
+    "CPURealtimePeriod": "CpuRealtimePeriod",
+    "CPURealtimeRuntime": "CpuRealtimeRuntime",
+    "CPUShares": "CpuShares",
+    "DNS": "Dns",
+    "DNSOptions": "DnsOptions",
+    "DNSSearch": "DnsSearch",
+    "HostIP": "HostIp",
+    "ID": "Id",
+    "NanoCPUs": "NanoCpus",
+}
+"""Fields that are called otherwise in Go than in JSON, with their names there: docker's templates know both."""
+
 _DECLARED: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
     (
         frozenset({"Pid", "Running", "FinishedAt"}),
@@ -113,6 +128,9 @@ _DECLARED: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
 def typed(owner: Mapping[str, Any], name: str) -> Any:
     """A member of a struct with its Go type; ``NO_VALUE`` when the struct has no such field."""
     value = owner.get(name, NO_VALUE)
+    if value is NO_VALUE and name in _GO_NAMES:
+        name = _GO_NAMES[name]
+        value = owner.get(name, NO_VALUE)
     if value is NO_VALUE:
         return next(
             (fields[name] for marks, fields in _OMITTED if name in fields and owner.keys() >= marks),

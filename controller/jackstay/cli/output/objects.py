@@ -22,7 +22,8 @@ CREATED_BY_WIDTH = 45
 
 def container_object(item: messages.ContainerSummary, now: float, *, full: bool = False, size: bool = False) -> Object:
     """A row of ``ps``."""
-    command = " ".join(item.command)
+    program, *arguments = item.command or [""]
+    command = " ".join([program, *(f"'{argument}'" if " " in argument else argument for argument in arguments)])
     bound = [BoundPort(p.protocol or "tcp", p.host_ip, p.container_port, p.host_port) for p in item.ports]
     published = {port.container_port for port in bound}
     exposed = [BoundPort("tcp", "", port, 0) for port in item.exposed if port not in published]

@@ -99,6 +99,12 @@ def test_no_trunc() -> None:
     assert item["ID"] == "0123456789abcdef" * 4
 
 
+def test_a_command_quotes_arguments_with_spaces() -> None:
+    item = container_object(container(command=["/bin/my sh", "-c", "sleep 9"]), NOW, full=True)
+    assert item["Command"] == "\"/bin/my sh -c 'sleep 9'\""
+    assert container_object(container(command=[]), NOW)["Command"] == '""'
+
+
 def test_image_history_and_volume_objects() -> None:
     image = messages.ImageSummary(
         id="sha256:" + "ab" * 32,
