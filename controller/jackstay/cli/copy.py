@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jackstay.cli.fleet_flags import FleetFlags
-from jackstay.cli.invocation import finish, open_fleet, show
+from jackstay.cli.invocation import open_fleet, show
 from jackstay.cli.lazy import fleet_flags_of
 from jackstay.cli.output.view import Lines, Table
+from jackstay.cli.platform_flags import AllPlatformsFlag, PlatformFlag, canonical_platform, wanting
 from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
-    from jackstay.copying.endpoints import ArchiveEndpoint, HostsEndpoint, StreamEndpoint
+    from jackstay.copying.endpoints import HostsEndpoint
     from jackstay.copying.sources import SourceImage
     from jackstay.fleet import FleetResult
-    from jackstay.library import Fleet, Hosts
+    from jackstay.library import Hosts
 
 PLAN_COLUMNS = (("IMAGE", "Image"), ("SENT", "Sent"), ("SPARED", "Spared"), ("FROM", "From"))
 
@@ -30,11 +30,14 @@ def command(
     all_: Annotated[bool, typer.Option("--all", help="Every image of the source.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be sent.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    platform: PlatformFlag = "",
+    all_platforms: AllPlatformsFlag = False,
 ) -> int:
     """Copy images between hosts and archives.
 
-    An end is HOSTS::IMAGE, docker-archive:FILE, oci-archive:FILE, oci:DIR (to read) or - (standard input or output).
-    A destination may be HOSTS:: alone: the image keeps its name. Every host asks only for what it lacks.
+    An end is HOSTS::IMAGE, docker-archive:FILE, oci-archive:FILE, oci:DIR or - (standard input or output). A
+    destination may be HOSTS:: alone: the image keeps its name. Every host asks only for what it lacks, and to a folder
+    only that is added. Of an image for several platforms a host takes its own part, an archive or a folder all.
 
     \b
     Examples:
@@ -42,6 +45,8 @@ def command(
       jackstay copy web1::httpd:1.1 'web[2-3]::'
       jackstay copy --plan web1::app:1 'web[2-40]::'
       jackstay copy web1::app:1 docker-archive:app.tar
+      jackstay copy web1::app:1 oci:images
+      jackstay copy --all-platforms oci-archive:multi.tar 'web[1-3]::'
     """
     from jackstay.copying.endpoints import HostsEndpoint
     from jackstay.library.sources import parse_endpoint
@@ -53,6 +58,7 @@ def command(
         raise UsageError(
             "copy: hosts are named in the endpoints, not with -H", hint=f"for example {ends[0]} 'web[2-3]::'"
         )
+    platform = canonical_platform(platform)
     fleet = open_fleet(flags)
     source = parse_endpoint(ends[0])
     wanted = [*([source.image] if isinstance(source, HostsEndpoint) and source.image else []), *(image or ())]
@@ -60,10 +66,17 @@ def command(
         raise UsageError("copy: either --all or images' names")
     targets = [parse_endpoint(text) for text in ends[1:]]
     hosts_targets = [target for target in targets if isinstance(target, HostsEndpoint)]
+    view = Table(PLAN_COLUMNS) if plan else Lines(copied_line)
+    rows = _plan_rows if plan and not (flags.json or flags.jsonl) else list
     if len(hosts_targets) < len(targets):
-        if len(targets) != 1 or not isinstance(source, HostsEndpoint) or plan:
-            raise UsageError("copy: an archive is made of one host's images, as the only destination")
-        return _to_archive(fleet, source, targets[0], wanted, flags)  # type: ignore[arg-type]  # no other is left
+        if len(targets) != 1:
+            raise UsageError(
+                "copy: an archive or a folder is the only destination", hint="copy to it in a run of its own"
+            )
+        from jackstay.cli.copy_to_file import Wanted, copy_to_file
+
+        asked = Wanted(ends[0], image or (), all_, platform, plan)
+        return copy_to_file(ctx, fleet, asked, targets[0], rows, view)  # type: ignore[arg-type]  # no other is left
     name = _one_name(hosts_targets)
     hosts = fleet.select(*(target.hosts for target in hosts_targets), exclude=flags.exclude, limit=flags.limit)
 
@@ -72,14 +85,12 @@ def command(
 
         async with fleet.source(ends[0]) as (opened, named):
             images = await opened.images([*named, *(image or ())], all=all_)
-            images = _renamed(images, name)
+            images = wanting(_renamed(images, name), platform, all_platforms)
             if plan:
                 return await plan_transfer(hosts, opened, images)
             return await transfer(hosts, opened, images, flags, quiet=quiet)
 
-    if plan:
-        return show(ctx, hosts, work, list if flags.json or flags.jsonl else _plan_rows, Table(PLAN_COLUMNS))
-    return show(ctx, hosts, work, list, Lines(copied_line))
+    return show(ctx, hosts, work, rows, view)
 
 
 def _one_name(targets: list[HostsEndpoint]) -> str | None:
@@ -122,26 +133,3 @@ def _plan_rows(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for item in items
     ]
-
-
-def _to_archive(
-    fleet: Fleet, source: HostsEndpoint, target: ArchiveEndpoint | StreamEndpoint, wanted: list[str], flags: FleetFlags
-) -> int:
-    """``copy web1::app docker-archive:FILE`` is ``save``."""
-    from jackstay.cli.save import save_file
-    from jackstay.copying.endpoints import ArchiveEndpoint
-    from jackstay.library.sources import Unsupported
-
-    hosts = fleet.select(source.hosts)
-    if len(hosts) != 1:
-        raise UsageError(f"{source}: a source is one host, {source.hosts} are {len(hosts)}")
-    if not wanted:
-        raise UsageError(f"{source} names no image")
-    if not isinstance(target, ArchiveEndpoint):
-        from jackstay.cli.save import save_stream
-
-        return finish(save_stream(hosts, wanted), flags)
-    if target.transport == "oci":
-        raise Unsupported(f"{target}: writing an OCI folder comes later", hint="use oci-archive:FILE")
-    format_ = "docker" if target.transport == "docker-archive" else "oci"
-    return finish(save_file(hosts, wanted, target.path, format_, "none"), flags)

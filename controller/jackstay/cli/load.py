@@ -10,6 +10,7 @@ import typer
 from jackstay.cli.invocation import select, show
 from jackstay.cli.lazy import fleet_flags_of
 from jackstay.cli.output.view import Lines
+from jackstay.cli.platform_flags import AllPlatformsFlag, PlatformFlag, canonical_platform, wanting
 from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,26 +24,31 @@ def command(
         str, typer.Option("--input", "-i", metavar="FILE", help="An archive or an OCI folder; else standard input.")
     ] = "-",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    platform: PlatformFlag = "",
+    all_platforms: AllPlatformsFlag = False,
 ) -> int:
     """Load images from an archive.
 
     Every host asks only for what it lacks. Archives of docker save and podman save and OCI archives are read,
-    also compressed ones.
+    also compressed ones (gzip, zstd, xz, bzip2). Of an image for several platforms every host takes its own part.
 
     \b
     Examples:
       jackstay -H web1 load -i images.tar.gz
       docker save app:1 | jackstay -H '@web' load
+      jackstay -H web1 load -i multi.tar --platform linux/arm64
+      jackstay -H web1 load -i multi.tar --all-platforms
     """
     if input_ == "-" and sys.stdin.isatty():
         raise UsageError("load: standard input is a terminal", hint="name an archive with -i FILE")
     flags = fleet_flags_of(ctx)
+    platform = canonical_platform(platform)
 
     async def work(hosts: Hosts) -> FleetResult[list[dict[str, Any]]]:
         from jackstay.cli.transfer import transfer
 
         async with hosts.fleet.source(input_ if input_ == "-" else f"docker-archive:{input_}") as (source, _):
-            images = await source.images(all=True)
+            images = wanting(await source.images(all=True), platform, all_platforms)
             return await transfer(hosts, source, images, flags, quiet=quiet)
 
     return show(ctx, select(ctx), work, list, Lines(loaded_line))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from jackstay.cli.invocation import finish, print_json, print_jsonl, run_async
+from jackstay.cli.output_file import OutputFile
 from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,15 +31,10 @@ def receive(what: str, output: str, work: Work, flags: FleetFlags) -> int:
     Raises:
         UsageError: standard output is a terminal, or is to have JSON too; the file cannot be made.
     """
-    if output == "-":
-        if flags.json or flags.jsonl:
-            raise UsageError(f"{what}: --json and the archive cannot both go to standard output", hint="use -o FILE")
-        from jackstay.cli.transfer import refuse_terminal
-
-        refuse_terminal(what)
-        sys.stdout.flush()
-        return finish(_run(work, sys.stdout.fileno()), flags)
-    result = receive_file(output, work)
+    if output == "-" and (flags.json or flags.jsonl):
+        raise UsageError(f"{what}: --json and the archive cannot both go to standard output", hint="use -o FILE")
+    with OutputFile.open(output, what) as out:
+        result = run_async(_whole(work, out))
 
     def objects(size: int) -> list[dict[str, object]]:
         return [{"File": output, "Size": size}]
@@ -52,40 +47,10 @@ def receive(what: str, output: str, work: Work, flags: FleetFlags) -> int:
     return finish(result, flags)
 
 
-def receive_file(path: str, work: Work) -> FleetResult[int]:
-    """Have *work* write into a file beside *path* that takes its name at the end, and goes when something fails.
-
-    A link is followed. What exists and is no regular file (``/dev/null``, a pipe) is written to, never replaced.
-
-    Raises:
-        UsageError: the file cannot be made there.
-    """
-    path = os.path.realpath(path)
-    direct = os.path.exists(path) and not os.path.isfile(path)
-    partial_path = path if direct else f"{path}.{os.getpid()}.partial"
-    flags = os.O_WRONLY | os.O_CLOEXEC | (0 if direct else os.O_CREAT | os.O_EXCL)
-    try:
-        fd = os.open(partial_path, flags, 0o666)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    kept = direct
-    try:
-        result = _run(work, fd)
-        if not direct and all(outcome.ok for outcome in result.outcomes):
-            os.fsync(fd)
-            os.rename(partial_path, path)
-            kept = True
-        return result
-    finally:
-        os.close(fd)
-        if not kept:
-            os.unlink(partial_path)
-
-
-def _run(work: Work, fd: int) -> FleetResult[int]:
+async def _whole(work: Work, out: OutputFile) -> FleetResult[int]:
     from jackstay.cli.writing import write
 
-    async def main() -> FleetResult[int]:
-        return await work(partial(write, fd))
-
-    return run_async(main())
+    result = await work(partial(write, out.fd))
+    if all(outcome.ok for outcome in result.outcomes):
+        await asyncio.to_thread(out.commit)
+    return result

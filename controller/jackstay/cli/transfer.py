@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -50,15 +49,3 @@ async def plan_transfer(hosts: Hosts, source: RangeSource, images: Sequence[Sour
         return plan_objects(plans)
 
     return await hosts.run(work)
-
-
-def refuse_terminal(what: str) -> None:
-    """Docker's courtesy: no archive is printed on a terminal.
-
-    Raises:
-        UsageError: standard output is one.
-    """
-    from jackstay.errors import UsageError
-
-    if sys.stdout.isatty():
-        raise UsageError(f"{what}: will not write an archive to a terminal", hint="use -o FILE, or redirect")

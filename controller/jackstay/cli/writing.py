@@ -16,7 +16,12 @@ class OutputClosed(Error):
 
 
 async def write(fd: int, data: bytes | memoryview) -> None:
-    """Write it all, in a thread: a slow reader holds up only this stream.
+    """:func:`write_now` in a thread: a slow reader holds up only this stream."""
+    await asyncio.to_thread(write_now, fd, data)
+
+
+def write_now(fd: int, data: bytes | memoryview) -> None:
+    """Write it all, waiting for a slow reader.
 
     Raises:
         OutputClosed: nobody reads any more.
@@ -24,7 +29,7 @@ async def write(fd: int, data: bytes | memoryview) -> None:
         Error: the write failed otherwise.
     """
     try:
-        await asyncio.to_thread(write_all, fd, data)
+        write_all(fd, data)
     except BrokenPipeError:
         raise OutputClosed("the output was closed") from None
     except OSError as error:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jackstay.copying.host_source import canonical
 from jackstay.copying.sources import PIECE, Blob, SourceImage
@@ -140,9 +141,32 @@ class ArchiveSource:
             yield data
             offset += len(data)
 
+    def save(
+        self,
+        images: Sequence[SourceImage],
+        format: Literal["docker", "oci"],
+        platform: str,
+        write: Callable[[bytes], None],
+    ) -> None:
+        """Write another archive of images that :meth:`images` gave out; blocks."""
+        from jackstay_oci import platforms
+        from jackstay_oci.archives.writing import ImageToSave, write_archive
+
+        roots = {image.manifest.digest: image.manifest for image in self._archive.images}
+        saved = [ImageToSave(image.names, roots[Digest.parse(image.root.digest)]) for image in images]
+        wanted = platforms.parse(platform) if platform else None
+        write_archive(_Writer(write), saved, self._archive, format, platform=wanted)
+
     async def close(self) -> None:
         """Close the archive."""
         await asyncio.to_thread(self._archive.close)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """What ``write_archive`` writes to."""
+
+    write: Callable[[bytes], None]
 
 
 def _blob(descriptor: Descriptor) -> Blob:

@@ -93,6 +93,16 @@ class HostSource:
         except AgentError as error:
             raise self._named(error) from error
 
+    async def save(self, images: Sequence[SourceImage], format: str, platform: str) -> AsyncIterator[memoryview]:
+        """Pieces of an archive of images that :meth:`images` gave out, made on the host."""
+        names = [name for image in images for name in image.names or (image.root.digest,)]
+        request = messages.SaveRequest(images=names, format=format, platform=platform)
+        try:
+            async for piece in self._agent.images.save(request):
+                yield piece
+        except AgentError as error:
+            raise self._named(error) from error
+
     def _named(self, error: AgentError) -> AgentError:
         """The error as one of this host: in a copy several hosts could have said it."""
         return AgentError(error.reason, f"{self.name}: {error.message}", error.hint)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jackstay.client import messages
+from jackstay.copying.platform_choice import taken
 from jackstay.copying.sources import RangeSource, SourceImage
+from jackstay_oci.documents import Platform
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
@@ -55,6 +57,12 @@ def closure(images: Sequence[SourceImage]) -> list[str]:
 
 
 async def plan_agent(agent: AgentClient, source: RangeSource, images: Sequence[SourceImage]) -> list[HostPlan]:
-    """Ask an agent what it lacks, and plan."""
-    reply = await agent.content.missing(messages.MissingRequest(digests=closure(images)))
-    return plan_images(images, reply.digests, source.name, source.via)
+    """Ask an agent what it lacks, and plan. Of an index it takes its platform's part, or what the image says.
+
+    Raises:
+        NotFound: an image is not for that platform.
+    """
+    own = Platform(os=agent.version.os or "linux", architecture=agent.version.architecture)
+    taking = [await taken(source, image, own) for image in images]
+    reply = await agent.content.missing(messages.MissingRequest(digests=closure(taking)))
+    return plan_images(taking, reply.digests, source.name, source.via)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
+Piece = TypeVar("Piece", bytes, memoryview)
 Write = Callable[[memoryview], Coroutine[Any, Any, None]]
 
 
-async def pour(pieces: AsyncIterator[memoryview], write: Write) -> int:
+async def pour(pieces: AsyncIterator[Piece], write: Callable[[Piece], Coroutine[Any, Any, None]]) -> int:
     """Write every piece, in order; the bytes written. At most two pieces are held.
 
     Raises:

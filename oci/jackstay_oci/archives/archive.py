@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jackstay_oci.archives.classic import classic_image, config_digest, saved_images
-from jackstay_oci.archives.files import Files, FolderFiles, TarFiles
+from jackstay_oci.archives.files import Files, FolderFiles, TarFiles, read_document
 from jackstay_oci.archives.images import ArchiveImage, Blobs
 from jackstay_oci.archives.naming import errors_naming
 from jackstay_oci.archives.oci_index import configs_of, index_images
+from jackstay_oci.archives.oci_layout import check_layout
 from jackstay_oci.archives.spool import spool
 from jackstay_oci.compression import HEAD, detect
 from jackstay_oci.digest import Digest
@@ -194,6 +195,8 @@ def _archive(name: str, files: Files, limits: Limits) -> Archive:
 
 def _images(blobs: Blobs, limits: Limits) -> list[ArchiveImage]:
     indexed = _is_there(blobs, "index.json")
+    if indexed and _is_there(blobs, "oci-layout"):  # which some programs leave out
+        check_layout(read_document(blobs.files, "oci-layout"))
     saved = saved_images(blobs) if _is_there(blobs, "manifest.json") else []
     if len(saved) > limits.images:
         raise LimitExceeded(f"more than {limits.images} images (limit images)")
@@ -218,7 +221,16 @@ def _images(blobs: Blobs, limits: Limits) -> list[ArchiveImage]:
         raise InvalidArchive("it holds no image")
     if len(images) > limits.images:
         raise LimitExceeded(f"more than {limits.images} images (limit images)")
-    return images
+    return _each_name_once(images)
+
+
+def _each_name_once(images: list[ArchiveImage]) -> list[ArchiveImage]:
+    """Of several images of one name the last has it, as if they were loaded one after the other."""
+    owners = {name: at for at, image in enumerate(images) for name in image.names}
+    return [
+        replace(image, names=tuple(name for name in image.names if owners[name] == at))
+        for at, image in enumerate(images)
+    ]
 
 
 def _is_there(blobs: Blobs, name: str) -> bool:

@@ -16,6 +16,7 @@ from msgspec import structs
 
 from jackstay_oci import media_types, platforms
 from jackstay_oci.archives.naming import annotations_of
+from jackstay_oci.archives.oci_layout import LAYOUT
 from jackstay_oci.digest import Digest, verify
 from jackstay_oci.documents import (
     MAX_DOCUMENT,
@@ -34,8 +35,6 @@ from jackstay_oci.reference import Reference
 Format = Literal["docker", "oci"]
 
 _MAX_DEPTH = 3
-
-OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def plan(images: Sequence[ImageToSave], content: Content, format: Format, platfo
                 repositories.setdefault(reference.familiar_name, {})[reference.tag] = top.hex
     index = Index(media_type=media_types.OCI_INDEX, manifests=tuple(_distinct(descriptors)))
     result.files["index.json"] = encode(index)
-    result.files["oci-layout"] = OCI_LAYOUT
+    result.files["oci-layout"] = LAYOUT
     if format == "docker":
         result.files["manifest.json"] = msgspec.json.encode([entry.document() for entry in saved.values()])
         if repositories:

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from jackstay_oci import media_types, platforms
-from jackstay_oci.archives.archive import open_archive, open_layout
+from jackstay_oci.archives.archive import open_archive
 from jackstay_oci.archives.writing import ImageToSave, write_archive, write_layout
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
-from jackstay_oci.errors import DigestMismatch, InvalidDocument, NotFound
+from jackstay_oci.errors import DigestMismatch, NotFound
 from jackstay_oci.store.blobs import BlobStore
 
 MakeImage = Callable[..., Any]
@@ -246,36 +246,7 @@ def test_a_damaged_blob_ends_the_writing(store: BlobStore, make_image: MakeImage
     with pytest.raises(DigestMismatch):
         write_layout(tmp_path / "layout", [wanted], store)
     assert not (tmp_path / "layout" / "index.json").exists()
-    assert not list(tmp_path.glob("layout/blobs/sha256/.*"))
-
-
-# Folders.
-
-
-def test_a_folder_keeps_its_images_and_replaces_those_of_the_same_name(
-    store: BlobStore, tmp_path: Path, make_image: MakeImage, make_tar: MakeTar
-) -> None:
-    folder = tmp_path / "layout"
-    one, two, three = (make_image([make_tar({str(at): b""})]) for at in range(3))
-    write_layout(folder, [_stored(store, one, APP), _stored(store, two, "docker.io/library/b:1")], store)
-    write_layout(folder, [_stored(store, three, APP)], store)
-    write_layout(folder, [_stored(store, three, APP)], store)
-    with open_layout(folder) as archive:
-        assert [(image.names, image.config_digest) for image in archive.images] == [
-            (("docker.io/library/b:1",), two.image_id),
-            ((APP,), three.image_id),
-        ]
-        assert archive.read(Digest.of(three.manifest), 0, 1 << 20) == three.manifest
-    assert sorted(path.name for path in folder.iterdir()) == ["blobs", "index.json", "oci-layout"]
-
-
-def test_a_folder_with_another_index_json_is_left_alone(
-    store: BlobStore, tmp_path: Path, make_image: MakeImage
-) -> None:
-    (tmp_path / "index.json").write_text("{}")
-    with pytest.raises(InvalidDocument, match=r"index\.json"):
-        write_layout(tmp_path, [_stored(store, make_image(), APP)], store)
-    assert (tmp_path / "index.json").read_text() == "{}"
+    assert not list(tmp_path.rglob(".jackstay-*"))
 
 
 def test_saving_a_large_layer_keeps_memory_small(store: BlobStore, make_image: MakeImage, make_tar: MakeTar) -> None:

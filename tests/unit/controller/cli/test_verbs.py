@@ -217,8 +217,8 @@ def test_saving_by_copy(loaded: Any, tmp_path: Path) -> None:
     file = tmp_path / "out.tar"
     assert loaded("-H", "web1", "save", "app:1").out == "docker\nnone\napp:1\n"
     assert loaded("copy", "web1::app:1", f"oci-archive:{file}").code == 0
-    assert file.read_text() == "oci\nnone\napp:1\n"
-    assert loaded("copy", "web1::app:1", "-").out == "docker\nnone\napp:1\n"
+    assert file.read_text() == "oci\n\ndocker.io/library/app:1\n"
+    assert loaded("copy", "web1::app:1", "-").out == "docker\n\ndocker.io/library/app:1\n"
 
 
 def test_copy_renames_and_refuses(loaded: Any) -> None:
