@@ -61,6 +61,10 @@ class FolderSnapshotter(ABC):
     async def _settle(self, number: int) -> None:
         """A snapshot is about to be committed: nothing is to write to it any more. Undone by `_unsettle`."""
 
+    def _attached(self, number: int, parent: int | None) -> None:
+        """A detached snapshot gets its *parent*, in a transaction. Of drivers that detach."""
+        raise NotImplementedError
+
     @abstractmethod
     async def _unsettle(self, number: int) -> None:
         """An active snapshot is about to be written to. Nearly always it is as it was made."""
@@ -96,6 +100,8 @@ class FolderSnapshotter(ABC):
 
         def work(connection: sqlite3.Connection) -> Snapshot:
             attached = Snapshot(**rows.attach(connection, _DETACHED + diff_id, key, parent))
+            below = rows.ancestors(connection, key)
+            self._attached(attached.id, below[0] if below else None)
             if along is not None:
                 along(connection)
             return attached

@@ -11,6 +11,7 @@ import contextlib
 import os
 from typing import Any
 
+from jackstay_agent import faults
 from jackstay_agent.config import Limits
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
@@ -35,7 +36,7 @@ class OverlaySnapshotter(FolderSnapshotter):
         self._empty = os.path.join(root, "empty")
 
     async def _fill(self, folder: str, kind: Kind, parent: int | None) -> None:
-        await finish(self._make_top, f"{folder}/fs", parent)
+        await finish(self._make_top, f"{folder}/fs", kind, parent)
 
     async def _settle(self, number: int) -> None:
         await finish(_drop_work, f"{self._folders.snapshots}/{number}/work")
@@ -62,26 +63,42 @@ class OverlaySnapshotter(FolderSnapshotter):
         taken, inodes = await self._jobs.run("jackstay_agent.layers.usage:count", None, [folder])
         return taken, inodes
 
-    def _make_top(self, path: str, parent: int | None) -> None:
-        """Make the folder of a snapshot's own; it is dressed like the parent's, since it is the one that shows."""
+    def _attached(self, number: int, parent: int | None) -> None:
+        top = os.open(self._folders.path(number), _FOLDER)
+        try:
+            if xattrs.take_bare(top):
+                self._dress_top(top, parent)
+                os.fsync(top)
+                faults.point("layers.attach.dressed")
+        finally:
+            os.close(top)
+
+    def _make_top(self, path: str, kind: Kind, parent: int | None) -> None:
+        """Make the folder of a snapshot's own."""
         _make_folder(self._empty)
         os.mkdir(path, 0o700)
         top = os.open(path, _FOLDER)
         try:
-            if parent is None:
-                os.fchmod(top, 0o755)
-                return
-            below = os.open(self._folders.path(parent), _FOLDER)
-            try:
-                status = os.fstat(below)
-                os.fchown(top, status.st_uid, status.st_gid)
-                xattrs.write(top, xattrs.read(below))
-                os.fchmod(top, status.st_mode & 0o7777)
-                os.utime(top, ns=(status.st_mtime_ns, status.st_mtime_ns))
-            finally:
-                os.close(below)
+            self._dress_top(top, parent)
+            if kind == "detached":
+                os.setxattr(top, xattrs.BARE, b"y")
         finally:
             os.close(top)
+
+    def _dress_top(self, top: int, parent: int | None) -> None:
+        """Dress a snapshot's own folder like the parent's, since it is the one that shows."""
+        if parent is None:
+            os.fchmod(top, 0o755)
+            return
+        below = os.open(self._folders.path(parent), _FOLDER)
+        try:
+            status = os.fstat(below)
+            os.fchown(top, status.st_uid, status.st_gid)
+            xattrs.write(top, xattrs.read(below))
+            os.fchmod(top, status.st_mode & 0o7777)
+            os.utime(top, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        finally:
+            os.close(below)
 
 
 def _stack(below: list[int]) -> list[str]:

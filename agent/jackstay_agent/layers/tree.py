@@ -68,6 +68,7 @@ class Tree:
             if entry.kind is not Kind.DIRECTORY:
                 raise InvalidArchive(f"the layer's root is a {entry.kind.value}")
             self._dress(self._folder(b""), b".", b".", entry)
+            xattrs.take_bare(self._root)
             return
         folder = self._folder(parent)
         if entry.kind is Kind.FILE:

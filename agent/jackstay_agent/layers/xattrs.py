@@ -11,6 +11,8 @@ import os
 
 _NAMED = frozenset({b"security.capability", b"security.ima"})
 OPAQUE = b"trusted.overlay.opaque"
+BARE = b"trusted.jackstay.bare"
+"""On the top folder of a layer that was unpacked before its parent was known, while nothing has said how it looks."""
 _STEERING = (b"trusted.overlay.redirect", b"trusted.overlay.metacopy")
 
 
@@ -61,6 +63,14 @@ def is_opaque(descriptor: int) -> bool:
         if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
             return False
         raise
+
+
+def take_bare(descriptor: int) -> bool:
+    """Take the mark `BARE` off the folder; whether it was there."""
+    if BARE not in _listed(descriptor, True):
+        return False
+    os.removexattr(descriptor, BARE)
+    return True
 
 
 def steering(descriptor: int) -> bytes | None:

@@ -197,6 +197,26 @@ async def test_a_layer_unpacked_before_its_parent_is_known(layers: OverlaySnapsh
     assert os.listdir(tmp_path / "seen/etc") == ["new"]
 
 
+@pytest.mark.parametrize("says", [False, True])
+async def test_the_top_of_a_layer_attached_later_is_as_its_parents_unless_it_says_itself(
+    layers: OverlaySnapshotter, tmp_path: Path, says: bool
+) -> None:
+    own = [folder("./", mode=0o700, mtime_ns=7 * 10**9)] if says else []
+    data = tar([*own, folder("etc")])
+    diff_id = Digest.of(data)
+    await layers.prepare_detached(diff_id)
+    applied = await unpack(layers, f"detached-{diff_id}", data)
+    await committed(layers, "base", None, tar([folder("./", mode=0o711, uid=5, mtime_ns=3 * 10**9)]))
+    await layers.attach(diff_id, "extract-1", "base")
+    await layers.commit("extract-1", "top", applied)
+    await layers.view("view-1", "top")
+    (tmp_path / "seen").mkdir()
+    await layers.mount("view-1", str(tmp_path / "seen"))
+    status = os.stat(tmp_path / "seen")
+    shown = (status.st_mode & 0o7777, status.st_uid, int(status.st_mtime))
+    assert shown == ((0o700, 0, 7) if says else (0o711, 5, 3))
+
+
 async def test_a_layer_that_needs_a_look_below_cannot_be_detached(layers: OverlaySnapshotter) -> None:
     data = tar([file("etc/new", b"12")])
     await layers.prepare_detached(Digest.of(data))
