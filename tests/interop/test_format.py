@@ -86,7 +86,7 @@ LISTED = [
         ("images", headings.IMAGE, {"VirtualSize", "Labels"}),
         ("history made:1", headings.HISTORY, set()),
         ("volume ls", headings.VOLUME, set()),
-        ("network ls", headings.NETWORK, {"Subnet", "Gateway", "CreatedAt"}),
+        ("network ls", headings.NETWORK, {"Subnet", "Gateway"}),
         ("system df", headings.USAGE, set()),
     ],
 )

@@ -24,7 +24,14 @@ class NetworksService(NetworksServicer):
         """See networks.proto."""
         return pb.ListNetworksReply(
             networks=[
-                pb.NetworkSummary(id=row.id, name=row.name, driver=row.driver, subnet=row.subnet, gateway=row.gateway)
+                pb.NetworkSummary(
+                    id=row.id,
+                    name=row.name,
+                    driver=row.driver,
+                    subnet=row.subnet,
+                    gateway=row.gateway,
+                    created=row.created // 1_000_000_000,
+                )
                 for row in await self._networks.list(request.filters)
             ]
         )

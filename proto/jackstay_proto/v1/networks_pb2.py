@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jackstay_proto/v1/networks.proto\x12\x0bjackstay.v1\"&\n\x13ListNetworksRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"B\n\x11ListNetworksReply\x12-\n\x08networks\x18\x01 \x03(\x0b\x32\x1b.jackstay.v1.NetworkSummary\"[\n\x0eNetworkSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x64river\x18\x03 \x01(\t\x12\x0e\n\x06subnet\x18\x04 \x01(\t\x12\x0f\n\x07gateway\x18\x05 \x01(\t\"(\n\x15InspectNetworkRequest\x12\x0f\n\x07network\x18\x01 \x01(\t\"\'\n\x13InspectNetworkReply\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t2\xa5\x01\n\x08Networks\x12H\n\x04List\x12 .jackstay.v1.ListNetworksRequest\x1a\x1e.jackstay.v1.ListNetworksReply\x12O\n\x07Inspect\x12\".jackstay.v1.InspectNetworkRequest\x1a .jackstay.v1.InspectNetworkReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jackstay_proto/v1/networks.proto\x12\x0bjackstay.v1\"&\n\x13ListNetworksRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"B\n\x11ListNetworksReply\x12-\n\x08networks\x18\x01 \x03(\x0b\x32\x1b.jackstay.v1.NetworkSummary\"l\n\x0eNetworkSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x64river\x18\x03 \x01(\t\x12\x0e\n\x06subnet\x18\x04 \x01(\t\x12\x0f\n\x07gateway\x18\x05 \x01(\t\x12\x0f\n\x07\x63reated\x18\x06 \x01(\x03\"(\n\x15InspectNetworkRequest\x12\x0f\n\x07network\x18\x01 \x01(\t\"\'\n\x13InspectNetworkReply\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t2\xa5\x01\n\x08Networks\x12H\n\x04List\x12 .jackstay.v1.ListNetworksRequest\x1a\x1e.jackstay.v1.ListNetworksReply\x12O\n\x07Inspect\x12\".jackstay.v1.InspectNetworkRequest\x1a .jackstay.v1.InspectNetworkReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,11 +36,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTNETWORKSREPLY']._serialized_start=89
   _globals['_LISTNETWORKSREPLY']._serialized_end=155
   _globals['_NETWORKSUMMARY']._serialized_start=157
-  _globals['_NETWORKSUMMARY']._serialized_end=248
-  _globals['_INSPECTNETWORKREQUEST']._serialized_start=250
-  _globals['_INSPECTNETWORKREQUEST']._serialized_end=290
-  _globals['_INSPECTNETWORKREPLY']._serialized_start=292
-  _globals['_INSPECTNETWORKREPLY']._serialized_end=331
-  _globals['_NETWORKS']._serialized_start=334
-  _globals['_NETWORKS']._serialized_end=499
+  _globals['_NETWORKSUMMARY']._serialized_end=265
+  _globals['_INSPECTNETWORKREQUEST']._serialized_start=267
+  _globals['_INSPECTNETWORKREQUEST']._serialized_end=307
+  _globals['_INSPECTNETWORKREPLY']._serialized_start=309
+  _globals['_INSPECTNETWORKREPLY']._serialized_end=348
+  _globals['_NETWORKS']._serialized_start=351
+  _globals['_NETWORKS']._serialized_end=516
 # @@protoc_insertion_point(module_scope)

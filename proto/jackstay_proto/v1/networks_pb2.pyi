@@ -71,6 +71,7 @@ class NetworkSummary(_message.Message):
     DRIVER_FIELD_NUMBER: _builtins.int
     SUBNET_FIELD_NUMBER: _builtins.int
     GATEWAY_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     driver: _builtins.str
@@ -78,6 +79,8 @@ class NetworkSummary(_message.Message):
     subnet: _builtins.str
     """CIDR, or empty"""
     gateway: _builtins.str
+    created: _builtins.int
+    """seconds since 1970"""
     def __init__(
         self,
         *,
@@ -86,10 +89,11 @@ class NetworkSummary(_message.Message):
         driver: _builtins.str = ...,
         subnet: _builtins.str = ...,
         gateway: _builtins.str = ...,
+        created: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["driver", b"driver", "gateway", b"gateway", "id", b"id", "name", b"name", "subnet", b"subnet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "driver", b"driver", "gateway", b"gateway", "id", b"id", "name", b"name", "subnet", b"subnet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -436,6 +436,8 @@ class FakeContainers(containers_pb2_grpc.ContainersServicer):
                     ports=container.request.ports,
                     labels=container.request.labels,
                     networks=["bridge"],
+                    size_rw=4096 if request.size else 0,
+                    size_root=5_004_096 if request.size else 0,
                 )
             )
         return containers_pb2.ListContainersReply(containers=items)
@@ -558,7 +560,7 @@ class FakeVolumes(volumes_pb2_grpc.VolumesServicer):
 class FakeNetworks(networks_pb2_grpc.NetworksServicer):
     async def List(self, request: Any, context: Any) -> networks_pb2.ListNetworksReply:
         network = networks_pb2.NetworkSummary(
-            id="b" * 64, name="bridge", driver="bridge", subnet="172.31.0.0/16", gateway="172.31.0.1"
+            id="b" * 64, name="bridge", driver="bridge", subnet="172.31.0.0/16", gateway="172.31.0.1", created=CREATED
         )
         return networks_pb2.ListNetworksReply(networks=[network])
 

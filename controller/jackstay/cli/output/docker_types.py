@@ -47,7 +47,7 @@ LISTS = frozenset((
 """Fields that are slices, which JSON may have as null."""
 
 _OMITTED: tuple[tuple[frozenset[str], Mapping[str, object]], ...] = (
-    (frozenset({"Pid", "Running"}), {"Health": None}),
+    (frozenset({"Status", "Running"}), {"Health": None}),
     (
         frozenset({"Cmd", "Env"}),
         {

@@ -59,6 +59,7 @@ VOLUME: Titles = {
     "Scope": "SCOPE",
 }
 NETWORK: Titles = {
+    "CreatedAt": "CREATED AT",
     "Driver": "DRIVER",
     "Gateway": "GATEWAY",
     "ID": "NETWORK ID",

@@ -118,6 +118,7 @@ def volume_document(item: messages.Volume) -> Object:
 def network_object(item: messages.NetworkSummary, *, full: bool = False) -> Object:
     """A row of ``network ls``. The networks that an agent makes are open to the outside, of IPv4, without labels."""
     fields = {
+        "CreatedAt": timestamp(item.created),
         "Driver": item.driver,
         "Gateway": item.gateway,
         "ID": item.id if full else short_id(item.id),
@@ -150,8 +151,20 @@ def removed_objects(items: Iterable[messages.RemovedImage]) -> list[Object]:
 
 
 def version_object(item: messages.VersionReply) -> Object:
-    """A host's part of ``version``."""
+    """A host's part of ``version``; ``Server`` is the same as docker has it."""
+    runtime, _, runtime_version = item.runtime.partition(" ")
     return {
+        "Server": {
+            "Components": [
+                {"Name": "jackstayd", "Version": item.version},
+                {"Name": runtime, "Version": runtime_version},
+            ],
+            "Version": item.version,
+            "ApiVersion": str(item.protocol),
+            "Os": item.os,
+            "Arch": item.architecture,
+            "KernelVersion": item.kernel,
+        },
         "Version": item.version,
         "Protocol": str(item.protocol),
         "Runtime": item.runtime,

@@ -67,7 +67,7 @@ class FakeNetworks:
 
     async def list(self, filters: Any) -> list[NetworkRow]:
         assert list(filters) == ["driver=bridge"]
-        return [NetworkRow("i" * 64, "bridge", "bridge", "jackstay0", "10.88.0.0/16", "10.88.0.1", 1)]
+        return [NetworkRow("i" * 64, "bridge", "bridge", "jackstay0", "10.88.0.0/16", "10.88.0.1", 7_900_000_000)]
 
 
 async def test_networks() -> None:
@@ -75,7 +75,7 @@ async def test_networks() -> None:
     listed = await service.List(networks_pb2.ListNetworksRequest(filters=["driver=bridge"]), CONTEXT)
     assert list(listed.networks) == [
         networks_pb2.NetworkSummary(
-            id="i" * 64, name="bridge", driver="bridge", subnet="10.88.0.0/16", gateway="10.88.0.1"
+            id="i" * 64, name="bridge", driver="bridge", subnet="10.88.0.0/16", gateway="10.88.0.1", created=7
         )
     ]
     inspected = await service.Inspect(networks_pb2.InspectNetworkRequest(network="bridge"), CONTEXT)
