@@ -3,32 +3,92 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.bench import report, speed
+from tests.bench.commits import commits
+from tests.bench.figures import Figure, against, table
+from tests.bench.listing import listing
 from tests.bench.memory import Taken, watching
-from tests.bench.scene import scene
+from tests.bench.rounds import Series
+from tests.bench.saving import saving
+from tests.bench.scene import Scene, scene
 from tests.bench.test_memory import AGENT, LARGE
 from tests.bench.watched import big_archive, watch
 from tests.lab.lab import Lab
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 IMAGE = 310_000_000  # bytes of the Debian image
+LARGER = 4_000_000_000
+LOCAL = "jackstay -H local"
+SYNCED = (
+    "jackstay's commands end when everything is synced; `tar -x` alone does not wait for that, and whether Docker and "
+    "Podman do was not looked at."
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="rounds on tmpfs; a third of them on the disk (7)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds on tmpfs; five at least on the disk, too (7)")
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write (docs/benchmarks.md)")
+    parser.add_argument("--only", choices=("memory", "speed"), help="measure this alone, and write no page")
     arguments = parser.parse_args()
     machine = report.machine()
-    sections = [memory(), *speeds(arguments.rounds)]
-    arguments.output.write_text(report.page(machine, sections))
-    print(f"{arguments.output} is written.")
+    sections: list[str] = []
+    if arguments.only != "memory":
+        figures, sections = speeds(arguments.rounds)
+        sections.insert(0, table(figures))
+        print(sections[0])
+    if arguments.only != "speed":
+        sections.append(memory())
+    if not arguments.only:
+        arguments.output.write_text(report.page(machine, sections))
+        print(f"{arguments.output} is written.")
+
+
+def speeds(rounds: int) -> tuple[list[Figure], list[str]]:
+    """Everything that is timed: the figures, and the sections that they come from."""
+    figures: list[Figure] = []
+    sections: list[str] = []
+
+    def measure(title: str, text: str, series: Sequence[Series]) -> Sequence[Series]:
+        sections.append(report.speed(title, text, series))
+        print(sections[-1])
+        return series
+
+    for disk in (False, True):
+        with scene(IMAGE, disk=disk) as stands:
+            on = "the disk" if stands.on == "disk" else "tmpfs"
+            moved = measure(f"Loading and copying 285 MB, on {on}",
+                            f"One layer of some 10,000 files, uncompressed. {SYNCED}",
+                            speed.images(stands, rounds if not disk else max(5, rounds // 2)))  # fmt: skip
+            figures += against(f"load, on {on}", moved, f"{LOCAL} load", {"docker": 2, "podman": 2})
+            figures += against(f"load through SSH, on {on}", moved, "jackstay load", {"docker": 1.3, "podman": 1.3})
+            saved = measure(f"Saving 285 MB, on {on}", "The same image, to a file.",
+                            saving(stands, rounds if not disk else max(5, rounds // 2)))  # fmt: skip
+            figures += against(f"save, on {on}", saved, f"{LOCAL} save", {"docker": 2})
+            made = measure(f"Committing 500 changed files, on {on}", "A container of the same image, stopped.",
+                           commits(stands, rounds if not disk else max(5, rounds // 2)))  # fmt: skip
+            figures += against(f"commit of 500 files, on {on}", made, f"{LOCAL} commit", {"docker": 2})
+            if not disk:
+                figures += _of_one_host(stands, rounds, measure)
+    return figures, sections
+
+
+def _of_one_host(
+    stands: Scene, rounds: int, measure: Callable[[str, str, Sequence[Series]], Sequence[Series]]
+) -> list[Figure]:
+    """What does not depend on the disk."""
+    listed = measure("Listing 1,000 images", "Asked on a connection that stands, and as whole commands.",
+                     listing(stands, 3 * rounds))  # fmt: skip
+    measure("Starting", "Whole commands, as a shell starts them.", speed.starting(stands, 3 * rounds))
+    measure("A call", "The agent's version, asked for again and again on one connection.", speed.calls(stands, 300))
+    return against("listing 1,000 images, in the agent", listed, "jackstay's agent", {"docker": 1})
 
 
 def memory() -> str:
-    """Everything that moves a layer of 1 GB, once."""
+    """Everything that moves a layer of 1 GB, and loading one of 4 GB; once each."""
     rows: list[tuple[str, str, Taken]] = []
     with Lab(1) as lab, watching({"agent": lab.hosts["web1"].agent.pid}) as rest:
         pass
@@ -50,32 +110,13 @@ def memory() -> str:
         stands.forget(stands.one)
         saved = watch(stands, "-H", "web2", "save", "-o", stands.folder / "saved.tar", "large:1")
         rows += [("save", "agent", saved.two), ("save", "controller", saved.controller)]
+    with scene(LARGER, disk=True) as stands:
+        archive = big_archive(stands, "larger:1", LARGER)
+        loaded = watch(stands, "-H", "web1", "load", "-q", "-i", archive)
+        rows += [("load, 4 GB layer", "agent", loaded.one), ("load, 4 GB layer", "controller", loaded.controller)]
     text = report.memory(rows, AGENT) + "\n" + report.at_rest(rest["agent"])
     print(text)
     return text
-
-
-def speeds(rounds: int) -> list[str]:
-    """Everything that is timed."""
-    sections = []
-    for disk in (False, True):
-        with scene(IMAGE, disk=disk) as stands:
-            series = speed.images(stands, max(1, rounds // 3) if disk else rounds)
-            title = f"Loading and copying 285 MB, on {'the disk' if stands.on == 'disk' else 'tmpfs'}"
-            text = (
-                "One layer of some 10,000 files, uncompressed. jackstay's commands end when everything is synced; "
-                "`tar -x` alone does not wait for that, and whether Docker and Podman do was not looked at."
-            )
-            sections.append(report.speed(title, text, series))
-            print(sections[-1])
-            if not disk:
-                text = "Whole commands, as a shell starts them."
-                sections.append(report.speed("Starting", text, speed.starting(stands, 3 * rounds)))
-                print(sections[-1])
-                text = "The agent's version, asked for again and again on one connection."
-                sections.append(report.speed("A call", text, speed.calls(stands, 300)))
-                print(sections[-1])
-    return sections
 
 
 if __name__ == "__main__":
