@@ -39,7 +39,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     runtime: str = ""  # name or path; empty: crun, else runc
     conmon: str = "conmon"
     storage_driver: Literal["", "overlay", "btrfs", "vfs"] = ""  # empty: what works, see layers.probing
-    ingest_hours: int = 72
+    ingest_hours: int = 72  # for which blobs that did not come whole are kept
+    ingest_bytes: int = 20 << 30  # of them that are kept; the oldest go first
     log_level: str = "info"
     limits: Limits = Limits()
     network: Network = Network()

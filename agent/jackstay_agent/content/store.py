@@ -33,12 +33,17 @@ _PIECE = 1 << 20
 
 
 class ContentStore:
-    """Blobs by digest. `root` is the folder ``STATE/content``; what broke off is kept for *resumable_hours*."""
+    """Blobs by digest. `root` is the folder ``STATE/content``; what broke off is kept for *resumable_hours*, and of it
+    the oldest is given up when there are more than *ingest_bytes* of partial blobs."""
 
-    def __init__(self, root: str, database: Database, *, resumable_hours: int = 72) -> None:
+    def __init__(
+        self, root: str, database: Database, *, resumable_hours: int = 72, ingest_bytes: int = 20 << 30
+    ) -> None:
         self.blobs = BlobStore(root, fault=faults.point)
         self._database = database
         self._resumable_for = resumable_hours * 3600 * 10**9
+        self._ingest_bytes = ingest_bytes
+        self._beginning = asyncio.Lock()
         self.released: Callable[[str], None] = _nobody
         """Called with each lease that has ended: what it alone kept can be collected."""
 
@@ -154,10 +159,15 @@ class ContentStore:
         await self._database.write("content.blob", work)
 
     async def ingest(self, ref: str, *, expected: Digest | None = None, total: int | None = None) -> Ingest:
-        """Begin the ingest *ref*, or go on with it. Raises `Busy` while another request writes to it."""
-        await self._database.write("content.ingest", lambda c: rows.begin_ingest(c, ref, expected, total))
-        # One that nobody gets is closed, since its lock would keep everybody else out.
-        return await acquire(self.blobs.ingest, Ingest.close, ref, expected=expected, total=total)
+        """Begin the ingest *ref*, or go on with it. Raises `Busy` while another request writes to it.
+
+        The oldest of those that nobody writes to make room for its *total* bytes, see `ingest_bytes`.
+        """
+        async with self._beginning:  # so that none is given up while its next writer opens it
+            await self._database.write("content.ingest", lambda c: rows.begin_ingest(c, ref, expected, total))
+            await self._end_ingests(await finish(self._give_up_oldest, ref, total or 0))
+            # One that nobody gets is closed, since its lock would keep everybody else out.
+            return await acquire(self.blobs.ingest, Ingest.close, ref, expected=expected, total=total)
 
     async def ingests(self) -> list[IngestStatus]:
         """The partial ingests on disk."""
@@ -239,15 +249,18 @@ class ContentStore:
         """
         root = str(fetch) if fetch is not None else ""
         await self._database.write("lease.end_suspended", lambda c: leases.end_other_suspended(c, root))
-        freed = await finish(self._evict_ingests, frozenset(keep))
+        async with self._beginning:
+            freed = await finish(self._evict_ingests, frozenset(keep))
+            await self._end_ingests(freed)
+        return sum(freed.values())
 
+    async def _end_ingests(self, refs: Collection[str]) -> None:
         def work(connection: sqlite3.Connection) -> None:
-            for ref in freed:
+            for ref in refs:
                 rows.end_ingest(connection, ref)
 
-        if freed:
+        if refs:
             await self._database.write("content.evict", work)
-        return sum(freed.values())
 
     async def clean(self) -> int:
         """At start: end all leases; delete files without a row, rows of lost ingests, ingests too old; how many."""
@@ -279,6 +292,19 @@ class ContentStore:
                 self.blobs.abort(status.ref)
                 removed += 1
         return removed, [ref for ref in ingests if ref not in kept]
+
+    def _give_up_oldest(self, ref: str, total: int) -> list[str]:
+        """Give up partial blobs until *total* more bytes fit; which."""
+        others = sorted((one for one in self.blobs.ingests() if one.ref != ref), key=lambda one: one.updated_ns)
+        left = sum(one.offset for one in others) + total
+        given_up = []
+        for one in others:
+            if left <= self._ingest_bytes:
+                break
+            if self.blobs.evict(one.ref):
+                given_up.append(one.ref)
+                left -= one.offset
+        return given_up
 
     def _evict_ingests(self, keep: frozenset[str]) -> dict[str, int]:
         return {

@@ -82,7 +82,12 @@ async def _serve_with(
 ) -> None:
     programs = LinuxPrograms()
     mounts = LinuxMounts(jobs)
-    content = ContentStore(os.path.join(config.state, "content"), database, resumable_hours=config.ingest_hours)
+    content = ContentStore(
+        os.path.join(config.state, "content"),
+        database,
+        resumable_hours=config.ingest_hours,
+        ingest_bytes=config.ingest_bytes,
+    )
     layers = os.path.join(config.state, "layers")
     storage = await probing.choose(layers, config.storage_driver, database, jobs)
     snapshotter = probing.build(storage, layers, database, jobs, mounts, config.limits)

@@ -10,6 +10,7 @@ import pytest
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import DigestMismatch, NotFound
+from jackstay_agent.kernel.threads import finish
 from jackstay_agent.metadata import blobs as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.digest import Digest
@@ -171,3 +172,26 @@ async def test_a_blob_that_came_anew_while_its_damage_was_found_stays(
     assert not await content.drop_if_damaged(digest)
     monkeypatch.undo()
     assert await content.read_document(digest) == b"what it is"
+
+
+async def test_of_partial_blobs_the_oldest_are_given_up_when_there_are_too_many(
+    content: ContentStore, tmp_path: Path
+) -> None:
+    small = await asyncio.to_thread(ContentStore, str(tmp_path / "content"), content.database, ingest_bytes=3000)
+    for number in range(3):
+        ingest = await small.ingest(f"blob-{number}", total=2000)
+        await finish(ingest.write, bytes(1000))
+        if number != 1:
+            await finish(ingest.close)  # the second is still written to
+        else:
+            held = ingest
+    assert [one.ref for one in sorted(await small.ingests(), key=lambda one: one.ref)] == ["blob-1", "blob-2"]
+    again = await small.ingest("blob-2", total=2000)  # going on with one takes what it was to take
+    assert again.offset == 1000
+    await finish(again.close)
+    large = await small.ingest("blob-3", total=50_000)
+    left = sorted(one.ref for one in await small.ingests())
+    assert left == ["blob-1", "blob-3"]
+    assert sorted(await content.database.read(rows.ingest_refs)) == left
+    for ingest in (held, large):
+        await finish(ingest.abort)
