@@ -104,7 +104,7 @@ def fleet_flags(
     ] = False,
     fleet_format: Annotated[
         str | None,
-        typer.Option("--format", metavar="TEMPLATE", help="json, table …, or text with {{.Field}} and {{json .}}."),
+        typer.Option("--format", metavar="TEMPLATE", help="json, table …, or a Go template as docker's: {{.Names}}."),
     ] = None,
     fleet_no_trunc: Annotated[bool, typer.Option("--no-trunc", help="Do not shorten what is printed.")] = False,
     fleet_fold: Annotated[
