@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
+from jackstay_oci.digest import Digest
+from jackstay_oci.identity import chain_ids
+from jackstay_proto.v1 import system_pb2, system_pb2_grpc
 from tests.lab.host import Host
 from tests.lab.images import Image, sha256
 from tests.lab.lab import Lab
@@ -44,16 +48,31 @@ class Damaged:
 
     def layer(self, number: int) -> tuple[str, Path]:
         """ChainID and folder of the layer of that number, the lowest 0."""
-        rows = self.sql("SELECT key, id FROM snapshots WHERE kind = 'committed' ORDER BY id")
-        return rows[number][0], self.snapshots / str(rows[number][1]) / "fs"
+        diff_ids = [Digest(f"sha256:{sha256(layer)}") for layer in self.base.layers]
+        name = str(chain_ids(diff_ids)[number])
+        ((snapshot,),) = self.sql("SELECT id FROM snapshots WHERE key = ?", name)
+        return name, self.snapshots / str(snapshot) / "fs"
 
-    def check(self, *flags: str, code: int = 1) -> list[tuple[str, str, str]]:
-        """Kind, thing and name of every finding."""
-        return [(f["Kind"], f["Thing"], f["Name"]) for f in self.findings(*flags, code=code)]
+    def check(self, *, repair: bool = False) -> list[tuple[str, str, str, bool]]:
+        """Kind, thing and name of every finding, and whether it was repaired; straight through the agent's socket."""
+        return [(f.kind, f.thing, f.name, f.repaired) for f in self.findings(repair=repair)]
 
-    def findings(self, *flags: str, code: int = 1) -> list[dict[str, Any]]:
+    def findings(self, *, repair: bool = False) -> list[system_pb2.CheckFinding]:
         """Every finding."""
-        return data(self.laptop.run("-H", "web1", "--json", "system", "check", *flags).ended(code))
+        with grpc.insecure_channel(f"unix:{self.host.agent.socket}") as channel:
+            request = system_pb2.CheckRequest(repair=repair)
+            replies = list(system_pb2_grpc.SystemStub(channel).Check(request, timeout=30))
+        assert replies[-1].WhichOneof("reply") == "done"
+        findings = [reply.finding for reply in replies if reply.HasField("finding")]
+        assert replies[-1].done.found == len(findings)
+        assert replies[-1].done.repaired == sum(finding.repaired for finding in findings)
+        return findings
+
+    def repairs(self, *things: tuple[str, str, str]) -> None:
+        """Exactly these are found, unchanged without ``--repair``, put right with it, and gone afterwards."""
+        assert self.check() == [(*thing, False) for thing in things]
+        assert self.check(repair=True) == [(*thing, True) for thing in things]
+        assert self.check() == []
 
     def load(self, archive: Path) -> None:
         self.laptop.ok("-H", "web1", "load", "-i", archive)
@@ -64,7 +83,13 @@ def damaged(lab: Lab, laptop: Laptop, base: Image, base_archive: Path) -> Iterat
     laptop.ok("-H", "web1", "load", "-i", base_archive)
     host = Damaged(lab, laptop, base)
     yield host
-    host.check("--repair", code=0)
+    assert [f for f in host.findings(repair=True) if not f.repaired] == []
+
+
+def replace(path: Path, text: str) -> None:
+    """Put a file in the place of what is there."""
+    path.unlink()
+    path.write_text(text)
 
 
 def flip(path: Path, at: int = -1) -> None:
@@ -86,98 +111,87 @@ def test_nothing_is_wrong_with_what_was_loaded(damaged: Damaged) -> None:
     blobs, layers, images = 5 + 3, 3 + 1, 2
     assert told.stdout.endswith(f"), {layers} layers, {images} images checked: nothing is wrong\n"), told
     assert told.stdout.startswith(f"{blobs} blobs ("), told
-    assert damaged.check(code=0) == []
+    assert data(damaged.laptop.ok("-H", "web1", "--json", "system", "check")) == []
 
 
-@pytest.mark.parametrize("how", ["flipped", "cut", "gone"])
-def test_a_blob_that_is_not_what_it_was(damaged: Damaged, how: str, base_archive: Path) -> None:
-    blob = damaged.blob(1)
-    digest = f"sha256:{blob.name}"
-    if how == "flipped":
-        flip(blob)
-    elif how == "cut":
-        os.truncate(blob, 100)
-    else:
-        blob.unlink()
-    kind = "missing" if how == "gone" else "wrong"
-    (finding,) = damaged.findings()
-    assert (finding["Kind"], finding["Thing"], finding["Name"], finding["Repaired"]) == (kind, "blob", digest, False)
-    assert "base:1 needs it" in finding["Detail"]
-    assert blob.exists() is (how != "gone"), "a check without --repair changes nothing"
+def test_blobs_that_are_not_what_they_were(damaged: Damaged, base_archive: Path) -> None:
+    flipped, cut, gone = (damaged.blob(number) for number in (0, 1, 2))
+    flip(flipped)
+    os.truncate(cut, 100)
+    gone.unlink()
+    kinds = {f"sha256:{blob.name}": kind for blob, kind in ((flipped, "wrong"), (cut, "wrong"), (gone, "missing"))}
+    found = damaged.findings()
+    assert {finding.name: finding.kind for finding in found} == kinds
+    assert all("base:1 needs it" in f.detail and f.thing == "blob" and not f.repaired for f in found)
+    assert flipped.exists(), "a check without --repair changes nothing"
+    assert cut.exists()
 
-    (finding,) = damaged.findings("--repair")
-    assert not blob.exists()
-    assert (finding["Name"], finding["Repaired"]) == (digest, False)
-    assert finding["Hint"] == "load or copy base:1 again, which repairs it"
+    found = damaged.findings(repair=True)
+    assert {finding.name: finding.kind for finding in found} == kinds
+    assert {f.hint for f in found if not f.repaired} == {"load or copy base:1 again, which repairs it"}
+    assert not flipped.exists()
+    assert not cut.exists()
     text = damaged.laptop.run("-H", "web1", "system", "check").ended(1)
     assert "load or copy base:1 again" in text.stderr
     assert "web1" in text.stderr
 
     damaged.load(base_archive)
-    assert damaged.check(code=0) == []
+    assert damaged.check() == []
     damaged.laptop.ok("-H", "web1", "save", "-o", damaged.state / "saved.tar", "base:1")
     (damaged.state / "saved.tar").unlink()
 
 
-def test_a_blob_without_its_row_gets_it_back(damaged: Damaged, base_archive: Path) -> None:
-    digest = f"sha256:{damaged.blob(0).name}"
+def test_rows_that_were_changed_behind_the_agent(damaged: Damaged) -> None:
+    blob = damaged.blob(0)
+    digest, size = f"sha256:{blob.name}", blob.stat().st_size
     damaged.sql("DELETE FROM blobs WHERE digest = ?", digest)
-    assert damaged.check() == [("missing", "blob", digest)]
-    assert damaged.check("--repair", code=0) == [("missing", "blob", digest)]
-    assert damaged.check(code=0) == []
-    assert damaged.sql("SELECT size FROM blobs WHERE digest = ?", digest) == [(damaged.blob(0).stat().st_size,)]
+    damaged.repairs(("missing", "blob", digest))
+    assert damaged.sql("SELECT size FROM blobs WHERE digest = ?", digest) == [(size,)]
 
-
-def test_a_row_with_another_size_is_put_right(damaged: Damaged) -> None:
-    digest = f"sha256:{damaged.blob(0).name}"
     damaged.sql("UPDATE blobs SET size = 7 WHERE digest = ?", digest)
-    assert damaged.check() == [("wrong", "blob", digest)]
-    assert damaged.check("--repair", code=0) == [("wrong", "blob", digest)]
-    assert damaged.check(code=0) == []
+    damaged.repairs(("wrong", "blob", digest))
+    assert damaged.sql("SELECT size FROM blobs WHERE digest = ?", digest) == [(size,)]
 
+    damaged.sql("UPDATE images SET chain_id = 'sha256:0'")
+    damaged.repairs(("wrong", "image", "base:1"))
 
-def test_a_reference_that_is_gone_comes_back_before_collection_takes_the_blob(damaged: Damaged) -> None:
-    digest = f"sha256:{damaged.blob(2).name}"
-    damaged.sql("DELETE FROM blob_references WHERE child = ?", digest)
-    assert damaged.check() == [("missing", "blob", digest)]
-    assert damaged.check("--repair", code=0) == [("missing", "blob", digest)]
-    damaged.laptop.ok("-H", "web1", "image", "prune")
-    assert damaged.blob(2).exists()
-
-
-def test_names_that_mean_nothing_go(damaged: Damaged) -> None:
     damaged.sql("INSERT INTO names (name, root) VALUES ('docker.io/library/ghost:1', 'sha256:0')")
-    assert damaged.check() == [("wrong", "image", "ghost:1")]
-    assert damaged.check("--repair", code=0) == [("wrong", "image", "ghost:1")]
-    assert damaged.check(code=0) == []
+    damaged.repairs(("wrong", "image", "ghost:1"))
+
+    # Whatever collection may take now is a finding, and comes back to its manifest before one comes.
+    damaged.sql("DELETE FROM blob_references WHERE child = ?", digest)
+    damaged.repairs(("missing", "blob", digest))
+    damaged.laptop.ok("-H", "web1", "image", "prune")
+    assert blob.exists()
+
+    # A damaged blob that nothing needs goes.
+    name = "ab" * 32
+    (damaged.blobs / name).write_bytes(b"not its content")
+    damaged.sql("INSERT INTO blobs (digest, size, created) VALUES (?, 15, 0)", f"sha256:{name}")
+    damaged.repairs(("wrong", "blob", f"sha256:{name}"))
+    assert damaged.sql("SELECT 1 FROM blobs WHERE digest = ?", f"sha256:{name}") == []
 
 
-@pytest.mark.parametrize("how", ["changed", "removed", "added", "folder gone", "row gone"])
-def test_an_unpacked_layer_that_is_not_its_blob(damaged: Damaged, how: str) -> None:
-    name, folder = damaged.layer(0)
-    if how == "changed":
-        flip(folder / "etc" / "passwd", 0)
-    elif how == "removed":
-        (folder / "etc" / "passwd").unlink()
-    elif how == "added":
-        (folder / "bin" / "backdoor").write_text("#!/bin/sh\n")
-    elif how == "folder gone":
-        shutil.rmtree(folder.parent)
-    else:
-        name, folder = damaged.layer(2)
-        damaged.sql("DELETE FROM snapshots WHERE key = ?", name)
-    kind = "missing" if "gone" in how else "wrong"
-    found = [("orphaned", "layer", folder.parent.name)] if how == "row gone" else []
-    before = sorted(path.name for path in damaged.snapshots.iterdir())
-    findings = damaged.findings()
-    assert [(f["Kind"], f["Thing"], f["Name"]) for f in findings] == [*found, (kind, "layer", name)]
-    assert sorted(path.name for path in damaged.snapshots.iterdir()) == before
-    words = {"changed": "'etc/passwd': its content differs", "removed": "'etc/passwd'", "added": "'bin/backdoor'"}
-    assert words.get(how, "") in findings[-1]["Detail"]
-    assert "base:1 needs it" in findings[-1]["Detail"]
-
-    assert damaged.check("--repair", code=0) == [*found, (kind, "layer", name)]
-    assert damaged.check(code=0) == []
+def test_unpacked_layers_that_are_not_their_blobs(damaged: Damaged) -> None:
+    acts: list[tuple[str, int, Callable[[Path, str], object]]] = [
+        ("'etc/passwd': its content differs", 0, lambda fs, _: flip(fs / "etc" / "passwd", 0)),
+        ("'etc/passwd': it is missing", 0, lambda fs, _: (fs / "etc" / "passwd").unlink()),
+        ("'bin/backdoor': the layer has no such file", 0, lambda fs, _: (fs / "bin" / "backdoor").write_text("#!")),
+        ("'etc/motd': it is of another kind", 1, lambda fs, _: replace(fs / "etc" / "motd", "a whiteout no more")),
+        ("its files are gone", 0, lambda fs, _: shutil.rmtree(fs.parent)),
+        ("it is not unpacked", 2, lambda _, key: damaged.sql("DELETE FROM snapshots WHERE key = ?", key)),
+    ]
+    for told, number, act in acts:
+        name, folder = damaged.layer(number)
+        act(folder, name)
+        before = sorted(path.name for path in damaged.snapshots.iterdir())
+        detail = damaged.findings()[-1].detail
+        assert sorted(path.name for path in damaged.snapshots.iterdir()) == before
+        assert told in detail
+        assert "base:1 needs it" in detail
+        kind = "missing" if told.startswith("it") else "wrong"
+        orphan = [("orphaned", "layer", folder.parent.name)] if "not unpacked" in told else []
+        damaged.repairs(*orphan, (kind, "layer", name))
     assert damaged.laptop.ok("-H", "web1", "run", "--rm", "base:1", "cat", "/etc/passwd").stdout.startswith("root:x:0")
 
 
@@ -185,13 +199,13 @@ def test_a_layer_that_a_container_runs_on_is_repaired_once_it_has_stopped(damage
     damaged.laptop.ok("-H", "web1", "run", "-d", "--name", "busy", "base:1", "sleep", "1000")
     name, folder = damaged.layer(0)
     flip(folder / "etc" / "passwd", 0)
-    (finding,) = damaged.findings("--repair")
-    assert (finding["Kind"], finding["Name"], finding["Repaired"]) == ("wrong", name, False)
-    assert "stop busy" in finding["Hint"]
-    assert "container busy" in finding["Detail"]
+    (finding,) = damaged.findings(repair=True)
+    assert (finding.kind, finding.name, finding.repaired) == ("wrong", name, False)
+    assert "stop busy" in finding.hint
+    assert "container busy" in finding.detail
     damaged.laptop.ok("-H", "web1", "kill", "busy")
     damaged.laptop.run("-H", "web1", "wait", "busy")
-    assert damaged.check("--repair", code=0) == [("wrong", "layer", name)]
+    damaged.repairs(("wrong", "layer", name))
     damaged.laptop.ok("-H", "web1", "start", "busy")
     shown = damaged.laptop.ok("-H", "web1", "exec", "busy", "head", "-c", "4", "/etc/passwd").stdout
     assert shown == "root"
@@ -201,11 +215,11 @@ def test_a_layer_whose_blob_is_damaged_too_needs_a_load_first(damaged: Damaged, 
     name, folder = damaged.layer(1)
     shutil.rmtree(folder.parent)
     flip(damaged.blob(1))
-    findings = damaged.findings("--repair")
-    assert [(f["Kind"], f["Thing"]) for f in findings] == [("wrong", "blob"), ("missing", "layer")]
-    assert findings[1]["Hint"] == "load or copy base:1 again, which repairs it, then run system check --repair"
+    findings = damaged.findings(repair=True)
+    assert [(f.kind, f.thing, f.repaired) for f in findings] == [("wrong", "blob", False), ("missing", "layer", False)]
+    assert findings[1].hint == "load or copy base:1 again, which repairs it, then run system check --repair"
     damaged.load(base_archive)
-    assert damaged.check("--repair", code=0) == [("missing", "layer", name)]
+    damaged.repairs(("missing", "layer", name))
 
 
 def test_what_belongs_to_nothing_is_named_and_goes(damaged: Damaged) -> None:
@@ -224,11 +238,11 @@ def test_what_belongs_to_nothing_is_named_and_goes(damaged: Damaged) -> None:
             else:
                 path.write_bytes(b"stray")
     wanted = sorted(("orphaned", thing, path.name) for thing, paths in stray.items() for path in paths)
-    assert sorted(damaged.check()) == wanted
+    assert sorted(damaged.check()) == [(*thing, False) for thing in wanted]
     assert all(path.exists() for paths in stray.values() for path in paths)
-    assert sorted(damaged.check("--repair", code=0)) == wanted
+    assert sorted(damaged.check(repair=True)) == [(*thing, True) for thing in wanted]
     assert not any(path.exists() for paths in stray.values() for path in paths)
-    assert damaged.check(code=0) == []
+    assert damaged.check() == []
     damaged.laptop.ok("-H", "web1", "run", "--rm", "base:1", "true")
 
 
@@ -239,24 +253,14 @@ def test_rows_whose_files_are_gone(damaged: Damaged) -> None:
     shutil.rmtree(damaged.snapshots / str(snapshot))
     shutil.rmtree(damaged.state / "volumes" / "data")
     damaged.sql("INSERT INTO ingests (ref, updated) VALUES ('lost', 0)")
-    findings = damaged.findings("--repair")
-    assert [(f["Kind"], f["Thing"], f["Name"], f["Repaired"]) for f in findings] == [
+    assert damaged.check(repair=True) == [
         ("missing", "ingest", "lost", True),
         ("missing", "volume", "data", False),
         ("missing", "container", "ended", False),
     ]
     damaged.laptop.ok("-H", "web1", "rm", "ended")
     damaged.laptop.ok("-H", "web1", "volume", "rm", "data")
-    assert damaged.check(code=0) == []
-
-
-def test_a_damaged_blob_that_nothing_needs_goes(damaged: Damaged) -> None:
-    name = "ab" * 32
-    (damaged.blobs / name).write_bytes(b"not its content")
-    damaged.sql("INSERT INTO blobs (digest, size, created) VALUES (?, 15, 0)", f"sha256:{name}")
-    assert damaged.check() == [("wrong", "blob", f"sha256:{name}")]
-    assert damaged.check("--repair", code=0) == [("wrong", "blob", f"sha256:{name}")]
-    assert damaged.sql("SELECT 1 FROM blobs WHERE digest = ?", f"sha256:{name}") == []
+    assert damaged.check() == []
 
 
 def test_several_hosts_and_the_table(damaged: Damaged) -> None:

@@ -94,7 +94,8 @@ class LeftoverCheck:
         return found + [_Leftover("layer", "", name) for name in audit.orphaned]
 
     async def _judge(self, leftover: _Leftover) -> Finding:
-        detail = f"{leftover.path} belongs to nothing"
+        where = f" of the storage driver {self._parts.snapshotter.name}" if leftover.thing == "layer" else ""
+        detail = f"{leftover.path}{where} belongs to nothing"
         if not self._repair:
             return Finding("orphaned", leftover.thing, leftover.name, detail, hint="run system check --repair")
         try:
