@@ -16,6 +16,10 @@ class Podman:
         self.peer = peer
         self.version = str(json.loads(self._run("version", "--format", "json"))["Client"]["Version"])
 
+    def version_by(self, template: str) -> str:
+        """``podman version --format``."""
+        return self._run("version", "--format", template)
+
     def load(self, archive: Path) -> list[str]:
         """``podman load``; the names that it gave."""
         printed = self._run("load", "-i", str(archive))
