@@ -12,6 +12,7 @@ import os
 from jackstay_agent import faults
 from jackstay_agent.kernel import btrfs
 from jackstay_agent.kernel.threads import finish
+from jackstay_agent.layers import copy_mark
 from jackstay_agent.layers.whole_trees import WholeTreeSnapshotter
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -43,6 +44,7 @@ def _make(folder: str, parent: str | None) -> None:
             source = os.open(parent, _FOLDER)
             try:
                 btrfs.snapshot(source, above, b"fs")
+                copy_mark.write(above, [])  # every file has the number that it has below
             finally:
                 os.close(source)
         faults.point("layers.btrfs.made")

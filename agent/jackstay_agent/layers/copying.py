@@ -2,8 +2,9 @@
 
 Guarantees: the copy has the same names, kinds, contents, holes, owners, modes, times, hard links, and those attributes
 that an image may have; no link of the source is followed; content is shared with the source where the filesystem can
-(FICLONE), else copied in the kernel. It is on disk when this returns. Sockets are left out, as in layers. Memory is
-that of one folder's names on each level, and a name for each file of which not all links are copied yet.
+(FICLONE), else copied in the kernel. It is on disk when this returns, its mark written. Sockets are left out, as in
+layers. Memory is that of one folder's names on each level, a name for each file of which not all links are copied yet,
+and two numbers for each that has several.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from jackstay_agent import faults
 from jackstay_agent.kernel import syscalls
-from jackstay_agent.layers import xattrs
+from jackstay_agent.layers import copy_mark, xattrs
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -28,10 +29,17 @@ _CANNOT = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOS
 
 
 def copy_tree(_argument: Any, descriptors: list[int]) -> None:
-    """The job: copy what the first folder has into the second one, which is empty, and dress that like the first."""
+    """The job: copy what the first folder has into the second one, which is empty, and dress that like the first.
+
+    The mark is written beside the second one.
+    """
     os.umask(0)
     source, target = descriptors
-    _Copier(source, target).run()
+    copier = _Copier(source, target)
+    copier.run()
+    beside = os.open("..", _FOLDER | os.O_CLOEXEC, dir_fd=target)
+    copy_mark.write(beside, copier.copied)
+    os.close(beside)
     faults.point("layers.copy.written")
     syscalls.syncfs(target)
     faults.point("layers.copy.synced")
@@ -42,6 +50,7 @@ class _Copier:
         self._source = source
         self._target = target
         self._clones = True
+        self.copied: list[tuple[int, int]] = []  # inodes of files with several names, in the source and the target
         self._links: dict[int, tuple[bytes, int]] = {}  # inode: where its copy is, and how many names it still gets
 
     def run(self) -> None:
@@ -78,6 +87,8 @@ class _Copier:
                     _node(name, status, source, target)
                 if status.st_nlink > 1:
                     self._links[status.st_ino] = (path + b"/" + name, status.st_nlink - 1)
+                    copied = os.stat(name, dir_fd=target, follow_symlinks=False)
+                    self.copied.append((status.st_ino, copied.st_ino))
         return folders
 
     def _link(self, name: bytes, status: os.stat_result, target: int) -> bool:

@@ -24,10 +24,11 @@ from msgspec.structs import replace
 
 from jackstay_agent.errors import Busy, Error, Unsupported
 from jackstay_agent.kernel import syscalls
-from jackstay_agent.layers import names, xattrs
+from jackstay_agent.layers import copy_mark, names, xattrs
+from jackstay_agent.layers.copy_mark import CopyMark
 from jackstay_agent.layers.lower import mount_lower
 from jackstay_agent.layers.tree import like
-from jackstay_agent.layers.untouched import File, Untouched, finished
+from jackstay_agent.layers.untouched import File, Untouched
 from jackstay_agent.layers.whiteouts import is_whiteout
 from jackstay_oci.digest import Digest, hasher
 from jackstay_oci.tar.entries import Entry, Kind
@@ -56,8 +57,7 @@ def diff_layer(argument: Any, descriptors: list[int]) -> list[Any]:
     read-only. The result is the digest, bytes, and whether there were no changes.
     """
     upper, out = descriptors
-    whole = argument["whole"]
-    since = finished(upper) if whole else 0
+    mark = copy_mark.read(upper) if argument["whole"] else None
     # A container that runs could put a device in the place of a file between the look at it and the opening.
     upper = syscalls.without_devices(upper)
     if argument["lower"]:
@@ -67,18 +67,18 @@ def diff_layer(argument: Any, descriptors: list[int]) -> list[Any]:
         lower, root = None, os.open(argument["target"], _FOLDER | os.O_CLOEXEC)
     assert root is not None
     syscalls.enter_root(root)
-    return list(diff(upper, lower, out, whole=whole, since=since))
+    return list(diff(upper, lower, out, mark))
 
 
-def diff(upper: int, lower: int | None, out: int, *, whole: bool = False, since: int = 0) -> tuple[str, int, bool]:
+def diff(upper: int, lower: int | None, out: int, mark: CopyMark | None = None) -> tuple[str, int, bool]:
     """Write the changes of the folder *upper* over *lower* (None: nothing) to *out*: digest, bytes, whether empty.
 
-    With *whole*, *upper* is a whole tree; *since* is as `Untouched` takes it. Raises `Unsupported` for what no layer
+    With *mark*, *upper* is a whole tree, begun as a copy of *lower*. Raises `Unsupported` for what no layer
     can say, `Busy` when a file changed while it was read.
     """
     sink = _Sink(out)
-    untouched = Untouched(upper, lower, since) if whole and lower is not None else None
-    differ = _Differ(upper, lower, TarWriter(sink), whole, untouched)
+    untouched = Untouched(upper, lower, mark) if mark is not None and lower is not None else None
+    differ = _Differ(upper, lower, TarWriter(sink), mark is not None, untouched)
     differ.run()
     sink.flush()
     return str(Digest.finish(sink.hash)), sink.size, differ.empty

@@ -15,9 +15,7 @@ from collections.abc import Iterator
 
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.layers import xattrs
-
-MARK = "made"
-"""The file beside ``fs`` that is written when the copy is finished: its ctime says when, by the filesystem's clock."""
+from jackstay_agent.layers.copy_mark import CopyMark
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -31,12 +29,12 @@ File = tuple[int, int]  # device, inode: subvolumes in one tree are devices of t
 class Untouched:
     """Compares the tree of the folder *upper* with that of *lower*.
 
-    *since* is the time, in nanoseconds, before which every change was part of the copying; 0 lets every content be
-    compared.
+    *mark* says of *upper* how it was copied.
     """
 
-    def __init__(self, upper: int, lower: int, since: int) -> None:
-        self._since = since
+    def __init__(self, upper: int, lower: int, mark: CopyMark) -> None:
+        self._mark = mark
+        self._device = os.fstat(upper).st_dev
         self._linked: dict[File, int | None] = {}  # to the inode below that has the same names; None when they differ
         self._survey(upper, lower)
 
@@ -50,8 +48,10 @@ class Untouched:
         return self._same(name, status, before, folder, below)
 
     def _survey(self, upper: int, lower: int) -> None:
-        """Look through both trees for files with several names, in either: each is untouched as a whole or not."""
-        partner: dict[int, File] = {}
+        """Look through both trees for files with several names, in either: each is untouched as a whole or not.
+
+        One that is, is the copy of a file below, and has no name that is new or another file's.
+        """
         unseen: dict[File, int] = {}  # names that a file must still be met under, to be untouched
         for folder, below in _folders(upper, lower):
             for name in map(os.fsencode, os.listdir(folder)):
@@ -62,35 +62,28 @@ class Untouched:
                     continue
                 own = (status.st_dev, status.st_ino)
                 unseen[own] = unseen.get(own, status.st_nlink) - 1
-                alike = before is not None and self._same(name, status, before, folder, below)
-                self._pair(own, before.st_ino if before is not None and alike else None, partner)
+                alike = before is not None and self._is_copy(status, before)
+                if before is None or not alike or not self._same(name, status, before, folder, below):
+                    self._linked[own] = None
+                elif self._linked.setdefault(own, before.st_ino) != before.st_ino:
+                    self._linked[own] = None  # what was two files is one
         for own, names in unseen.items():
             if names:
                 self._linked[own] = None
 
-    def _pair(self, own: File, below: int | None, partner: dict[int, File]) -> None:
-        """Note that a name leads to *own*, and below to the file with that inode, which is like it (None: to none)."""
-        if below is None or self._linked.setdefault(own, below) != below:
-            self._linked[own] = None
-        elif (other := partner.setdefault(below, own)) != own:
-            self._linked[own] = self._linked[other] = None
+    def _is_copy(self, status: os.stat_result, before: os.stat_result) -> bool:
+        """Whether the file is the copy of the one below; of one with a single name it does not matter."""
+        copy = (self._device, self._mark.copied.get(before.st_ino, before.st_ino))
+        return before.st_nlink == 1 or (status.st_dev, status.st_ino) == copy
 
     def _same(self, name: bytes, status: os.stat_result, before: os.stat_result, folder: int, below: int) -> bool:
         if _look(status) != _look(before):
             return False
-        if status.st_ctime_ns < self._since:
+        if status.st_ctime_ns < self._mark.since and status.st_mtime_ns == before.st_mtime_ns:
             return True
         if stat.S_ISLNK(status.st_mode):
             return os.readlink(name, dir_fd=folder) == os.readlink(name, dir_fd=below)
         return not stat.S_ISREG(status.st_mode) or _same_file(name, folder, below)
-
-
-def finished(folder: int) -> int:
-    """When the copy in the open *folder* (an ``fs``) was finished, as `Untouched` takes it."""
-    try:
-        return os.stat(f"../{MARK}", dir_fd=folder, follow_symlinks=False).st_ctime_ns
-    except FileNotFoundError:
-        return 0
 
 
 def _folders(upper: int, lower: int) -> Iterator[tuple[int, int]]:
@@ -136,7 +129,9 @@ def _status(name: bytes, folder: int) -> os.stat_result | None:
 
 
 def _look(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns, status.st_rdev
+    """What decides without a look at the content. Of the time what a layer says of it: the second."""
+    second = status.st_mtime_ns // 10**9
+    return status.st_mode, status.st_uid, status.st_gid, status.st_size, second, status.st_rdev
 
 
 def _same_file(name: bytes, folder: int, below: int) -> bool:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from jackstay_agent.kernel import syscalls
+from jackstay_agent.layers import copy_mark
 from jackstay_agent.layers.lower import mount_lower
-from jackstay_agent.layers.untouched import File, Untouched, finished
+from jackstay_agent.layers.untouched import File, Untouched
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _INSIDE = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
@@ -49,9 +50,9 @@ def count_changes(argument: Any, descriptors: list[int]) -> list[int]:
     folder = descriptors[0]
     if not argument["lower"]:
         return count(None, descriptors)
-    since = finished(folder)
+    mark = copy_mark.read(folder)
     below = os.open(".", _FOLDER, dir_fd=mount_lower(argument["folder"], argument["target"], argument["lower"]))
-    untouched = Untouched(folder, below, since)
+    untouched = Untouched(folder, below, mark)
     taken, inodes = 0, 0
     linked: set[File] = set()
     waiting = [b"."]

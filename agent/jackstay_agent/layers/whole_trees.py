@@ -1,7 +1,7 @@
 """What the drivers share of which each snapshot is a whole tree: they differ only in how a tree becomes a copy.
 
-Beside ``snapshots/<id>/fs`` lies the file ``made``, whose change time tells a later diff when the copy was finished. A
-mount is a bind mount of the tree; a view has none of its own and shows its parent's.
+Beside ``snapshots/<id>/fs`` lies the mark that tells a later diff how it was copied (`copy_mark`). A mount is a bind
+mount of the tree; a view has none of its own and shows its parent's.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ import os
 from abc import abstractmethod
 from typing import Any
 
-from jackstay_agent import faults
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.layers.folder_snapshotter import FolderSnapshotter
 from jackstay_agent.layers.snapshotter import Kind, Snapshot
-from jackstay_agent.layers.untouched import MARK
 
 
 class WholeTreeSnapshotter(FolderSnapshotter):
@@ -24,14 +22,13 @@ class WholeTreeSnapshotter(FolderSnapshotter):
 
     @abstractmethod
     async def _copy(self, folder: str, parent: int | None) -> None:
-        """Make ``fs`` in *folder*: a copy of *parent*'s that is on disk, or an empty one of mode 0755."""
+        """Make ``fs`` in *folder*: a copy of *parent*'s, on disk, and its mark; or an empty folder of mode 0755."""
 
     async def _fill(self, folder: str, kind: Kind, parent: int | None) -> None:
         if kind == "view":
             await finish(os.mkdir, f"{folder}/fs", 0o755)
-            return
-        await self._copy(folder, parent)
-        await finish(_mark, f"{folder}/{MARK}")
+        else:
+            await self._copy(folder, parent)
 
     async def _mount(self, snapshot: Snapshot, below: list[int], target: str) -> None:
         is_view = snapshot.kind == "view"
@@ -51,9 +48,3 @@ class WholeTreeSnapshotter(FolderSnapshotter):
             return 0, 0
         taken, inodes = await self._jobs.run("jackstay_agent.layers.usage:count_changes", self._below(below), [folder])
         return taken, inodes
-
-
-def _mark(path: str) -> None:
-    """Made last. It need not be on disk: without it, or after a change of the clock, contents are compared."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    faults.point("layers.prepare.marked")

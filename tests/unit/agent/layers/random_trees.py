@@ -162,7 +162,9 @@ def _dress_it(root: bytes, step: Dress) -> None:
 
 
 def _remove_it(root: bytes, step: Remove) -> None:
-    _take_away(_any(root, step.what))
+    path = _any(root, step.what)
+    if path != root:
+        _take_away(path)
 
 
 def _make_again(root: bytes, step: Again) -> None:
@@ -213,7 +215,7 @@ def _fill(path: bytes, content: tuple[bytes, int]) -> None:
 
 
 def _take_away(path: bytes) -> None:
-    if not os.path.lexists(path) or os.path.ismount(path):
+    if not os.path.lexists(path):
         return
     if stat.S_ISDIR(os.lstat(path).st_mode):
         shutil.rmtree(path)

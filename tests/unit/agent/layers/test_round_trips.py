@@ -12,7 +12,7 @@ import os
 import stat
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from jackstay_agent.kernel import syscalls
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
 from jackstay_agent.layers import diff as diffing
-from jackstay_agent.layers.overlay import OverlaySnapshotter
 from jackstay_agent.layers.snapshotter import Snapshotter
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.digest import Digest
@@ -33,9 +32,8 @@ from jackstay_oci.tar.entries import Kind
 from jackstay_oci.tar.reader import TarReader
 from tests.effort import examples
 from tests.unit.agent.layers import random_trees
+from tests.unit.agent.layers.drivers import DRIVERS, root_for
 from tests.unit.agent.layers.layer_tars import blob, snapshot
-
-DRIVERS: dict[str, Callable[[str, Database, Spawner, Mounts, Limits], Snapshotter]] = {"overlay": OverlaySnapshotter}
 
 _numbers = itertools.count(1)
 
@@ -96,17 +94,18 @@ class Bench:
 
     async def leave(self) -> None:
         for target in await self._mounts.mounted(str(self.folder)):
-            await self.snapshotter.unmount(target)
+            if target != str(self.folder / "layers"):
+                await self.snapshotter.unmount(target)
 
 
 @pytest.fixture(params=DRIVERS)
 def bench(
     request: pytest.FixtureRequest, tmp_path: Path, database: Database, jobs: Spawner, mounts: Mounts,
     monkeypatch: pytest.MonkeyPatch,
-) -> Bench:  # fmt: skip
+) -> Iterator[Bench]:  # fmt: skip
     monkeypatch.setattr(syscalls, "syncfs", lambda _descriptor: None)  # that it is called is seen elsewhere
-    snapshotter = DRIVERS[request.param](str(tmp_path / "layers"), database, jobs, mounts, Limits())
-    return Bench(snapshotter, mounts, tmp_path)
+    with root_for(request.param, tmp_path / "layers") as root:
+        yield Bench(DRIVERS[request.param](str(root), database, jobs, mounts, Limits()), mounts, tmp_path)
 
 
 @examples(25)
