@@ -106,6 +106,18 @@ class Docker:
         self._run("rm", "-f", container)
         return tree
 
+    def ask(self, *argv: str) -> str:
+        """Any command that must succeed; what it printed."""
+        return self._run(*argv)
+
+    def code(self, *argv: str) -> int:
+        """Any command; its exit code."""
+        command = self.peer.command(["docker", "-H", "unix:///run/docker.sock", *argv])
+        quiet = subprocess.DEVNULL
+        return subprocess.run(
+            command, stdin=quiet, stdout=quiet, stderr=quiet, env=self.peer.environment(), timeout=60
+        ).returncode
+
     def _run(self, *argv: str, stdin: Path | None = None, stdout: Path | None = None, **environment: str) -> str:
         command = ("docker", "-H", "unix:///run/docker.sock", *argv)
         return self.peer.run(*command, stdin=stdin, stdout=stdout, environment=environment)
