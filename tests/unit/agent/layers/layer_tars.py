@@ -56,14 +56,21 @@ def blob(data: bytes) -> int:
         return os.dup(holder.fileno())
 
 
-def snapshot(root: str, *, fraction: bool = True, folder_times: bool = True) -> dict[str, tuple[Any, ...]]:
-    """The tree below *root* as values: kind, mode, owner, time, content, attributes; hard links by their first name."""
+def snapshot(
+    root: str, *, fraction: bool = True, folder_times: bool = True, listed_only: bool = True
+) -> dict[str, tuple[Any, ...]]:
+    """The tree below *root* as values: kind, mode, owner, time, content, attributes; hard links by their first name.
+
+    Without *listed_only*, a name that is listed and is not there is passed over.
+    """
     found: dict[str, tuple[Any, ...]] = {}
     first: dict[int, str] = {}
     for at, folders, files in os.walk(root):
         folders.sort()
         for name in [".", *sorted([*folders, *files])] if at == root else sorted([*folders, *files]):
             path = os.path.join(at, name)
+            if not listed_only and not os.path.lexists(path):
+                continue
             status = os.lstat(path)
             shown = os.path.relpath(path, root)
             content: Any = None
