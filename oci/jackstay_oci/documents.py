@@ -2,8 +2,8 @@
 
 Guarantees that a document is what its descriptor says it is: an index that carries a config or layers, a manifest that
 carries manifests, and a ``mediaType`` field that disagrees with the descriptor are refused (CVE-2021-41190). Documents
-are bounded to 4 MiB. Parsing keeps nothing of the bytes: whoever stores a document stores the bytes as they came, so
-that digests hold; :func:`encode` is for documents made here.
+are bounded to 4 MiB and 250,000 values. Parsing keeps nothing of the bytes: whoever stores a document stores the bytes
+as they came, so that digests hold; :func:`encode` is for documents made here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from jackstay_oci.image_config import ImageConfig
 
 MAX_DOCUMENT = 4 << 20
 """Largest manifest, index or config in bytes, as registries bound them."""
+
+MAX_VALUES = 250_000
+"""Most values in one: small ones take twenty times their bytes in memory, and seconds to read."""
 
 T = TypeVar("T")
 _WORDS = frozenset({"Entrypoint", "Cmd", "Shell"})
@@ -162,6 +165,8 @@ def _absent(value: msgspec.Raw | msgspec.UnsetType, what: str, key: str) -> None
 def _decode(raw: bytes, kind: type[T], what: str) -> T:
     if len(raw) > MAX_DOCUMENT:
         raise InvalidDocument(f"the {what} has {len(raw)} bytes, the bound is {MAX_DOCUMENT}")
+    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MAX_VALUES:
+        raise InvalidDocument(f"the {what} has too many values, the bound is {MAX_VALUES}")
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

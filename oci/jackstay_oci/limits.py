@@ -9,12 +9,14 @@ from dataclasses import dataclass
 class Limits:
     """Bounds that no honest image reaches. Passing one raises ``LimitExceeded``, whose message names it."""
 
-    entries: int = 4_000_000
-    """Headers in one tar, extension headers counted."""
+    entries: int = 400_000
+    """Headers in one tar, extension headers counted. The index of an archive takes some 500 bytes of memory for each."""
     name_bytes: int = 4096
     """Bytes of a name or link target (PATH_MAX)."""
     header_bytes: int = 1 << 20
     """Bytes of one PAX header or GNU long name, as Go's archive/tar bounds them."""
+    global_bytes: int = 4096
+    """Bytes of global PAX records that mean something. Each holds for every entry, and so takes time for every entry."""
     sparse_parts: int = 100_000
     """Pieces of data in one sparse file."""
     images: int = 10_000

@@ -39,6 +39,8 @@ _COPY = 1 << 18
 _MAX_TIME = (1 << 40) * 10**9
 _MAX_DEV = (1 << 31) - 1  # what os.makedev takes
 _ZEROS = bytes(1 << 16)
+_MEANT = frozenset({b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime"})
+_MEANT_BEGIN = (XATTR_PREFIX, b"GNU.sparse.")
 _Records = dict[bytes, bytes]
 
 
@@ -162,9 +164,9 @@ class TarReader:
                 return self._entry(header, pairs, long_name, long_link)
 
     def _merge_global(self, pairs: list[tuple[bytes, bytes]]) -> None:
-        self._global.update(pairs)
-        if sum(len(key) + len(value) for key, value in self._global.items()) > self._limits.header_bytes:
-            raise LimitExceeded(f"global headers of more than {self._limits.header_bytes} bytes (limit header_bytes)")
+        self._global.update((key, value) for key, value in pairs if key in _MEANT or key.startswith(_MEANT_BEGIN))
+        if sum(len(key) + len(value) for key, value in self._global.items()) > self._limits.global_bytes:
+            raise LimitExceeded(f"global headers of more than {self._limits.global_bytes} bytes (limit global_bytes)")
 
     def _extension(self, header: Header) -> bytes:
         """The content of an extension header, in memory and therefore bounded."""
