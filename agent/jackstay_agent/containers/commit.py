@@ -1,86 +1,46 @@
 """commit: an image from a container: its image's layers, one more with what the container changed, its settings.
 
 Guarantees: the image has a row only when its layer is stored, verified and unpacked; a failure, or a caller who goes
-away, leaves nothing but what collection takes; a container that was frozen for it runs again whatever happens. Its row
-says "running" all the while: an agent that was killed in between finds a container that is frozen against its row, and
-is to resume it at its start.
+away, leaves nothing but what collection takes; a container that was frozen for it runs again (`freezing`).
 
-The layer is kept uncompressed, so its digest is its diffID. It is unpacked from the blob that was written, not taken
-over from the container: what other hosts will get is what this host has. What the documents say is in `commit_config`.
+The layer is kept uncompressed, so its digest is its diffID. It is unpacked from the tar that is stored, not taken over
+from the container (`commit_layer`): what other hosts will get is what this host has. What the documents say is in
+`commit_config`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from jackstay_agent.containers import commit_config
+from jackstay_agent.containers import commit_config, freezing
+from jackstay_agent.containers.commit_layer import commit_layer
 from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, Error, NotFound, WrongState
+from jackstay_agent.errors import NotFound
 from jackstay_agent.images.service import Images, canonical_name
 from jackstay_agent.images.stored import StoredImage
-from jackstay_agent.images.unpacking import Unpacker
-from jackstay_agent.kernel.threads import begin, to_end
-from jackstay_agent.layers.snapshotter import Diffed, Snapshotter
+from jackstay_agent.kernel.threads import finish, to_end
+from jackstay_agent.layers.snapshotter import Along, Snapshotter
+from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as image_rows
 from jackstay_agent.metadata import leases
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_oci import media_types
-from jackstay_oci.documents import Descriptor, Manifest, parse_config
+from jackstay_oci.digest import Digest
+from jackstay_oci.documents import Manifest, parse_config
 from jackstay_oci.identity import chain_ids
 from jackstay_oci.image_config import ImageConfig
-from jackstay_oci.store.ingest import Ingest
-
-_PIECE = 1 << 20
 
 
-class Freezer(Protocol):
-    """What freezes a container: `runtime.Runtime`."""
-
-    async def pause(self, container: str) -> None:
-        """Freeze."""
-
-    async def resume(self, container: str) -> None:
-        """Undo `pause`."""
-
-    async def state(self, container: str) -> Any:
-        """What is known of it, with a `status`; None for nothing."""
-
-
-class Locked(Protocol):
-    """What has the lock that orders the verbs on one container: `engine.Entry`."""
-
-    @property
-    def lock(self) -> asyncio.Lock:
-        """The lock."""
-        ...
-
-
-class Host(Protocol):
+class Host(freezing.Host, Protocol):
     """What is asked about containers: `engine.Engine`."""
-
-    @property
-    def runtime(self) -> Freezer:
-        """What freezes them."""
-        ...
-
-    def entry(self, container: str) -> Locked:
-        """What is known of the container with that id."""
-        ...
 
     async def find(self, text: str) -> ContainerRow:
         """The container that *text* means."""
-        ...
-
-    async def get(self, container: str) -> ContainerRow:
-        """The row of the id *container*."""
         ...
 
     async def plan(self, row: ContainerRow) -> ProcessPlan:
@@ -101,7 +61,6 @@ async def commit(
     snapshotter: Snapshotter,
     content: ContentStore,
     images: Images,
-    unpacker: Unpacker,
     container: str,
     *,
     name: str = "",
@@ -131,21 +90,23 @@ async def commit(
     async with content.lease() as lease:
         parent = await _parent(content, images, row, lease)
         run = commit_config.changed(commit_config.run_config(parent.config.config, plan), changes)
-        layer = await _layer(host, snapshotter, content, row, lease, pause=pause)
-        diff_ids = [*parent.config.rootfs.diff_ids, *([layer.digest] if layer is not None else [])]
-        chain = chain_ids(diff_ids)
-        if layer is not None:
-            await unpacker.unpack(chain, layer.digest, layer, lease)
+        below = parent.config.rootfs.diff_ids
+        still = freezing.still(host, row.id, pause=pause)
+        layer = await commit_layer(snapshotter, content, row.snapshot, below, lease, still)
         created = time.time_ns()
         config = commit_config.encode_config(
             parent.raw, run, plan, created=created, author=author, message=message, layer=layer
         )
-        image_id = await content.put(config, lease)
+        image_id = Digest.of(config)
         manifest = commit_config.encode_manifest(parent.manifest, image_id, len(config), layer)
+        chain = chain_ids([*below, *([layer.digest] if layer is not None else [])])
         layers = [*(blob.digest for blob in parent.manifest.layers), *([layer.digest] if layer is not None else [])]
-        root = await content.put(manifest, lease, refers_to=[image_id, *layers])
+        root = Digest.of(manifest)
 
         def work(connection: sqlite3.Connection) -> None:
+            blob_rows.insert(connection, image_id, len(config))
+            blob_rows.insert(connection, root, len(manifest))
+            blob_rows.refer(connection, root, [image_id, *layers])
             image_rows.insert(
                 connection,
                 root=root,
@@ -160,8 +121,21 @@ async def commit(
             if canonical:
                 image_rows.name(connection, canonical, root)
 
-        await content.database.write("images.committed", work)
+        await to_end(_store(content, lease, [config, manifest], work))
         return str(image_id)
+
+
+async def _store(content: ContentStore, lease: str, documents: Sequence[bytes], along: Along) -> None:
+    """Store *documents*, whose rows *along* makes in the one transaction that makes the image."""
+
+    def hold(connection: sqlite3.Connection) -> None:
+        for document in documents:
+            leases.keep_blob(connection, lease, Digest.of(document))
+
+    await content.database.write("lease.blob", hold)
+    for document in documents:
+        await finish(content.blobs.put, document)
+    await content.database.write("images.committed", along)
 
 
 async def _parent(content: ContentStore, images: Images, row: ContainerRow, lease: str) -> _Parent:
@@ -180,85 +154,3 @@ async def _parent(content: ContentStore, images: Images, row: ContainerRow, leas
     await content.database.write("lease.parent", hold)
     raw = await images.raw_config(image)
     return _Parent(image, manifest, raw, parse_config(raw))
-
-
-async def _layer(
-    host: Host, snapshotter: Snapshotter, content: ContentStore, row: ContainerRow, lease: str, *, pause: bool
-) -> Descriptor | None:
-    """What the container changed, as a blob that is stored and held; None when it changed nothing."""
-    async with content.new_ingest() as ingest:
-        async with _still(host, row.id, pause=pause):
-            diffed = await _write_diff(snapshotter, row.snapshot, ingest)
-        if (ingest.digest, ingest.offset) != (diffed.diff_id, diffed.size):
-            raise DigestMismatch(
-                f"the layer of container {row.id} was written as {diffed.diff_id}, not {ingest.digest}"
-            )
-        if diffed.empty:
-            return None
-        await content.keep(lease, diffed.diff_id)
-        await content.commit(ingest, diffed.diff_id, diffed.size, lease)
-    return Descriptor(media_type=media_types.OCI_LAYER, digest=diffed.diff_id, size=diffed.size)
-
-
-@asynccontextmanager
-async def _still(host: Host, container: str, *, pause: bool) -> AsyncIterator[None]:
-    """The container with nobody else at work on it, and frozen if it runs and *pause* says so."""
-    async with host.entry(container).lock:
-        row = await host.get(container)
-        if row.state in ("removing", "dead"):
-            raise WrongState(f"you cannot commit container {container} which is being removed")
-        if not (pause and row.state == "running"):
-            yield
-            return
-        try:
-            await _freeze(host.runtime, container)
-            yield
-        finally:
-            await to_end(_thaw(host.runtime, container))
-
-
-async def _freeze(runtime: Freezer, container: str) -> None:
-    try:
-        await runtime.pause(container)
-    except Error:
-        told = await runtime.state(container)
-        if told is not None and told.status == "running":
-            raise
-        # It has ended just now, and is as still as can be.
-
-
-async def _thaw(runtime: Freezer, container: str) -> None:
-    """Resume, whether the freeze was whole or cut; no error when there is nothing to resume."""
-    told = await runtime.state(container)
-    if told is not None and told.status == "paused":
-        await runtime.resume(container)
-
-
-async def _write_diff(snapshotter: Snapshotter, key: str, ingest: Ingest) -> Diffed:
-    """Write the changes of the snapshot *key* into *ingest*, through a pipe, so that they are hashed on the way."""
-    reading_end, writing_end = os.pipe2(os.O_CLOEXEC)
-    reading = begin(_drain, reading_end, ingest)
-    try:
-        diffed = await snapshotter.diff(key, writing_end)
-    except Error as error:
-        os.close(writing_end)
-        await to_end(asyncio.wait([reading]))
-        # When the reader failed, the writer's error is only that nobody reads any more.
-        if not reading.cancelled() and (cause := reading.exception()) is not None:
-            raise cause from error
-        raise
-    except BaseException:
-        os.close(writing_end)
-        await to_end(asyncio.wait([reading]))
-        raise
-    os.close(writing_end)
-    await to_end(reading)
-    return diffed
-
-
-def _drain(descriptor: int, ingest: Ingest) -> None:
-    try:
-        while piece := os.read(descriptor, _PIECE):
-            ingest.write(piece)
-    finally:
-        os.close(descriptor)

@@ -41,6 +41,8 @@ from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.containers import ContainersService
 from jackstay_agent.rpc.content import ContentService
 from jackstay_agent.rpc.images import ImagesService
+from jackstay_agent.rpc.lanes import SUFFIX as LANE_SUFFIX
+from jackstay_agent.rpc.lanes import Lanes
 from jackstay_agent.rpc.networks import NetworksService
 from jackstay_agent.rpc.system import SystemService
 from jackstay_agent.rpc.volumes import VolumesService
@@ -112,15 +114,16 @@ async def _serve_with(
 
     runtime = await containers.runtime_version()
     await asyncio.to_thread(rpc_server.prepare_folder, config)
-    commit = partial(committing.commit, containers.engine, snapshotter, content, images, unpacker)
+    commit = partial(committing.commit, containers.engine, snapshotter, content, images)
     saver = Saver(content, images)
     activity = Activity()
+    lanes = Lanes()
     server = rpc_server.build(
         config,
         rpc_server.Services(
             containers=ContainersService(containers),
             content=ContentService(content, images),
-            images=ImagesService(database, images, receiver, saver, collector, room, snapshotter.name, commit),
+            images=ImagesService(database, images, receiver, saver, collector, room, snapshotter.name, commit, lanes),
             networks=NetworksService(networks),
             system=SystemService(
                 config,
@@ -136,6 +139,7 @@ async def _serve_with(
         activity,
     )
     await server.start()
+    await lanes.serve(config.socket + LANE_SUFFIX)
     await asyncio.to_thread(rpc_server.open_to_group, config)
     notify.ready()
     _log.info("ready", socket=config.socket, runtime=runtime)
@@ -147,6 +151,7 @@ async def _serve_with(
     finally:
         _log.info("stopping")
         await server.stop(GRACE)
+        lanes.close()
         await containers.close()
         networks.close()
         await collector.settle()

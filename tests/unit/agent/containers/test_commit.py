@@ -25,16 +25,17 @@ from jackstay_agent.containers.engine import Entry, settings_of
 from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import (
+    DigestMismatch,
     DiskFull,
     Error,
     InvalidArgument,
     InvalidReference,
     NotFound,
     RuntimeFailed,
+    Unsupported,
     WrongState,
 )
 from jackstay_agent.images.service import Images
-from jackstay_agent.images.unpacking import Unpacker
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
 from jackstay_agent.layers.overlay import OverlaySnapshotter
@@ -114,8 +115,7 @@ class World:
     mounted: Path
 
     async def commit(self, container: str = "web", **values: Any) -> str:
-        unpacker = Unpacker(self.content, self.snapshotter)
-        return await commit(self.host, self.snapshotter, self.content, self.images, unpacker, container, **values)
+        return await commit(self.host, self.snapshotter, self.content, self.images, container, **values)
 
     async def count(self, table: str) -> int:
         found = await self.database.read(lambda c: c.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
@@ -286,6 +286,53 @@ async def test_a_full_disk_thaws_the_container(world: World, monkeypatch: pytest
         await world.commit(name="made")
     assert world.host.runtime.told == ["pause", "resume"]
     await nothing_left(world)
+
+
+@pytest.mark.parametrize("size", [1, 3 << 20])
+async def test_a_layer_that_cannot_be_unpacked(world: World, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    (world.mounted / "new").write_bytes(b"x" * size)
+
+    async def full(self: OverlaySnapshotter, key: str, *arguments: Any, **values: Any) -> Any:
+        raise DiskFull("no space left")
+
+    monkeypatch.setattr(OverlaySnapshotter, "apply", full)
+    with pytest.raises(DiskFull):
+        await world.commit(name="made")
+    assert world.host.runtime.told == ["pause", "resume"]
+    await nothing_left(world)
+
+
+@pytest.mark.parametrize("size", [1, 3 << 20])
+async def test_changes_that_no_layer_can_say(world: World, size: int) -> None:
+    (world.mounted / "new").write_bytes(b"x" * size)
+    (world.mounted / "zz").mkdir()
+    (world.mounted / "zz" / ".wh.file").touch()
+    with pytest.raises(Unsupported):
+        await world.commit(name="made")
+    await nothing_left(world)
+
+
+async def test_a_blob_that_was_not_written_as_it_was_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    (world.mounted / "new").write_bytes(b"x" * (3 << 20))
+    write = Ingest.write
+
+    def flipping(self: Ingest, buffer: memoryview) -> int:
+        data = bytearray(buffer)
+        data[0] ^= 1
+        return write(self, data)
+
+    monkeypatch.setattr(Ingest, "write", flipping)
+    with pytest.raises(DigestMismatch):
+        await world.commit(name="made")
+    await nothing_left(world)
+
+
+async def test_nothing_changed_begins_no_unpacking(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(self: OverlaySnapshotter, *arguments: Any, **values: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(OverlaySnapshotter, "prepare", never)
+    await world.commit(name="made")
 
 
 async def test_a_freeze_that_fails(world: World) -> None:
