@@ -11,7 +11,7 @@ from jackstay_agent.images import document_times
 from jackstay_agent.images.service import find
 from jackstay_agent.metadata import images as rows
 from jackstay_oci.digest import Digest
-from tests.unit.agent.images.image_host import ImageHost, Made, tar
+from tests.unit.agent.images.image_host import ImageHost, Made, descriptor, platform, tar
 
 WEB = "docker.io/library/web:1"
 
@@ -90,6 +90,21 @@ async def test_when_an_image_was_tagged(host: ImageHost) -> None:
     await host.images.tag("web:1", "web:2")
     told = (await host.images.inspect("web:1", "overlay"))["Metadata"]["LastTagTime"]
     assert abs(document_times.parse(told) - time.time_ns()) < 60 * 10**9
+
+
+async def test_inspecting_an_image_of_an_index(host: ImageHost) -> None:
+    made = Made([tar({"a": b"a"})])
+    mine = descriptor(made.root.media_type, made.blobs[made.root.digest], platform=platform())
+    other = descriptor(made.root.media_type, b"{}", platform={"os": "plan9", "architecture": "mips"})
+    await host.load(made, WEB, root=(root := made.index(other, mine)))
+    told = await host.images.inspect("web:1", "overlay")
+    assert told["Descriptor"] == {"mediaType": root.media_type, "digest": str(root.digest), "size": root.size}
+    assert [(each["ID"], each["Available"]) for each in told["Manifests"]] == [
+        (other["digest"], False), (mine["digest"], True),
+    ]  # fmt: skip
+    assert told["Manifests"][0]["ImageData"]["Platform"] == {"os": "plan9", "architecture": "mips"}
+    await host.load(made, "docker.io/library/plain:1")
+    assert "Manifests" not in await host.images.inspect("plain:1", "overlay")
 
 
 async def test_layers_of_images(host: ImageHost) -> None:
