@@ -157,7 +157,7 @@ class DiskUsage(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     RECLAIMABLE_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """"Images", "Layers", "Containers", "Local Volumes", "Partial Ingests" """
+    """"Images" (the next two together), "Blobs", "Layers", "Containers", "Local Volumes", "Partial Ingests" """
     total: _builtins.int
     """how many"""
     active: _builtins.int
