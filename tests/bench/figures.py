@@ -36,8 +36,8 @@ def table(figures: Sequence[Figure]) -> str:
     lines = [
         "## Figures",
         "",
-        "How many times as fast as the peer, in turn with it; the middle one of the rounds. The sections below have the",
-        "seconds.",
+        "How many times as fast as the peer, in turn with it; the middle one of the rounds. The sections below have",
+        "the seconds.",
         "",
         "| what | ours | peer | times as fast | wanted | |",
         "|---|--:|--:|--:|--:|---|",
