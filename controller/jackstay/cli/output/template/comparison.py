@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jackstay.cli.output.go_values import NO_VALUE
+from jackstay.cli.output.go_values import NO_VALUE, NilList, NilMap
 from jackstay.cli.output.template.errors import Misuse
 
 _INCOMPATIBLE = "incompatible types for comparison"
@@ -13,16 +13,18 @@ _INCOMPATIBLE = "incompatible types for comparison"
 def equal(values: list[Any]) -> bool:
     """Whether the first is equal to any of the others; nothing is equal to nothing only."""
     first, *others = values
-    for other in others:
-        left, right = _kind(first), _kind(other)
-        if left != right:
-            if "nothing" not in (left, right):
-                raise Misuse(f"{_INCOMPATIBLE} ({left} and {right})")
-        elif left in ("list", "map"):
-            raise Misuse(f"a {left} cannot be compared")
-        elif left == "nothing" or first == other:
-            return True
-    return False
+    return any(_same(first, other) for other in others)
+
+
+def _same(first: Any, other: Any) -> bool:
+    if _is_nothing(first) or _is_nothing(other):
+        return _is_nothing(first) and _is_nothing(other)
+    left, right = _kind(first), _kind(other)
+    if left != right:
+        raise Misuse(f"{_INCOMPATIBLE} ({left} and {right})")
+    if left in ("list", "map"):
+        raise Misuse(f"a {left} cannot be compared")
+    return bool(first == other)
 
 
 def different(values: list[Any]) -> bool:
@@ -54,6 +56,10 @@ def greater(values: list[Any]) -> bool:
 def greater_or_equal(values: list[Any]) -> bool:
     """``ge``."""
     return not less(values)
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or value is NO_VALUE or isinstance(value, NilList | NilMap)
 
 
 def _kind(value: object) -> str:

@@ -131,7 +131,7 @@ class Evaluation:
     def _operand(self, operand: nodes.Operand, dot: Any) -> Any:
         match operand:
             case nodes.Literal():
-                return operand.value
+                return NO_VALUE if operand.value is None else operand.value
             case nodes.Dot():
                 return dot
             case nodes.Pipeline():

@@ -18,6 +18,7 @@ def formatted(value: float, verb: str, precision: int | None, *, sharp: bool = F
         return special
     if verb in "xX":
         text = _hexadecimal(value, precision)
+        text = _with_zeros(text, 6 if precision is None else precision) if sharp and verb == "x" else text
         return text.upper() if verb == "X" else text
     if verb == "b":
         mantissa, exponent = math.frexp(value)
@@ -70,6 +71,14 @@ def _plain(sign: str, digits: str, exponent: int) -> str:
         return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
     whole, fraction = digits[: exponent + 1].ljust(exponent + 1, "0"), digits[exponent + 1 :]
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+def _with_zeros(hexadecimal: str, digits: int) -> str:
+    """``%#x``: a point, and zeros up to so many digits, among which Go counts the ``x``."""
+    mantissa, _, exponent = hexadecimal.partition("p")
+    whole, _, fraction = mantissa.partition(".")
+    missing = digits - len(whole.lstrip("-")[1:] + fraction)
+    return f"{whole}.{fraction}{'0' * missing}p{exponent}"
 
 
 def _hexadecimal(value: float, precision: int | None) -> str:

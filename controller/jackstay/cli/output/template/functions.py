@@ -132,6 +132,8 @@ def _json(values: Values) -> str:
 
 def _join(values: Values) -> str:
     items, separator = values
+    if items is NO_VALUE or items is None:
+        return ""
     if not isinstance(items, list):
         raise Misuse(f"a list is expected, not {_described(items)}")
     return _string(separator).join(map(_string, items))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jackstay.cli.output.go_values import NO_VALUE, Map, NilList, NilMap, Row, go_text, members
-from jackstay.cli.output.template.floats import formatted, shortest
+from jackstay.cli.output.template.floats import formatted
 from jackstay.cli.output.template.quoting import can_stand_in_backquotes, quoted
 
 _LARGEST = 1_000_000
@@ -27,6 +27,8 @@ class _Form:
     flags: str = ""
     width: int | None = None
     precision: int | None = None
+    syntax: bool = False  # Go's, which %#v asks for
+    names: bool = False  # of a struct's fields, which %+v asks for
 
     def has(self, flag: str) -> bool:
         return flag in self.flags
@@ -114,10 +116,8 @@ class _Printer:
             self._index(match["second"])
             if match["precision"] == "*":
                 form.precision = self._count()
-                if form.precision is None:
-                    told += "%!(BADPREC)"
-                elif form.precision < 0:
-                    form.precision = None
+                if form.precision is None or form.precision < 0:
+                    told, form.precision = told + "%!(BADPREC)", None
             else:
                 form.precision = int(match["precision"] or "0")
         self._index(match["third"])
@@ -164,7 +164,10 @@ def _too_large(digits: str | None) -> bool:
 def _argument(value: object, verb: str, form: _Form) -> str:
     """A value of the command line's ``printf``: a type and nothing need no verb of their own."""
     if verb == "T":
-        return form.pad(type_name(value))
+        return form.pad(type_name(value)[: form.precision])
+    if verb == "v":
+        flags = form.flags.replace("#", "").replace("+", "")
+        form = _Form(flags, form.width, form.precision, syntax=form.has("#"), names=form.has("+"))
     if value is None:
         return form.pad("<nil>") if verb == "v" else "%!" + verb + "(<nil>)"
     return _value(value, verb, form)
@@ -180,7 +183,7 @@ def _value(value: object, verb: str, form: _Form) -> str:
     if isinstance(value, float):
         return _float(value, verb, form)
     if isinstance(value, list):
-        if verb == "v" and form.has("#"):
+        if form.syntax:
             return f"{type_name(value)}{'(nil)' if isinstance(value, NilList) else _listed(value, form)}"
         return f"[{' '.join(_value(item, verb, form) for item in value)}]"
     if isinstance(value, dict):
@@ -193,7 +196,7 @@ def _listed(value: list[object], form: _Form) -> str:
 
 
 def _object(value: dict[str, object], verb: str, form: _Form) -> str:
-    if verb == "v" and form.has("#"):
+    if form.syntax:
         if isinstance(value, NilMap):
             return f"{type_name(value)}(nil)"
         inner = ", ".join(f"{quoted(key)}:{_value(member, verb, form)}" for key, member in members(value))
@@ -201,18 +204,12 @@ def _object(value: dict[str, object], verb: str, form: _Form) -> str:
     if isinstance(value, Map | Row):
         pairs = (f"{_value(key, verb, form)}:{_value(member, verb, form)}" for key, member in members(value))
         return f"map[{' '.join(pairs)}]"
-    named = verb == "v" and form.has("+")
-    inner = " ".join((f"{key}:" if named else "") + _value(member, verb, form) for key, member in members(value))
+    inner = " ".join((f"{key}:" if form.names else "") + _value(member, verb, form) for key, member in members(value))
     return f"{{{inner}}}"
 
 
 def _wrong(value: object, verb: str, form: _Form) -> str:
-    return f"%!{verb}({type_name(value)}={_value(value, 'v', _plain_form(form))})"
-
-
-def _plain_form(form: _Form) -> _Form:
-    """Without ``+`` and ``#``, which with ``%v`` ask for structs' names and for Go's syntax only."""
-    return _Form(form.flags.replace("#", "").replace("+", ""), form.width, form.precision)
+    return f"%!{verb}({type_name(value)}={_value(value, 'v', form)})"
 
 
 def type_name(value: object) -> str:
@@ -228,7 +225,7 @@ def type_name(value: object) -> str:
 
 def _string(value: str, verb: str, form: _Form) -> str:
     cut = value if form.precision is None else value[: form.precision]
-    if verb == "q" or (verb == "v" and form.has("#")):
+    if verb == "q" or form.syntax:
         if verb == "q" and form.has("#") and can_stand_in_backquotes(cut):
             return form.pad(f"`{cut}`")
         return form.pad(quoted(cut, ascii_only=form.has("+")))
@@ -245,7 +242,7 @@ def _string(value: str, verb: str, form: _Form) -> str:
 
 def _integer(value: int, verb: str, form: _Form) -> str:
     if verb in "vd":
-        return _digits(value, str(abs(value)), _plain_form(form) if verb == "v" else form)
+        return _digits(value, str(abs(value)), form)
     if verb == "b":
         return _digits(value, f"{abs(value):b}", form, "0b" if form.has("#") else "")
     if verb in "oO":
@@ -279,8 +276,7 @@ def _digits(value: int, digits: str, form: _Form, lead: str = "") -> str:
 
 def _float(value: float, verb: str, form: _Form) -> str:
     if verb == "v":
-        form = _plain_form(form)
-        text = shortest(value) if form.precision is None else formatted(value, "g", form.precision)
+        text = formatted(value, "g", form.precision, sharp=form.has("#"))
     elif verb in "eEfFgGxXb":
         text = formatted(value, verb, form.precision, sharp=form.has("#"))
     else:
