@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jackstay_agent.kernel import syscalls
@@ -43,5 +43,6 @@ def new_filesystem(kind: str, at: Path, size: int = 320 << 20) -> Iterator[None]
     try:
         yield
     finally:
-        syscalls.umount(str(at), syscalls.MNT_DETACH)
+        with suppress(OSError):  # the fixture ``mounts`` may have done it
+            syscalls.umount(str(at), syscalls.MNT_DETACH)
         os.unlink(image)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,12 @@ import pytest
 from jackstay_agent.config import Limits
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
-from jackstay_agent.layers.overlay import OverlaySnapshotter
 from jackstay_agent.metadata.database import Database
+from tests.unit.agent.layers.drivers import DRIVERS, root_for
 from tests.unit.agent.layers.layer_tars import blob, file, folder, tar
 
 ROOT = Path(__file__).parents[4]
-POINTS = [
+SHARED = [
     f"{point}{when}"
     for point in ("metadata.layers.prepare", "metadata.layers.commit", "metadata.layers.remove")
     for when in ("", ".committed")
@@ -30,6 +31,11 @@ POINTS = [
     "layers.apply.synced",
     "layers.remove.renamed",
 ]
+OWN = {
+    "overlay": [],
+    "btrfs": ["layers.btrfs.made", "layers.btrfs.sealed", "layers.btrfs.destroyed"],
+    "vfs": ["layers.copy.written", "layers.copy.synced"],
+}
 LIFE = """
 import asyncio, os, sys
 from jackstay_agent.kernel import spawner
@@ -37,12 +43,12 @@ from tests.unit.agent.spawned import MODULES
 jobs = spawner.start(MODULES)
 from jackstay_agent.config import Limits
 from jackstay_agent.kernel.mounts import LinuxMounts
-from jackstay_agent.layers.overlay import OverlaySnapshotter
+from jackstay_agent.layers.probing import DRIVERS
 from jackstay_agent.metadata.database import Database
 
-async def main(root):
+async def main(driver, root):
     database = await Database.open(root + "/jackstay.db")
-    layers = OverlaySnapshotter(root + "/layers", database, jobs, LinuxMounts(jobs), Limits())
+    layers = DRIVERS[driver](root + "/layers", database, jobs, LinuxMounts(jobs), Limits())
     blob = os.open(root + "/layer.tar", os.O_RDONLY)
     parent = None
     for name in ("base", "top"):
@@ -53,36 +59,50 @@ async def main(root):
     await database.close()
     await jobs.close()
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))
 """
 
 
-def live(root: Path, **environment: str) -> int:
+def live(driver: str, root: Path, **environment: str) -> int:
     return subprocess.run(
-        [sys.executable, "-c", LIFE, root],
+        [sys.executable, "-c", LIFE, driver, root],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, timeout=50,
     ).returncode  # fmt: skip
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(driver: str, tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "layer.tar").write_bytes(tar([folder("d"), file("d/a", b"1" * 100_000), file("d/.wh.b")]))
-    return tmp_path
+    with root_for(driver, tmp_path / "layers"):
+        yield tmp_path
 
 
-def test_these_are_all_the_points(root: Path) -> None:
-    assert live(root, JACKSTAY_FAULT_TRACE=str(root / "trace")) == 0
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_these_are_all_the_points(driver: str, root: Path) -> None:
+    assert live(driver, root, JACKSTAY_FAULT_TRACE=str(root / "trace")) == 0
     reached = {each for each in (root / "trace").read_text().split() if "layers." in each}
-    assert reached == set(POINTS)
+    assert reached == {*SHARED, *OWN[driver]}
     assert not any("trace" in name for name in os.listdir(root / "layers/snapshots/1/fs"))
 
 
-@pytest.mark.parametrize("point", POINTS)
-async def test_a_cut(point: str, root: Path, jobs: Spawner, mounts: Mounts) -> None:
-    assert live(root, JACKSTAY_FAULT=point) == -signal.SIGKILL
+# What is common is cut with one driver; what another does in the same places is cut with that.
+@pytest.mark.parametrize(
+    ("driver", "point"),
+    [
+        *(("overlay", point) for point in SHARED),
+        *((driver, point) for driver, points in OWN.items() for point in points),
+        *(
+            (driver, point)
+            for driver in ("btrfs", "vfs")
+            for point in ("layers.prepare.renamed", "layers.remove.renamed")
+        ),
+    ],
+)
+async def test_a_cut(driver: str, point: str, root: Path, jobs: Spawner, mounts: Mounts) -> None:
+    assert live(driver, root, JACKSTAY_FAULT=point) == -signal.SIGKILL
     database = await Database.open(str(root / "jackstay.db"))
     try:
-        layers = OverlaySnapshotter(str(root / "layers"), database, jobs, mounts, Limits())
+        layers = DRIVERS[driver](str(root / "layers"), database, jobs, mounts, Limits())
         await layers.clean()
         found = await database.read(lambda c: {row["id"]: row["key"] for row in c.execute("SELECT * FROM snapshots")})
         assert sorted(os.listdir(root / "layers/snapshots")) == sorted(str(number) for number in found)
