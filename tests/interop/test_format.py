@@ -25,7 +25,12 @@ PRINTED, REFUSED = json.loads((CASES / "docker.json").read_text()).values()
 DOCUMENT: dict[str, Any] = json.loads((CASES / "document.json").read_text())
 NEWER = ("else with", "range 3", "range $i := 3")
 """What Go has only since 1.22 and 1.23."""
-ALONE = ("index .NetworkSettings.Ports", "range .HostConfig.PidsLimit")
+ALONE = (
+    "index .NetworkSettings.Ports",
+    "range .HostConfig.PidsLimit",
+    "eq .Config.Entrypoint .Config",
+    'eq .Config.Entrypoint "a"',
+)
 """What docker can print of the raw JSON only, where no field that is not there has a value."""
 FIELD = re.compile(r"""(?<![\w"])\.[A-Z]|\$\.|\(\$""")
 MARK, END = "\x1e", "\x1d"
