@@ -10,13 +10,13 @@ class Limits:
     """Bounds that no honest image reaches. Passing one raises ``LimitExceeded``, whose message names it."""
 
     entries: int = 400_000
-    """Headers in one tar, extension headers counted. The index of an archive takes some 500 bytes of memory for each."""
+    """Headers in one tar, extension headers counted. An archive's index takes some 500 bytes of memory for each."""
     name_bytes: int = 4096
     """Bytes of a name or link target (PATH_MAX)."""
     header_bytes: int = 1 << 20
     """Bytes of one PAX header or GNU long name, as Go's archive/tar bounds them."""
     global_bytes: int = 4096
-    """Bytes of global PAX records that mean something. Each holds for every entry, and so takes time for every entry."""
+    """Bytes of global PAX records that mean something. Each holds for every entry, and takes time for every one."""
     sparse_parts: int = 100_000
     """Pieces of data in one sparse file."""
     images: int = 10_000

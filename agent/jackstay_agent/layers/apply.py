@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from typing import Any
 
 from jackstay_agent.config import Limits
-from jackstay_agent.errors import Error, InvalidArchive, from_os_error
+from jackstay_agent.errors import Error, InvalidArchive, LimitExceeded, from_os_error
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.layers.layer_source import LayerSource, source_of
 from jackstay_agent.layers.lower import mount_lower
@@ -24,9 +25,18 @@ from jackstay_oci.digest import Digest
 from jackstay_oci.tar.entries import MAX_ID, Entry
 from jackstay_oci.tar.reader import TarReader
 
+_CONFIGURED = {
+    "entries": "layer_entries",
+    "name_bytes": "name_bytes",
+    "header_bytes": "header_bytes",
+    "total_bytes": "layer_bytes",
+    "ratio": "compression_ratio",
+}
+"""The bounds of a layer as the reader calls them, and as the agent's configuration does."""
 _ARCHIVES_FAULT = frozenset(
     getattr(errno, name)
     for name in (
+        "E2BIG",
         "EEXIST",
         "EINVAL",
         "EISDIR",
@@ -62,19 +72,16 @@ def apply_layer(argument: Any, descriptors: list[int]) -> list[Any]:
     os.close(target)  # it belongs to the mounts that were left
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     tree = Tree(root, lower, whole=argument["whole"])
-    diff_id = apply(tree, source_of(blob, argument["compression"], bounds, *growth), bounds)
+    try:
+        diff_id = apply(tree, source_of(blob, argument["compression"], bounds, *growth), bounds)
+    except LimitExceeded as error:
+        raise _as_configured(error) from error
     return [str(diff_id), tree.size, tree.inodes, tree.incomplete]
 
 
 def bounds_of(configured: Limits) -> dict[str, int]:
     """The limits of a layer as the job's argument has them."""
-    return {
-        "entries": configured.layer_entries,
-        "name_bytes": configured.name_bytes,
-        "header_bytes": configured.header_bytes,
-        "total_bytes": configured.layer_bytes,
-        "ratio": configured.compression_ratio,
-    }
+    return {name: getattr(configured, field) for name, field in _CONFIGURED.items()}
 
 
 def apply(tree: Tree, source: LayerSource, bounds: limits.Limits) -> Digest:
@@ -106,6 +113,14 @@ def _put(tree: Tree, reader: TarReader, entry: Entry) -> None:
         tree.hide(name.parent, name.base)
     elif name.meaning is Meaning.OPAQUE:
         tree.hide_all(name.parent)
+
+
+def _as_configured(error: LimitExceeded) -> LimitExceeded:
+    """The same error with the bound named as in the agent's configuration."""
+    message = re.sub(r"limit (\w+)", lambda found: f"limit {_CONFIGURED.get(found[1], found[1])}", error.message)
+    return LimitExceeded(
+        message, hint="an honest image passes no bound; they are [limits] in the host's jackstayd.toml"
+    )
 
 
 def _meaning(error: OSError, entry: Entry) -> Error:

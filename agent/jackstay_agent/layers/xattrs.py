@@ -24,13 +24,18 @@ def allowed(name: bytes) -> bool:
 
 
 def write(descriptor: int, attributes: dict[bytes, bytes]) -> None:
-    """Set those of *attributes* that are allowed; a filesystem without ``user.*`` goes without them."""
+    """Set those of *attributes* that are allowed; a filesystem without ``user.*`` goes without them.
+
+    Raises `OSError`; of E2BIG also where the filesystem says that it is full and means the file's own room for them.
+    """
     for name, value in attributes.items():
         if not allowed(name):
             continue
         try:
             os.setxattr(descriptor, name, value)
         except OSError as error:
+            if error.errno == errno.ENOSPC and os.fstatvfs(descriptor).f_bfree:
+                raise OSError(errno.E2BIG, "more attributes than the host's filesystem takes for one file") from error
             if error.errno != errno.EOPNOTSUPP or not name.startswith(b"user."):
                 raise
 

@@ -155,9 +155,9 @@ async def test_a_whiteout_of_the_folder_above(unpack: Unpack, outside: Path) -> 
 async def test_a_bomb(unpack: Unpack, outside: Path) -> None:
     bomb = igzip.compress(tar([file("a", bytes(300 << 20))]), 1)
     limits = Limits(compression_ratio=50)
-    with pytest.raises(LimitExceeded, match="ratio"):
+    with pytest.raises(LimitExceeded, match="compression_ratio"):
         await unpack(bomb, compression="gzip", limits=limits)
-    with pytest.raises(LimitExceeded, match="total_bytes"):
+    with pytest.raises(LimitExceeded, match="layer_bytes"):
         await unpack(bomb, compression="gzip", limits=Limits(layer_bytes=100 << 20))
     assert (outside.parent / "fs/a").stat().st_size < 300 << 20
     await unpack(bomb, compression="gzip", target=outside.parent / "fs2")
@@ -165,7 +165,7 @@ async def test_a_bomb(unpack: Unpack, outside: Path) -> None:
 
 
 async def test_entries_and_names_are_bounded(unpack: Unpack) -> None:
-    with pytest.raises(LimitExceeded, match="entries"):
+    with pytest.raises(LimitExceeded, match="layer_entries"):
         await unpack(tar([file(f"f{number}") for number in range(11)]), limits=Limits(layer_entries=10))
     with pytest.raises(LimitExceeded, match="name_bytes"):
         await unpack(tar([file("a/" * 3000)]))

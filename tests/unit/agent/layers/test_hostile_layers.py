@@ -124,7 +124,7 @@ async def test_a_sparse_file_of_a_terabyte_in_a_kilobyte(unpack: Unpack, outside
         info = tarfile.TarInfo("s")
         info.pax_headers = {"GNU.sparse.size": str(1 << 40), "GNU.sparse.map": f"{1 << 40},0"}
         writer.addfile(info)
-    with pytest.raises(LimitExceeded, match="total_bytes"):
+    with pytest.raises(LimitExceeded, match="layer_bytes"):
         await unpack(out.getvalue())
     assert not (outside.parent / "fs/s").exists()
     await unpack(out.getvalue(), limits=Limits(layer_bytes=1 << 41), target=outside.parent / "fs2")
@@ -133,7 +133,7 @@ async def test_a_sparse_file_of_a_terabyte_in_a_kilobyte(unpack: Unpack, outside
 
 async def test_a_bomb_in_zstd(unpack: Unpack, outside: Path) -> None:
     bomb = zstd.compress(tar([file("a", bytes(300 << 20))]))
-    with pytest.raises(LimitExceeded, match="ratio"):
+    with pytest.raises(LimitExceeded, match="compression_ratio"):
         await unpack(bomb, compression="zstd")
     await unpack(bomb, compression="zstd", limits=Limits(compression_ratio=100_000), target=outside.parent / "fs2")
     assert (outside.parent / "fs2/a").stat().st_size == 300 << 20
@@ -152,7 +152,7 @@ async def test_a_header_that_would_fill_the_memory(unpack: Unpack, outside: Path
 
 async def test_more_entries_than_the_disk_has_inodes_for(unpack: Unpack, outside: Path) -> None:
     data = tar([file(f"f{number}") for number in range(500)])
-    with pytest.raises(LimitExceeded, match="entries"):
+    with pytest.raises(LimitExceeded, match="layer_entries"):
         await unpack(data, limits=Limits(layer_entries=100))
     assert len(os.listdir(outside.parent / "fs")) == 100
     await unpack(data, target=outside.parent / "fs2")
