@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -11,15 +12,19 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from jackstay.client.agent import AgentClient
 from jackstay.client.calls import Calls
+from jackstay.client.messages import VersionReply
 from jackstay.copying.serve import serve
 from jackstay.copying.sources import Blob, SourceImage
 from jackstay.errors import AgentError
+from jackstay.inventory.host import local_host
+from jackstay.tunnel.local import LocalTunnel
 from jackstay_agent.errors import DiskFull
 from jackstay_agent.fetch.source import Source
 from jackstay_agent.rpc.images import ImagesService
+from jackstay_agent.rpc.lanes import SUFFIX, Lanes
 from jackstay_oci.digest import Digest
-from jackstay_proto.v1 import images_pb2_grpc
 from tests.unit.agent.rpc.served import served
 
 DIGESTS = [Digest.of(bytes([number])) for number in range(3)]
@@ -48,19 +53,25 @@ class Zeros:
             yield bytes(MIB)
 
 
-async def test_a_full_disk_is_told_however_much_is_under_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["stream", "lane"])
+async def test_a_full_disk_is_told_however_much_is_under_way(tmp_path: Path, way: str) -> None:
     nothing: Any = None
-    service = ImagesService(nothing, nothing, Full(), nothing, nothing, nothing, "", nothing)  # type: ignore[arg-type]
+    lanes = Lanes()
+    service = ImagesService(nothing, nothing, Full(), nothing, nothing, nothing, "", nothing, lanes)  # type: ignore[arg-type]
     root = Blob(str(Digest.of(b"root")), 9, "m")
     image = SourceImage(root, (), tuple(Blob(str(digest), 200 * MIB) for digest in DIGESTS))
-    async with served(tmp_path, images=service) as address, grpc.aio.insecure_channel(address) as channel:
-        stub = images_pb2_grpc.ImagesStub(channel)
-
-        class Agent:
-            host = type("Host", (), {"name": "web1"})()
-            images = type("Images", (), {"fetch": lambda self: Calls("web1").bidi(stub.Fetch)})()
-
+    async with (
+        served(tmp_path, lanes=lanes, images=service) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        tunnel = LocalTunnel(address.removeprefix("unix:"))
+        agent = AgentClient(local_host(tunnel.socket_path), VersionReply(), tunnel, channel, Calls("web1"))
+        if way == "stream":
+            await asyncio.to_thread(os.unlink, tunnel.socket_path + SUFFIX)
         for _ in range(25):
-            with pytest.raises(AgentError, match="no space left for layer x") as caught:
-                await asyncio.wait_for(serve(Agent(), Zeros(), [image]), 10)  # type: ignore[arg-type]
-            assert (caught.value.reason, caught.value.hint) == ("DISK_FULL", "free some")
+            async with agent.lane() as lane:
+                assert (lane is not None) == (way == "lane")
+                with pytest.raises(AgentError, match="no space left for layer x") as caught:
+                    await asyncio.wait_for(serve(agent, Zeros(), [image], lane=lane), 10)  # type: ignore[arg-type]
+                assert (caught.value.reason, caught.value.hint) == ("DISK_FULL", "free some")
+        assert lanes._joined == {}

@@ -19,7 +19,7 @@ class ArchiveSource:
         self.name = name
         self._archive = archive
 
-    async def read(self, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
+    async def read(self, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes | bytearray, None]:
         """See `source.Source.read`."""
         end = offset + length
         while offset < end:

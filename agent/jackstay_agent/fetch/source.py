@@ -15,7 +15,7 @@ class Source(Protocol):
 
     name: str  # for errors and events: "web1", "images.tar"
 
-    def read(self, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
+    def read(self, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes | bytearray, None]:
         """The bytes of *digest* from *offset*, exactly *length* of them, in pieces of at most 1 MiB.
 
         May wait for bytes that the source itself is still receiving. Raises `SourceFailed` when it cannot give them,

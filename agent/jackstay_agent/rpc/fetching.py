@@ -16,6 +16,7 @@ from jackstay_agent.fetch.progress import Phase, Progress
 from jackstay_agent.images.documents import Target
 from jackstay_agent.images.receiving import Received, Receiver
 from jackstay_agent.images.service import canonical_name
+from jackstay_agent.rpc.lanes import Lanes
 from jackstay_agent.rpc.sources.controller import ControllerSource
 from jackstay_oci import platforms
 from jackstay_oci.digest import Digest
@@ -28,7 +29,9 @@ _SILENCE = 5.0
 """Seconds for which a caller that was told of a failure may go on sending before the call is ended."""
 
 
-async def fetch(receiver: Receiver, requests: AsyncIterator[pb.FetchRequest]) -> AsyncGenerator[pb.FetchReply, None]:
+async def fetch(
+    receiver: Receiver, requests: AsyncIterator[pb.FetchRequest], lanes: Lanes | None = None
+) -> AsyncGenerator[pb.FetchReply, None]:
     """Receive the images that the first request names, asking for ranges in the replies."""
     first = await anext(requests, None)
     if first is None or first.WhichOneof("request") != "start":
@@ -36,6 +39,12 @@ async def fetch(receiver: Receiver, requests: AsyncIterator[pb.FetchRequest]) ->
     targets = [_target(image) for image in first.start.images]
     replies: asyncio.Queue[pb.FetchReply | None] = asyncio.Queue(_REPLIES)
     source = ControllerSource(first.start.source or "the controller", replies.put)
+
+    lane = first.start.lane
+
+    def leave_lane() -> None:
+        if lane and lanes is not None:
+            lanes.leave(lane)
 
     async def listen() -> None:
         try:
@@ -55,6 +64,8 @@ async def fetch(receiver: Receiver, requests: AsyncIterator[pb.FetchRequest]) ->
             with contextlib.suppress(asyncio.QueueFull):
                 replies.put_nowait(None)
 
+    if lane and lanes is not None:
+        lanes.join(lane, source)
     listening = asyncio.create_task(listen())
     working = asyncio.create_task(work())
     try:
@@ -68,10 +79,12 @@ async def fetch(receiver: Receiver, requests: AsyncIterator[pb.FetchRequest]) ->
         try:
             await working
         except Exception:
+            leave_lane()  # whoever writes there would wait for a reader
             yield pb.FetchReply(stopping=pb.FetchStopping())
             await asyncio.wait([listening], timeout=_SILENCE)
             raise
     finally:
+        leave_lane()
         for task in (working, listening):
             task.cancel()
         await asyncio.gather(working, listening, return_exceptions=True)

@@ -16,6 +16,7 @@ from jackstay_agent.images.room import Room
 from jackstay_agent.images.service import Images
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.rpc.fetching import fetch
+from jackstay_agent.rpc.lanes import Lanes
 from jackstay_proto.v1 import images_pb2 as pb
 from jackstay_proto.v1.images_pb2_grpc import ImagesServicer
 
@@ -45,7 +46,9 @@ class ImagesService(ImagesServicer):
         room: Room,
         driver: str,
         commit: Commit,
+        lanes: Lanes | None = None,
     ) -> None:
+        self._lanes = lanes
         self._database = database
         self._images = images
         self._receiver = receiver
@@ -59,7 +62,7 @@ class ImagesService(ImagesServicer):
         self, request_iterator: AsyncIterator[pb.FetchRequest], context: Context
     ) -> AsyncGenerator[pb.FetchReply, None]:
         """See images.proto."""
-        return fetch(self._receiver, request_iterator)
+        return fetch(self._receiver, request_iterator, self._lanes)
 
     async def Save(self, request: pb.SaveRequest, context: Context) -> AsyncGenerator[bytes, None]:  # type: ignore[override]
         """See images.proto; gives the data of the replies alone (``rpc.pieces``)."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import grpc.aio
 
 from jackstay_agent.config import Config
+from jackstay_agent.rpc import lanes
 from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.errors import ErrorInterceptor
 from jackstay_agent.rpc.pieces import serve_pieces
@@ -53,8 +54,14 @@ def prepare_folder(config: Config) -> None:
         os.chmod(folder, 0o750)  # noqa: S103 - the group may enter, that is what it is for
         with contextlib.suppress(KeyError):
             os.chown(folder, 0, grp.getgrnam(config.socket_group).gr_gid)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(config.socket)
+    for path in sockets(config):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def sockets(config: Config) -> tuple[str, str]:
+    """The agent's socket, and that of its lanes."""
+    return config.socket, config.socket + lanes.SUFFIX
 
 
 def build(config: Config, services: Services, activity: Activity) -> grpc.aio.Server:
@@ -84,7 +91,8 @@ def build(config: Config, services: Services, activity: Activity) -> grpc.aio.Se
 
 
 def open_to_group(config: Config) -> None:
-    """Let the folder's group connect; called once the socket exists."""
-    os.chmod(config.socket, 0o660)
-    with contextlib.suppress(KeyError):
-        os.chown(config.socket, 0, grp.getgrnam(config.socket_group).gr_gid)
+    """Let the folder's group connect; called once the sockets exist."""
+    for path in sockets(config):
+        os.chmod(path, 0o660)
+        with contextlib.suppress(KeyError):
+            os.chown(path, 0, grp.getgrnam(config.socket_group).gr_gid)

@@ -6,6 +6,7 @@ gRPC and SSH code is imported when a connection is made, not with this module.
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from jackstay.errors import Unreachable, VersionMismatch
 from jackstay.tunnel.settings import TunnelSettings
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from types import TracebackType
     from typing import Self
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from jackstay.client.containers import Containers
     from jackstay.client.content import Content
     from jackstay.client.images import Images
+    from jackstay.client.lanes import FetchLane
     from jackstay.client.messages import VersionReply
     from jackstay.client.networks import Networks
     from jackstay.client.system import System
@@ -155,6 +158,19 @@ class AgentClient:
 
         return System(self._channel, self._calls)
 
+    @asynccontextmanager
+    async def lane(self) -> AsyncIterator[FetchLane | None]:
+        """A lane for one fetch, ``None`` where the agent or the way to it knows none."""
+        from jackstay.client.lanes import FetchLane
+
+        opened = await self._tunnel.open_lane()
+        lane = None if opened is None else FetchLane(opened)
+        try:
+            yield lane if lane is not None and await _begun(lane) else None
+        finally:
+            if lane is not None:
+                lane.close()
+
     async def close(self) -> None:
         """Cancel every running call, then close the channel and the tunnel."""
         try:
@@ -169,3 +185,11 @@ class AgentClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+async def _begun(lane: FetchLane) -> bool:
+    try:
+        await lane.begin()
+    except OSError:
+        return False
+    return True

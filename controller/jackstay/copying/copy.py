@@ -33,13 +33,14 @@ async def copy_to_agent(
     agent: AgentClient, source: RangeSource, images: Sequence[SourceImage], progress: CopyProgress | None = None
 ) -> Fetched:
     """Make the images be there. See :func:`jackstay.copying.serve.serve` for what it raises."""
-    if progress is None:
-        return await serve(agent, source, images)
-    host = progress.host(agent.host.name)
-    try:
-        return await serve(agent, source, images, host.update)
-    finally:
-        host.finished = True
+    async with agent.lane() as lane:
+        if progress is None:
+            return await serve(agent, source, images, lane=lane)
+        host = progress.host(agent.host.name)
+        try:
+            return await serve(agent, source, images, host.update, lane)
+        finally:
+            host.finished = True
 
 
 def plan_objects(plans: Sequence[HostPlan]) -> list[dict[str, Any]]:

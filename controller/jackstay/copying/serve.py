@@ -20,6 +20,7 @@ from jackstay.errors import AgentError, Error, NotFound
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
     from jackstay.client.calls import BidiCall
+    from jackstay.client.lanes import FetchLane
 
     Call = BidiCall[messages.FetchRequest, messages.FetchReply]
 
@@ -44,16 +45,17 @@ async def serve(
     source: RangeSource,
     images: Sequence[SourceImage],
     on_progress: OnProgress | None = None,
+    lane: FetchLane | None = None,
 ) -> Fetched:
-    """Drive ``Images.Fetch`` of one agent to its end.
+    """Drive ``Images.Fetch`` of one agent to its end; what it asks for goes on the ``lane`` when there is one.
 
     Raises:
         Error: the agent's own, ``SOURCE_FAILED`` among them when the source could not give what was asked for.
     """
     async with agent.images.fetch() as call:
-        await call.write(messages.FetchRequest(start=start_request(source.name, images)))
+        await call.write(messages.FetchRequest(start=start_request(source.name, images, lane)))
         known = {blob.digest for image in images for blob in (image.root, *image.blobs)}
-        answerer = _Answerer(call, source, known)
+        answerer = _Answerer(call, source, known, lane)
         try:
             async for reply in call:
                 kind = reply.WhichOneof("reply")
@@ -73,10 +75,11 @@ async def serve(
         raise AgentError("INTERNAL", f"the agent on {agent.host.name} ended the copy without a result")
 
 
-def start_request(source: str, images: Sequence[SourceImage]) -> messages.FetchStart:
+def start_request(source: str, images: Sequence[SourceImage], lane: FetchLane | None = None) -> messages.FetchStart:
     """The first message of a fetch."""
     return messages.FetchStart(
         source=source,
+        lane=lane.name if lane else "",
         images=[
             messages.ImageTarget(
                 root=messages.Descriptor(
@@ -93,9 +96,10 @@ def start_request(source: str, images: Sequence[SourceImage]) -> messages.FetchS
 
 
 class _Answerer:
-    """Answers ranges concurrently. One message is written at a time, for a call takes one writer."""
+    """Answers ranges concurrently. One message is written at a time, for a call takes one writer, as does a lane."""
 
-    def __init__(self, call: Call, source: RangeSource, known: Collection[str]) -> None:
+    def __init__(self, call: Call, source: RangeSource, known: Collection[str], lane: FetchLane | None) -> None:
+        self._lane = lane
         self._call = call
         self._source = source
         self._known = known
@@ -137,7 +141,10 @@ class _Answerer:
                     "SOURCE_FAILED", f"{self._source.name} gave more than was asked for of {wanted.digest}"
                 )
             for start in range(0, len(data), PIECE):
-                piece = data[start : start + PIECE]
+                piece = data[start : start + PIECE] if len(data) > PIECE else data
+                if self._lane is not None:
+                    await self._write_to_lane(self._lane, wanted, piece)
+                    continue
                 # Filled in place: a message given to another's constructor is serialized and parsed to be copied.
                 request = messages.FetchRequest()
                 request.data.request = wanted.request
@@ -152,6 +159,11 @@ class _Answerer:
                 f"{wanted.offset + wanted.length} were asked for",
             )
 
+    async def _write_to_lane(self, lane: FetchLane, wanted: messages.RangeWanted, piece: bytes) -> None:
+        async with self._writing:
+            size = await lane.send(wanted.request, piece)
+        self.wire[wanted.digest] = self.wire.get(wanted.digest, 0) + size
+
     async def _write(self, request: messages.FetchRequest, digest: str, size: int) -> None:
         async with self._writing:
             await self._call.write(request)
@@ -159,7 +171,13 @@ class _Answerer:
             self.wire[digest] = self.wire.get(digest, 0) + size
 
     async def stop(self) -> None:
-        """Stop answering, after the write that is under way: one that is cut would take the whole call with it."""
+        """Stop answering, after the write that is under way: one that is cut would take the whole call with it.
+
+        On a lane it may be cut, since nothing else follows there.
+        """
+        if self._lane is not None:
+            await self.close()
+            return
         async with self._writing:
             await self.close()
 

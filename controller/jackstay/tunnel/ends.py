@@ -182,3 +182,42 @@ class DialEnd(RemoteEnd):
         if not self.ready.done():
             self.ready.set_result(False)
         super().connection_lost(exc)
+
+
+class LaneEnd(asyncssh.SSHUNIXSession[bytes]):
+    """The far side of a lane: implements `lane.Lane` on a channel of its own."""
+
+    def __init__(self) -> None:
+        self._channel: Any = None
+        self._open = asyncio.Event()  # whether the channel takes more
+        self._open.set()
+        self._closed = False
+
+    def connection_made(self, chan: Any) -> None:
+        """Keep the channel."""
+        self._channel = chan
+
+    def pause_writing(self) -> None:
+        """The channel is full."""
+        self._open.clear()
+
+    def resume_writing(self) -> None:
+        """The channel has room again."""
+        self._open.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The channel is gone."""
+        self._closed = True
+        self._open.set()
+
+    async def write(self, data: bytes) -> None:
+        """See `Lane.write`."""
+        await self._open.wait()
+        if self._closed:
+            raise ConnectionResetError("the lane was closed")
+        self._channel.write(data)
+
+    def close(self) -> None:
+        """See `Lane.close`."""
+        if not self._closed:
+            self._channel.abort()

@@ -10,6 +10,7 @@ from typing import Self
 from jackstay.errors import Unreachable
 from jackstay.inventory.host import Host
 from jackstay.tunnel import local_agent
+from jackstay.tunnel.lane import SUFFIX, Lane, SocketLane
 
 
 class LocalTunnel:
@@ -18,6 +19,13 @@ class LocalTunnel:
     def __init__(self, path: str) -> None:
         self.socket_path = path
         self.failure: Unreachable | None = None
+
+    async def open_lane(self) -> Lane | None:
+        """See `Tunnel.open_lane`."""
+        try:
+            return await SocketLane.open(self.socket_path + SUFFIX)
+        except OSError:
+            return None
 
     async def close(self) -> None:
         """Nothing: the socket is the agent's."""

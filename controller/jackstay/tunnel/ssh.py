@@ -13,6 +13,7 @@ from jackstay.inventory.host import Host
 from jackstay.tunnel.bastions import Bastion, bastions
 from jackstay.tunnel.bridge import Bridge
 from jackstay.tunnel.failures import explain
+from jackstay.tunnel.lane import Lane
 from jackstay.tunnel.login import login, plan_login
 from jackstay.tunnel.settings import TunnelSettings
 from jackstay.tunnel.ways import Ways
@@ -46,6 +47,10 @@ class SSHTunnel:
     def dials(self) -> bool:
         """Whether ``jackstayd dial-stdio`` is used, the SSH server's own forwarding being refused."""
         return self._ways.dials
+
+    async def open_lane(self) -> Lane | None:
+        """See `Tunnel.open_lane`; there is none where the SSH server's own forwarding is refused."""
+        return await self._ways.open_lane()
 
     async def close(self) -> None:
         """End the bridge, the connection, and the lease on the bastion, even when one of them fails to."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from jackstay.errors import Unreachable
     from jackstay.inventory.host import Host
+    from jackstay.tunnel.lane import Lane
 
 
 class Tunnel(Protocol):
@@ -27,6 +28,9 @@ class Tunnel(Protocol):
     @property
     def failure(self) -> Unreachable | None:
         """Why the way is broken, as far as the tunnel knows; ``None`` while it looks whole."""
+
+    async def open_lane(self) -> Lane | None:
+        """A new lane to the agent; ``None`` where there is no way for one. It ends with the tunnel at the latest."""
 
     async def close(self) -> None:
         """End every connection through the tunnel and the tunnel itself, and remove its socket."""

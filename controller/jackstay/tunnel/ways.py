@@ -15,7 +15,8 @@ import asyncssh
 
 from jackstay.errors import Unreachable
 from jackstay.inventory.host import AGENT_SOCKET, Host
-from jackstay.tunnel.ends import MARK, DialEnd, RemoteEnd
+from jackstay.tunnel.ends import MARK, DialEnd, LaneEnd, RemoteEnd
+from jackstay.tunnel.lane import SUFFIX
 
 NO_PROGRAM, NO_SOCKET, DENIED = 67, 68, 69  # exit codes of the script below
 MAX_PACKET = 32 * 1024  # larger packets gain nothing: sshd reads 32 KiB at a time
@@ -67,6 +68,19 @@ class Ways:
             self.failure = error
             raise
         self.failure = None
+        return end
+
+    async def open_lane(self) -> LaneEnd | None:
+        """A new lane, of which nobody speaks when there is no way for one."""
+        if self._dials:
+            return None
+        try:
+            _, end = await self._connection.create_unix_connection(
+                LaneEnd, self._host.socket + SUFFIX, encoding=None, window=self._window, max_pktsize=MAX_PACKET
+            )
+        except asyncssh.Error:
+            return None
+        assert isinstance(end, LaneEnd)
         return end
 
     async def _open(self) -> RemoteEnd:

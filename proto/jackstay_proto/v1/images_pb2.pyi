@@ -56,8 +56,14 @@ class FetchStart(_message.Message):
 
     IMAGES_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    LANE_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """what the source is called in errors and events, e.g. "web1" or "images.tar" """
+    lane: _builtins.str
+    """The name of a lane on which the data comes in place of RangeData, or empty. A lane is a connection to the agent's
+    socket with ".lane" behind its name. It begins with the 32 bytes of its name; then comes every piece, headed by the
+    number of its RangeWanted and by its length, 4 bytes each, little endian.
+    """
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImageTarget]: ...
     def __init__(
@@ -65,10 +71,11 @@ class FetchStart(_message.Message):
         *,
         images: _abc.Iterable[Global___ImageTarget] | None = ...,
         source: _builtins.str = ...,
+        lane: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "lane", b"lane", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

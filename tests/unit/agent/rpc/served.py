@@ -13,6 +13,7 @@ import grpc.aio
 from jackstay_agent.config import Config
 from jackstay_agent.rpc import server as rpc_server
 from jackstay_agent.rpc.activity import Activity
+from jackstay_agent.rpc.lanes import SUFFIX, Lanes
 from jackstay_proto.v1 import (
     containers_pb2_grpc,
     content_pb2_grpc,
@@ -28,9 +29,10 @@ def config(folder: Path) -> Config:
 
 
 @asynccontextmanager
-async def served(folder: Path, **services: Any) -> AsyncIterator[str]:
+async def served(folder: Path, *, lanes: Lanes | None = None, **services: Any) -> AsyncIterator[str]:
     """The address of a server of *services* by name ("images"); the others are there and implement nothing."""
     settings = config(folder)
+    lanes = lanes or Lanes()
     await asyncio.to_thread(rpc_server.prepare_folder, settings)
     others: dict[str, Any] = {
         "containers": containers_pb2_grpc.ContainersServicer(),
@@ -42,11 +44,13 @@ async def served(folder: Path, **services: Any) -> AsyncIterator[str]:
     }
     server = rpc_server.build(settings, rpc_server.Services(**(others | services)), Activity())
     await server.start()
+    await lanes.serve(settings.socket + SUFFIX)
     await asyncio.to_thread(rpc_server.open_to_group, settings)
     try:
         yield f"unix:{settings.socket}"
     finally:
         await server.stop(0)
+        lanes.close()
 
 
 @asynccontextmanager
