@@ -1,4 +1,4 @@
-"""Real Docker 20.10 and 26, Podman 4 and 5, skopeo 1.9 and 1.18, images that they have made, and a host with jackstay.
+"""Real Docker 20.10 and 26, Podman 4 and 5, skopeo 1.9 and 1.18, umoci, images of theirs, and a host with jackstay.
 
 All is made once. What one of the programs cannot do or is not there for fails the test: nothing is skipped.
 """
@@ -21,6 +21,7 @@ from tests.interop.originals import IMAGES, Original, Passed
 from tests.interop.peer import Peer
 from tests.interop.podman import Podman
 from tests.interop.skopeo import Skopeo
+from tests.interop.umoci import Umoci
 from tests.lab.lab import Lab
 
 
@@ -56,6 +57,12 @@ def engines(exchange: Path) -> Iterator[dict[str, Engines]]:
         yield found
         for each in found.values():
             each.docker.stop()
+
+
+@pytest.fixture(scope="session")
+def umoci(engines: dict[str, Engines]) -> Umoci:
+    """umoci, which only one of the Debians needs to have: both have the same."""
+    return Umoci(engines["debian12"].docker.peer)
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +121,7 @@ def passed(original: Original, jackstay_host: Jackstay, exchange: Path) -> Passe
         jackstay_host.save(Path(f"{stem}.tar"), "made:2"),
         jackstay_host.save(Path(f"{stem}-oci.tar"), "--format", "oci", "made:2"),
         jackstay_host.save(Path(f"{stem}.tar.gz"), "--compress", "gzip", "made:2"),
+        jackstay_host.save(Path(f"{stem}.tar.zst"), "--compress", "zstd", "made:2"),
     )
     jackstay_host.empty()
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.interop.debian13 import InstallError, debian13
 
-PACKAGES = ("docker.io", "podman", "skopeo", "debootstrap", "zstd")
+PACKAGES = ("docker.io", "podman", "skopeo", "umoci", "debootstrap", "zstd", "xz-utils", "bzip2")
 DEBIAN_PACKAGES = Path(__file__).parents[1] / "lab" / "debian-packages"
 
 

@@ -24,9 +24,13 @@ class Jackstay:
         """``jackstay -H web1 ARGV``, which must succeed; what it printed."""
         return self.laptop.ok("-H", "web1", *argv, timeout=100).stdout
 
-    def load(self, archive: Path) -> list[str]:
+    def load(self, archive: Path, *argv: str) -> list[str]:
         """``load -i``; the names or ids that it printed."""
-        return [line.partition(": ")[2] for line in self.run("load", "-i", archive).splitlines()]
+        return [line.partition(": ")[2] for line in self.run("load", "-i", archive, *argv).splitlines()]
+
+    def copy(self, source: str, target: str, *argv: str) -> None:
+        """``copy`` between the laptop's files and ``web1::``."""
+        self.laptop.ok("copy", *argv, source, target, timeout=100)
 
     def save(self, archive: Path, *argv: str) -> Path:
         """``save -o``."""

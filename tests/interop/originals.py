@@ -36,3 +36,4 @@ class Passed:
     docker: Path
     oci: Path
     gzipped: Path
+    zstd: Path

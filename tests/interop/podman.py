@@ -32,6 +32,14 @@ class Podman:
         self._run("save", "--quiet", "--format", form, *several, "-o", str(archive), *names)
         return archive
 
+    def pull(self, source: str) -> str:
+        """``podman pull`` from an archive or a folder, such as ``oci:DIR:NAME``; the image's id."""
+        return f"sha256:{self._run('pull', '--quiet', source).strip()}"
+
+    def push(self, name: str, target: str, *options: str) -> None:
+        """``podman push`` to an archive or a folder."""
+        self._run("push", "--quiet", *options, name, target)
+
     def id(self, name: str) -> str:
         """An image's id."""
         return f"sha256:{self._inspect(name)['Id']}"

@@ -14,4 +14,10 @@ class Skopeo:
 
     def copy(self, source: str, target: str, *options: str) -> None:
         """``skopeo copy``."""
-        self.peer.run("skopeo", "copy", "--quiet", *options, source, target)
+        self.run("copy", "--quiet", *options, source, target)
+
+    def run(self, *argv: str, platform: str = "") -> None:
+        """Any command; of an index it takes the image for ``platform`` (``linux/arm64``), else for this machine."""
+        os, _, architecture = platform.partition("/")
+        override = ("--override-os", os, "--override-arch", architecture) if platform else ()
+        self.peer.run("skopeo", *override, *argv)

@@ -58,6 +58,18 @@ def test_podman_save(
 
 @pytest.mark.parametrize("original", ["debian13"], indirect=True)
 @pytest.mark.parametrize("writer", DEBIANS)
+def test_skopeo_writes_a_docker_archive(
+    original: Original, jackstay: Jackstay, engines: dict[str, Engines], writer: str, exchange: Path, tmp_path: Path
+) -> None:
+    target = exchange / f"{tmp_path.name}.tar"
+    source = f"docker-archive:{original.archives['made:2']}"
+    engines[writer].skopeo.copy(source, f"docker-archive:{target}:docker.io/library/made:2")
+    assert jackstay.load(target) == ["made:2"]
+    assert jackstay.inspect("made:2")["Id"] == original.ids["made:2"]
+
+
+@pytest.mark.parametrize("original", ["debian13"], indirect=True)
+@pytest.mark.parametrize("writer", DEBIANS)
 @pytest.mark.parametrize("form", ["oci", "oci-archive"])
 def test_skopeo_copy(
     original: Original,

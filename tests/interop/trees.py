@@ -45,6 +45,12 @@ def tree_of_process(host: Host, pid: int) -> Tree:
     return _without_noise(tree)
 
 
+def tree_of_folder(folder: Path) -> Tree:
+    """What lies in a folder on this machine."""
+    root = str(folder)
+    return _without_noise({path: _file(root + path) for path in _walk(root, set())})
+
+
 def _walk(root: str, mounts: set[str]) -> Iterator[str]:
     for folder, folders, files in os.walk(root + "/"):
         inside = folder.removeprefix(root).rstrip("/")

@@ -36,21 +36,33 @@ def canonical(name: str) -> str:
         raise InvalidArchive(f"it names an image badly: {error.message}") from error
 
 
+def label(annotations: Mapping[str, str]) -> str:
+    """What a descriptor of an index is called there, whatever that is; empty when it has no name."""
+    reference = annotations.get(REF_NAME, "")
+    return reference if _is_whole(reference) else annotations.get(IMAGE_NAME) or reference
+
+
 def annotated_name(annotations: Mapping[str, str]) -> str | None:
     """The name that a descriptor of an index has, in full; ``None`` when it has none that Docker would take.
+
+    A whole reference in ``ref.name`` comes first: umoci renames an image there, and copies the other annotation.
 
     Raises:
         InvalidArchive: ``io.containerd.image.name`` is malformed.
     """
-    if name := annotations.get(IMAGE_NAME):
-        return canonical(name)
-    name = annotations.get(REF_NAME, "")
-    if "/" not in name and ":" not in name:
-        return None  # a word alone is a tag, of a repository that nobody wrote down
-    try:
-        return canonical(name)
-    except InvalidArchive:
-        return None  # the specification allows more than Docker does, and no tool promised that this is a name
+    reference = annotations.get(REF_NAME, "")
+    if _is_whole(reference):
+        try:
+            return canonical(reference)
+        except InvalidArchive:
+            pass  # the specification allows more than Docker does, and no tool promised that this is a name
+    name = annotations.get(IMAGE_NAME)
+    return canonical(name) if name else None  # a word alone is a tag, of a repository that nobody wrote down
+
+
+def _is_whole(reference: str) -> bool:
+    """Whether it says more than a tag."""
+    return "/" in reference or ":" in reference
 
 
 def annotations_of(name: str, *, whole: bool) -> dict[str, str]:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from jackstay_oci import media_types
-from jackstay_oci.archives.naming import IMAGE_NAME, REF_NAME
+from jackstay_oci.archives.naming import label
 from jackstay_oci.archives.oci_layout import LAYOUT, check_layout
 from jackstay_oci.digest import Digest, hasher
 from jackstay_oci.documents import MAX_DOCUMENT, Descriptor, Index, encode, parse_index
@@ -206,21 +206,21 @@ class BlobWriter:
 def _merged(old: Index | None, added: Sequence[Descriptor]) -> Index:
     """The index with what was added; what has a name of it, or is it without a name, is left out."""
     before = old.manifests if old is not None else ()
-    names = {name for item in added if (name := _name(item))}
+    names = {name for item in added if (name := label(item.annotations))}
     digests = {item.digest for item in added}
-    kept = [item for item in before if _name(item) not in names and (_name(item) or item.digest not in digests)]
-    named = {item.digest for item in (*kept, *added) if _name(item)}
-    fresh = {encode(item): item for item in added if _name(item) or item.digest not in named}
+    kept = [
+        item
+        for item in before
+        if label(item.annotations) not in names and (label(item.annotations) or item.digest not in digests)
+    ]
+    named = {item.digest for item in (*kept, *added) if label(item.annotations)}
+    fresh = {encode(item): item for item in added if label(item.annotations) or item.digest not in named}
     return Index(
         media_type=media_types.OCI_INDEX,
         manifests=(*kept, *fresh.values()),
         annotations=old.annotations if old is not None else {},
         subject=old.subject if old is not None else None,
     )
-
-
-def _name(descriptor: Descriptor) -> str:
-    return descriptor.annotations.get(IMAGE_NAME) or descriptor.annotations.get(REF_NAME) or ""
 
 
 def _sync(folder: Path) -> None:

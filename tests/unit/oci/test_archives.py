@@ -191,6 +191,11 @@ def test_an_image_that_only_manifest_json_lists_is_found(
         ({"org.opencontainers.image.ref.name": "app:3"}, ("docker.io/library/app:3",)),
         ({"org.opencontainers.image.ref.name": "3", "io.containerd.image.name": "q.io/app:3"}, ("q.io/app:3",)),
         ({"io.containerd.image.name": "app"}, ("docker.io/library/app:latest",)),
+        (  # renamed by umoci, which knows the first alone
+            {"org.opencontainers.image.ref.name": "q.io/new:1", "io.containerd.image.name": "q.io/old:1"},
+            ("q.io/new:1",),
+        ),
+        ({"org.opencontainers.image.ref.name": "a:b:c", "io.containerd.image.name": "q.io/old:1"}, ("q.io/old:1",)),
     ],
 )
 def test_names_from_annotations(
