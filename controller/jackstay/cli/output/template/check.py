@@ -18,17 +18,11 @@ def check_functions(text: str, tree: nodes.Nodes) -> None:
             function = FUNCTIONS[first.name]
             if count < function.least or (function.most is not None and count > function.most):
                 wanted = _wanted(function.least, function.most)
-                raise TemplateError(
-                    complaint(f"{first.name} takes {wanted}, not {count}", text, command.at),
-                    hint="" if count or first.name not in _ALSO_FIELDS else f"write .{first.name.title()} for a field",
-                )
+                raise TemplateError(complaint(f"{first.name} takes {wanted}, not {count}", text, command.at))
         elif isinstance(first, nodes.Literal) and first.value is None:
             raise TemplateError(complaint("nil is no command", text, command.at))
         elif count and not isinstance(first, nodes.Field | nodes.Variable | nodes.Chain):
             raise TemplateError(complaint("a value takes no arguments", text, command.at))
-
-
-_ALSO_FIELDS = frozenset({"title", "index"})
 
 
 def _wanted(least: int, most: int | None) -> str:

@@ -162,7 +162,7 @@ def _too_large(digits: str | None) -> bool:
 
 
 def _argument(value: object, verb: str, form: _Form) -> str:
-    """A value of the command line's ``printf``: a type and nothing need no verb of their own."""
+    """One argument by its verb; ``%T``, ``%v`` and nothing are special only here, not inside of lists and maps."""
     if verb == "T":
         return form.pad(type_name(value)[: form.precision])
     if verb == "v":
