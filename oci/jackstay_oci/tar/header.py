@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 from msgspec import Struct
 
@@ -14,6 +15,7 @@ ZERO_BLOCK = bytes(BLOCK)
 
 _FIELDS = struct.Struct("100s8s8s8s12s12s8s1s100s8s64x8s8s155s12x")
 _SIGNED = struct.Struct("512b")
+_ZEROS = BLOCK - 65521 // 255  # with more zeros than this, the sum of the rest stays below Adler's modulus
 
 
 class Header(Struct, frozen=True):
@@ -40,7 +42,8 @@ def parse_header(block: bytes) -> Header:
     """
     name, mode, uid, gid, size, mtime, checksum, kind, linkname, magic, major, minor, prefix = _FIELDS.unpack(block)
     # The sum counts its own eight bytes as spaces; Sun's tar summed signed bytes.
-    if parse_number(checksum) != sum(block) - sum(checksum) + 256 and parse_number(checksum) != _signed_sum(block):
+    told = parse_number(checksum)
+    if told - _sum(block) + sum(checksum) - 256 and told != _signed_sum(block):
         raise InvalidArchive("wrong checksum in a tar header")
     name = name.split(b"\0", 1)[0]
     if magic[:6] == b"ustar\0":
@@ -62,6 +65,13 @@ def parse_header(block: bytes) -> Header:
         parse_number(minor) if has_devices else 0,
         block,
     )
+
+
+def _sum(block: bytes) -> int:
+    """The sum of the bytes, many times as fast as ``sum``: it is the lower half of an Adler-32 (RFC 1950, 9), from 1
+    on and modulo 65521, which only blocks of hardly any zeros reach."""
+    low = (zlib.adler32(block) & 0xFFFF) - 1
+    return low if block.count(0) > _ZEROS else sum(block)
 
 
 def _signed_sum(block: bytes) -> int:

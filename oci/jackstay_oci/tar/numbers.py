@@ -13,6 +13,12 @@ def parse_number(field: bytes) -> int:
     Raises:
         InvalidArchive: it is neither.
     """
+    digits = field[:-1]
+    if field[-1] == 0 and digits.isdigit():  # the usual form needs no cutting
+        try:
+            return int(digits, 8)
+        except ValueError:
+            raise InvalidArchive(f"malformed number {field!r} in a tar header") from None
     first = field[0]
     if first & 0x80:
         # Two's complement over all bits but the first, which only marks the form.
@@ -21,9 +27,7 @@ def parse_number(field: bytes) -> int:
             if first & 0x40
             else int.from_bytes(field, "big") - (0x80 << (8 * (len(field) - 1)))
         )
-    digits = field[:-1]
-    if not (field[-1] == 0 and digits.isdigit()):  # the usual form needs no cutting
-        digits = field.split(b"\0", 1)[0].strip(b" ")
+    digits = field.split(b"\0", 1)[0].strip(b" ")
     if not digits:
         return 0
     try:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jackstay_oci.errors import Error
 from jackstay_oci.limits import Limits
+from jackstay_oci.tar import header
 from jackstay_oci.tar.reader import TarReader
 
 LIMITS = Limits(entries=1000, total_bytes=1 << 20)
@@ -79,3 +80,11 @@ def test_rubbish(data: bytes) -> None:
         _read(data)
     except Error:
         return
+
+
+def test_a_sum_is_the_sum_whatever_the_bytes() -> None:
+    numbers = random.Random(7)
+    for zeros in (0, 200, 254, 255, 256, 257, 300, 511, 512):
+        block = numbers.randbytes(512 - zeros).replace(b"\0", b"\xff") + bytes(zeros)
+        assert header._sum(block) == sum(block)
+        assert header._sum(b"\xff" * (512 - zeros) + bytes(zeros)) == 255 * (512 - zeros)
