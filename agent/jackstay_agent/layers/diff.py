@@ -40,6 +40,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # not to wai
 _INSIDE = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _BUFFER = 1 << 20
+_LONGEST = 4090  # PATH_MAX without its NUL, a folder's slash and a whiteout's prefix
 _KINDS = {
     stat.S_IFREG: Kind.FILE,
     stat.S_IFLNK: Kind.SYMLINK,
@@ -156,6 +157,11 @@ class _Differ:
         gone = {os.fsencode(name) for name in os.listdir(below)} - present if hidden and below is not None else set()
         folders = []
         for name in sorted(present | gone):
+            if len(prefix) + len(name) > _LONGEST:
+                raise Unsupported(
+                    f"{names.shown(prefix + name)} cannot be in a layer: its path has more than {_LONGEST} bytes",
+                    hint="move or remove it in the container",
+                )
             if name in gone:
                 self._hide(prefix, name)
                 continue

@@ -118,12 +118,16 @@ def header_bytes(entry: Entry, *, nanoseconds: bool = False) -> bytes:
     """The header of an entry, with a PAX header before it where ustar cannot say everything.
 
     Raises:
-        InvalidArgument: an id is out of bounds, or a name has a NUL.
+        InvalidArgument: an id is out of bounds, a name has a NUL, or an attribute's name a ``=``.
     """
     if not (0 <= entry.uid <= MAX_ID and 0 <= entry.gid <= MAX_ID):
         raise InvalidArgument(f"entry {entry.name!r} belongs to {entry.uid}:{entry.gid}, ids go from 0 to {MAX_ID}")
     if b"\0" in entry.name or b"\0" in entry.linkname or not entry.name:
         raise InvalidArgument(f"entry {entry.name!r}: a name is not empty and has no NUL")
+    if odd := [key for key in entry.xattrs if b"=" in key]:
+        raise InvalidArgument(
+            f"entry {entry.name!r} has an attribute {odd[0]!r}, whose name no tar can say", hint="remove the attribute"
+        )
     records: list[tuple[bytes, bytes]] = []
     prefix, name = _split_name(entry.name)
     if not name:
