@@ -1,4 +1,4 @@
-"""OCI folders that images are added to: what is there stays, what is missing is written, and nothing half-made shows."""
+"""OCI folders that images are added to: what is there stays, what is missing is written, nothing half-made shows."""
 
 from __future__ import annotations
 
@@ -131,10 +131,13 @@ def test_a_blob_is_durable_and_whole_before_it_has_its_name(folder: Path, monkey
 
 @pytest.mark.parametrize(("data", "message"), [(b"x" * 10, "longer"), (b"x" * 3, "short"), (b"12345", "is damaged")])
 def test_what_comes_wrong_leaves_nothing(folder: Path, data: bytes, message: str) -> None:
-    target = OciFolder.at(folder)
-    with pytest.raises(DigestMismatch, match=message), target.blob(Digest.of(b"right"), 5) as blob:
-        blob.write(data)
-        blob.commit()
+    def write() -> None:
+        with OciFolder.at(folder).blob(Digest.of(b"right"), 5) as blob:
+            blob.write(data)
+            blob.commit()
+
+    with pytest.raises(DigestMismatch, match=message):
+        write()
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["oci-layout"]
     OciFolder.at(folder)  # and it can be tried again
 
