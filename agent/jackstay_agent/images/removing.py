@@ -62,9 +62,11 @@ async def prune(
     def work(connection: sqlite3.Connection) -> tuple[list[list[Removed]], list[list[str]]]:
         lines: list[list[Removed]] = []
         layers: list[list[str]] = []
+        used = {row["image_id"] for row in connection.execute("SELECT image_id FROM containers")}
         for row in rows.all_rows(connection):
             image = stored(connection, row)
-            if (image.names and not all_unused) or rows.users(connection, str(image.root)):
+            # Of an image in use a further manifest that nobody would know by a name goes, as it would be seen nowhere.
+            if rows.users(connection, str(image.root)) or (image.names and (not all_unused or image.image_id in used)):
                 continue
             if not wanted.labels_fit(image.labels) or (wanted.until is not None and image.created > wanted.until):
                 continue

@@ -51,26 +51,30 @@ def containers_run(connection: sqlite3.Connection) -> bool:
 
 
 # What stays when every image without a container is removed and every fetch that broke off is given up.
-_KEPT_BLOBS = """
-WITH RECURSIVE kept (digest) AS (
-    SELECT image_root FROM containers UNION SELECT image_id FROM containers
-    UNION SELECT manifest FROM images WHERE root IN (SELECT image_root FROM containers)
+_USED = """
+WITH RECURSIVE used AS (
+    SELECT root, manifest, image_id, chain_id FROM images WHERE root IN (SELECT image_root FROM containers)
+        OR (image_id IN (SELECT image_id FROM containers) AND root IN (SELECT root FROM names))
+),
+"""
+_KEPT_BLOBS = f"""
+{_USED} kept (digest) AS (
+    SELECT root FROM used UNION SELECT manifest FROM used UNION SELECT image_id FROM used
     UNION SELECT key FROM lease_items JOIN leases ON leases.id = lease WHERE kind = 'blob' AND expires = :never
     UNION SELECT child FROM blob_references JOIN kept ON parent = kept.digest
 )
 SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT digest FROM kept)
-"""
-_KEPT_LAYERS = """
-WITH RECURSIVE kept (id) AS (
-    SELECT id FROM snapshots WHERE kind != 'committed'
-        OR key IN (SELECT chain_id FROM images WHERE root IN (SELECT image_root FROM containers))
+"""  # noqa: S608 - both parts are this file's
+_KEPT_LAYERS = f"""
+{_USED} kept (id) AS (
+    SELECT id FROM snapshots WHERE kind != 'committed' OR key IN (SELECT chain_id FROM used)
         OR key IN (
             SELECT key FROM lease_items JOIN leases ON leases.id = lease WHERE kind = 'snapshot' AND expires = :never
         )
     UNION SELECT parent FROM snapshots JOIN kept USING (id) WHERE parent IS NOT NULL
 )
 SELECT COUNT(*), COALESCE(SUM(size), 0) FROM snapshots WHERE kind = 'committed' AND id IN (SELECT id FROM kept)
-"""
+"""  # noqa: S608 - as above
 
 
 def images(connection: sqlite3.Connection) -> list[DiskUsage]:

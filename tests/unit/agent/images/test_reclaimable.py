@@ -41,12 +41,14 @@ async def test_all_of_it(host: ImageHost) -> None:
     await host.load(Made([A, C]), "docker.io/library/unused:1", "docker.io/library/unused:2")
     await host.load(Made([A, B], config={"author": "twin"}), "docker.io/library/twin:1")
     await host.load(Made([D]))
+    await host.load(Made([A, B], compress=True), "docker.io/library/again:1")  # the image that is used, packed
+    await host.load(Made([A, C], compress=True), "docker.io/library/packed:1")
     await host.container("c", used.root.digest)
     await break_off(host, Made([A, tar({"never": b"came"})]))
     lines = await host.database.read(usage.images)
     assert [(line.type, line.total, line.active) for line in lines] == [
         ("Images", 4, 1),
-        ("Blobs", 14, 4),
+        ("Blobs", 19, 7),
         ("Layers", 4, 2),
     ]
     said = await reclaimable(host)

@@ -206,6 +206,14 @@ async def test_prune_all_spares_what_has_a_container(host: ImageHost) -> None:
     await host.whole()
 
 
+async def test_prune_all_spares_every_name_of_an_image_that_has_a_container(host: ImageHost) -> None:
+    await host.load(made := Made([A]), WEB1)
+    await host.load(Made([A], compress=True), OTHER)
+    await host.container("c", made.root.digest)
+    assert await removing.prune(host.database, host.room, all_unused=True) == ([], 0)
+    assert sorted(await shown(host)) == ["other:1", "web:1"]
+
+
 @pytest.mark.parametrize(
     ("filters", "gone"),
     [
