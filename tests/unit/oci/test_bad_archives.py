@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
@@ -36,7 +37,13 @@ MakeImage = Callable[..., Any]
 MakeTar = Callable[..., bytes]
 LayOut = Callable[[Path, dict[str, Any]], None]
 
-PACK: dict[str, Callable[[bytes], bytes]] = {"none": bytes, "gzip": gzip.compress, "zstd": zstd.compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "none": bytes,
+    "gzip": gzip.compress,
+    "zstd": zstd.compress,
+    "xz": lzma.compress,
+    "bzip2": bz2.compress,
+}
 
 
 def _open(tmp_path: Path, data: bytes, **options: Any) -> Archive:
@@ -94,6 +101,22 @@ def _config(image: Any) -> bytes:
 
 def _manifest_of(image: Any) -> bytes:
     return bytes(image.manifest)
+
+
+def _in_manifest(edit: Callable[[Any], object]) -> Change:
+    """Another manifest, which ``index.json`` names as it is."""
+
+    def change(files: Files, image: Any) -> None:
+        document = json.loads(image.manifest)
+        edit(document)
+        raw = json.dumps(document).encode()
+        index = json.loads(files["index.json"])
+        for item in index["manifests"]:
+            item.update(digest=Digest.of(raw), size=len(raw))
+        files["index.json"] = json.dumps(index).encode()
+        files[f"blobs/sha256/{Digest.of(raw).hex}"] = raw
+
+    return change
 
 
 def _root_file_system(files: Files, image: Any) -> None:
@@ -155,6 +178,48 @@ BROKEN: dict[str, tuple[str, Change, type[Error], str]] = {
         "oci", _edit("index.json", lambda d: d["manifests"][0].update(size=7)), InvalidArchive, "expected 7",
     ),
     "no image at all": ("classic", _root_file_system, InvalidArchive, "no archive of images"),
+    "another version": (
+        "oci", _put("oci-layout", b'{"imageLayoutVersion":"2.0.0"}'), InvalidArchive, "layout of version '2.0.0'",
+    ),
+    "no version": ("docker25", _put("oci-layout", b"{}"), InvalidArchive, "oci-layout is malformed"),
+    "oci-layout deep": ("oci", _put("oci-layout", b"[" * 100_000), InvalidArchive, "oci-layout is malformed"),
+    "oci-layout too large": ("oci", _put("oci-layout", bytes(5 << 20)), InvalidDocument, "at most"),
+    "digest that climbs": (
+        "oci", _edit("index.json", lambda d: d["manifests"][0].update(digest="sha256:../../../../etc/passwd")),
+        InvalidDocument, "invalid digest",
+    ),
+    "layer that climbs": (
+        "oci", _in_manifest(lambda d: d["layers"][0].update(digest="../../../../../etc/passwd")),
+        InvalidDocument, "invalid digest",
+    ),
+    "wrong size of the config": (
+        "oci", _in_manifest(lambda d: d["config"].update(size=7)), InvalidArchive, "bytes, expected 7",
+    ),
+    "a size below 0": ("oci", _in_manifest(lambda d: d["layers"][0].update(size=-1)), InvalidDocument, "malformed"),
+    "a size past all bounds": (
+        "oci", _in_manifest(lambda d: d["layers"][0].update(size=10**30)), InvalidDocument, "malformed",
+    ),
+    "one layer less": (
+        "oci", _in_manifest(lambda d: d["layers"].pop()), InvalidArchive, "has 1 layers and 2 diffIDs",
+    ),
+    "manifest.json deep": ("classic", _put("manifest.json", b"[" * 100_000), InvalidArchive, "malformed"),
+    "manifest.json not UTF-8": ("classic", _put("manifest.json", b'[{"Config":"\xff"}]'), InvalidArchive, "malformed"),
+    "manifest.json too large": ("classic", _put("manifest.json", bytes(5 << 20)), InvalidDocument, "at most"),
+    "index.json deep": ("oci", _put("index.json", b'{"a":' * 100_000), InvalidDocument, "malformed"),
+    "config deep": (
+        "classic", _edit("manifest.json", lambda d: d[0].update(Config=LAYER)), InvalidDocument, "malformed",
+    ),
+    "config too large": (
+        "classic", lambda f, i: f.update({f"{i.image_id.hex}.json": bytes(5 << 20)}), InvalidDocument, "at most",
+    ),
+    "only folders": (
+        "classic", lambda f, i: (f.clear(), f.update({"a": (tarfile.DIRTYPE, "")})), InvalidArchive, "no archive",
+    ),
+    "links to each other": (
+        "classic",
+        lambda f, i: f.update({LAYER: (tarfile.SYMTYPE, "../b"), "b": (tarfile.SYMTYPE, LAYER)}),
+        InvalidArchive, "more than 40 links",
+    ),
 }  # fmt: skip
 
 
@@ -172,7 +237,20 @@ def test_a_bad_archive_is_refused_by_name(tmp_path: Path, make_image: MakeImage,
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"\x1f\x8b\x08", bytes(512), bytes(10240), b"PK\x03\x04" + bytes(600)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"x",
+        b"\x1f\x8b\x08",
+        bytes(512),
+        bytes(10240),
+        b"PK\x03\x04" + bytes(600),
+        b"a text\n" * 200,
+        b"BZh9",
+        b"\xfd7zXZ\0",
+    ],
+)
 def test_what_is_no_tar_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(InvalidArchive, match=r"image\.tar: "):
         _open(tmp_path, data)
@@ -206,7 +284,7 @@ def test_nothing_of_a_folder_is_reached_through_links(tmp_path: Path, make_image
         open_layout(tmp_path / "layout")
 
 
-@pytest.mark.parametrize("packed", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("packed", PACK)
 def test_every_truncation_is_noticed(tmp_path: Path, make_image: MakeImage, make_tar: MakeTar, packed: str) -> None:
     data = PACK[packed](make_tar(make_image().docker25()).rstrip(b"\0"))
     for end in range(0, len(data), max(1, len(data) // 60)):
