@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OnOutcome = Callable[[Outcome[Any]], None]
 
+_ERRORS_TOLD = 10
+
 
 class Hosts:
     """Hosts to work on, in order, each once."""
@@ -94,7 +96,8 @@ class Hosts:
     ) -> FleetResult[list[T]]:
         """Do ``work`` for every name on every host, going on after one fails, as docker does.
 
-        A host where some failed has the first error (told with how many more) and, as ``value``, what was done.
+        A host where some failed has the first error, whose message tells the others' too, and, as ``value``, what was
+        done.
         """
         done: dict[str, list[T]] = {}
 
@@ -107,8 +110,7 @@ class Hosts:
                 except Error as error:
                     errors.append(error)
             if errors:
-                if len(errors) > 1:
-                    errors[0].message += f" (and {len(errors) - 1} more failed)"
+                errors[0].message = _told(errors)
                 raise errors[0]
             return finished
 
@@ -118,3 +120,10 @@ class Hosts:
             for outcome in result.outcomes
         )
         return replace(result, outcomes=outcomes)
+
+
+def _told(errors: Sequence[Error]) -> str:
+    """The messages of several errors as one line; of very many the first ones."""
+    told = list(dict.fromkeys(error.message for error in errors))
+    more = f"; and {len(told) - _ERRORS_TOLD} more failed" if len(told) > _ERRORS_TOLD else ""
+    return "; ".join(told[:_ERRORS_TOLD]) + more

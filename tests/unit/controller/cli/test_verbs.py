@@ -123,7 +123,7 @@ def test_destroying_on_several_hosts_needs_a_yes(loaded: Any) -> None:
 def test_what_succeeded_is_told_beside_what_failed(loaded: Any) -> None:
     result = loaded("-H", "web1", "rm", "-f", "nothing", "srv", "neither")
     assert (result.code, result.out) == (1, "srv\n")
-    assert result.err == "Error: web1: no container nothing (and 1 more failed)\n"
+    assert result.err == "Error: web1: no container nothing; no container neither\n"
 
 
 def test_jsonl_tells_objects_then_outcomes(loaded: Any) -> None:

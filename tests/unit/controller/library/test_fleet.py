@@ -91,7 +91,10 @@ async def test_going_on_after_one_name_failed(fleet: Fleet, archive: str) -> Non
     assert outcome.outcome == "failed"
     assert outcome.value == ["a"]
     assert outcome.error is not None
-    assert outcome.error.message == "no container x (and 1 more failed)"
+    assert outcome.error.message == "no container x; no container y"
+    (outcome,) = (await hosts.containers.remove([f"x{number}" for number in range(25)])).outcomes
+    assert outcome.error is not None
+    assert outcome.error.message.endswith("; no container x9; and 15 more failed")
 
 
 async def test_logs_end_with_the_error_of_a_host(fleet: Fleet) -> None:
