@@ -22,30 +22,24 @@ from tests.lab.layer import Layer
 COUNT = 1000
 LAYERS = 100  # above those of the base: each is the top of COUNT / LAYERS images
 
-TITLE = "Listing 1,000 images"
-TEXT = (
-    "The same thousand images, on 103 layers, in both. On the sockets the answer is read and not looked into. "
-    "`docker images` is a program of Go, `jackstay images` one of Python, which takes most of its time to start."
-)
-
 
 def listing(scene: Scene, rounds: int) -> list[Series]:
     """The agent's ``Images.List`` and Docker's ``GET /images/json``, then ``jackstay images`` and ``docker images``.
 
-    The first two series are the figure: the agent's call, and Docker's whole command, are 0 and 3 of the four.
+    The same thousand images are in both, on 103 layers. On the sockets the answer is read and not looked into.
     """
     archive = write_archive(scene.folder / "thousand.tar", thousand(scene.folder), "docker-classic")
     scene.on_host(scene.one, "load", "-q", "-i", archive)
     with peers.docker(scene.folder / "docker") as docker, agent(scene.one.agent.socket) as ask:
         tasks = [
-            Task("`Images.List` on the agent's socket", ask),
+            Task("`jackstay's agent`: Images.List on its socket", ask),
             Task("`jackstay -H local images`", lambda: scene.on_host(scene.one, "images")),
         ]
         if docker is not None:
             docker.run("load", "-q", "-i", archive)
             assert len(set(docker.run("images", "-q").split())) == COUNT
             with daemon(scene.folder / "docker" / "docker.sock") as get:
-                tasks.insert(1, Task(f"`GET /images/json` on Docker's socket ({docker.name})", get))
+                tasks.insert(1, Task(f"`GET /images/json` on the socket of {docker.name}", get))
                 tasks.append(Task(f"`docker images` ({docker.name})", lambda: docker.run("images")))
                 series = in_turn(tasks, rounds)
         else:
