@@ -398,7 +398,7 @@ def test_every_step_is_a_fault_point_and_a_cut_there_leaves_the_blob_or_the_inge
     store.delete(DIGEST)
     (store.root / "ingest" / ("a" * 64)).mkdir()
     assert store.sweep() == 1
-    assert {*seen, "content.write.synced"} == set(FAULT_POINTS)
+    assert {*seen, "content.write.begun"} == set(FAULT_POINTS)
     assert len(set(FAULT_POINTS)) == len(FAULT_POINTS)
 
     for point in sorted({point for point in seen if "commit" in point or "ingest." in point}):
@@ -457,13 +457,13 @@ def test_sweep_leaves_what_can_go_on_and_what_is_held(store: BlobStore) -> None:
     assert [status.ref for status in store.ingests()] == ["kept"]
 
 
-def test_data_is_synced_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "SYNC_EVERY", 1000)
+def test_data_begins_to_be_written_out_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_module, "WRITE_OUT_EVERY", 1000)
     seen: list[str] = []
     with BlobStore(tmp_path, fault=seen.append).ingest("r") as ingest:
         for _ in range(5):
             ingest.write(b"x" * 500)
-    assert seen.count("content.write.synced") == 2
+    assert seen.count("content.write.begun") == 2
 
 
 # Any order of doing things.

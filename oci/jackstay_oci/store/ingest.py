@@ -14,13 +14,13 @@ from pathlib import Path
 
 from jackstay_oci.digest import Digest, hasher
 from jackstay_oci.errors import DigestMismatch, LimitExceeded, NotFound
-from jackstay_oci.store import ingest_folder
+from jackstay_oci.store import ingest_folder, writeback
 from jackstay_oci.store.disk_errors import full_disk_named
 
 FAULT_POINTS: tuple[str, ...] = (
     "content.ingest.created",
     "content.ingest.named",
-    "content.write.synced",
+    "content.write.begun",
     "content.commit.synced",
     "content.commit.renamed",
     "content.commit.folder_synced",
@@ -32,8 +32,8 @@ FAULT_POINTS: tuple[str, ...] = (
 )
 """Every name that an ingest hands to its ``fault`` callable."""
 
-SYNC_EVERY = 64 << 20
-"""Bytes between two fdatasync, so that a commit never waits for a whole layer."""
+WRITE_OUT_EVERY = 64 << 20
+"""Bytes after which they begin to be written out, so that a commit never waits for a whole layer."""
 
 _REHASH = 1 << 20
 _DATA_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -119,13 +119,10 @@ class Ingest:
                     self._offset += count
                     done += count
                 self._unsynced += done
-                if self._unsynced >= SYNC_EVERY:
-                    if hasattr(os, "fdatasync"):
-                        os.fdatasync(fd)
-                    else:  # macOS
-                        os.fsync(fd)
+                if self._unsynced >= WRITE_OUT_EVERY:
+                    writeback.begin(fd, self._offset - self._unsynced, self._unsynced)
                     self._unsynced = 0
-                    self._fault("content.write.synced")
+                    self._fault("content.write.begun")
         return done
 
     def commit(self, size: int | None = None, digest: Digest | None = None) -> Digest:
