@@ -65,9 +65,9 @@ class Docker:
         """``docker save`` to standard output, for a pipe."""
         return self.peer.command(["docker", "-H", "unix:///run/docker.sock", "save", *names])
 
-    def import_tar(self, tar: Path, name: str) -> None:
-        """``docker import``."""
-        self._run("import", "-", name, stdin=tar)
+    def import_tar(self, tar: Path, name: str, *argv: str) -> str:
+        """``docker import``; the id."""
+        return self._run("import", *argv, "-", name, stdin=tar).strip()
 
     def build(self, context: Path, name: str) -> None:
         """``docker build`` with the builder that every version has, from a context's tar."""
@@ -79,6 +79,14 @@ class Docker:
         self._run("start", "--attach", container)
         self._run("commit", container, name)
         self._run("rm", container)
+
+    def create(self, *argv: str) -> str:
+        """``docker create``; the container's id."""
+        return self._run("create", "--network=none", *argv).strip()
+
+    def commit(self, *argv: str) -> str:
+        """``docker commit``; the image's id."""
+        return self._run("commit", *argv).strip()
 
     def id(self, name: str) -> str:
         """An image's id."""
