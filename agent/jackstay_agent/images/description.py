@@ -19,6 +19,8 @@ from jackstay_oci.image_config import ImageConfig
 from jackstay_oci.reference import Reference
 
 MISSING = "<missing>"
+CREATED_BY = 4096
+"""Characters that `layers` tells of the step that made one; all of an image's may be megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def history(image: StoredImage, config: ImageConfig, sizes: LayerSizes) -> list[
 def layers(config: ImageConfig, sizes: LayerSizes) -> list[ImageLayer]:
     """The layers of an image, lowest first."""
     diff_ids = config.rootfs.diff_ids
-    made_by = [step.created_by for step in config.history if not step.empty_layer][: len(diff_ids)]
+    made_by = [step.created_by[:CREATED_BY] for step in config.history if not step.empty_layer][: len(diff_ids)]
     made_by += [""] * (len(diff_ids) - len(made_by))
     return [
         ImageLayer(str(chain_id), str(diff_id), sizes.size(str(chain_id)), created_by)

@@ -1,6 +1,7 @@
 """Listing images as `docker images` does: one line a name, `<none>` for an image id without one.
 
-A few queries and no file, however many images there are.
+A few queries and no file, however many images there are. No image makes the list so long that it fits no message: of
+labels a list tells as many as `LABELS` bytes hold, `inspect` tells them all.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from jackstay_agent.metadata.database import Database
 from jackstay_oci.reference import Reference
 
 NONE = "<none>"
+LABELS = 16 << 10
+"""Bytes of an image's labels, as JSON, that a list tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class ListedImage:
     created: int  # nanoseconds since 1970
     size: ImageSize
     containers: int
-    labels: dict[str, str]
+    labels: dict[str, str]  # as many as `LABELS` bytes hold
 
 
 async def list_images(
@@ -77,6 +80,8 @@ def lines(connection: sqlite3.Connection, wanted: Filters, *, every: bool = Fals
         labels = json.loads(row["labels"])
         if not wanted.labels_fit(labels):
             continue
+        if len(row["labels"]) > LABELS:
+            labels = _short(labels)
         for repository, tag in map(_familiar, names[root]) if root in names else ((NONE, NONE),):
             if root not in names or wanted.named(repository, tag):
                 listed.append(
@@ -92,6 +97,17 @@ def _bounds(connection: sqlite3.Connection, wanted: Filters) -> tuple[int | None
     before = [find(connection, text).created for text in wanted.before]
     before += [] if wanted.until is None else [wanted.until]
     return min(before, default=None), max((find(connection, text).created for text in wanted.since), default=None)
+
+
+def _short(labels: dict[str, str]) -> dict[str, str]:
+    room = LABELS
+    kept = {}
+    for key, value in labels.items():
+        size = len(json.dumps([key, value]))
+        if size <= room:
+            kept[key] = value
+            room -= size
+    return kept
 
 
 def _patterns(reference: str) -> Iterable[re.Pattern[str]]:

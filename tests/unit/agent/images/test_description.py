@@ -136,6 +136,9 @@ def test_layers() -> None:
     ]  # fmt: skip
     assert [layer.diff_id for layer in layers] == [str(D1), str(D2), str(D3)]
     assert description.layers(parse_config(b"{}"), SIZES) == []
+    long = {**CONFIG, "history": [{"created_by": "x" * 1_000_000}]}
+    told = description.layers(parse_config(msgspec.json.encode(long)), SIZES)
+    assert [len(layer.created_by) for layer in told] == [4096, 0, 0]
 
 
 def test_history_is_newest_first_and_tells_of_every_layer() -> None:

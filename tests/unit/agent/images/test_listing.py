@@ -54,6 +54,14 @@ async def test_images_that_differ_only_in_their_configs_share_their_layers(host:
     assert {line.size.shared for line in await lines(host)} == {alone.size.total}
 
 
+async def test_labels_that_would_fill_the_list_are_left_out(host: ImageHost) -> None:
+    labels = {"before": "1", "huge": "x" * 2_000_000, "after": "ß"}
+    await host.load(Made([], config={"config": {"Labels": labels}}), "docker.io/library/web:1")
+    (line,) = await lines(host, "label=huge", "label=after=ß")  # they are there all the same
+    assert line.labels == {"before": "1", "after": "ß"}
+    assert (await host.images.inspect("web:1", "overlay"))["Config"]["Labels"] == labels
+
+
 async def test_an_image_whose_name_was_taken_keeps_its_digest(host: ImageHost) -> None:
     await host.load(old := Made([A], config=NEW), "docker.io/library/web:1")
     await host.load(Made([B], config=OLD), "docker.io/library/web:1")
