@@ -11,6 +11,7 @@ agent's, and is for the same people.
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 from typing import cast
 
@@ -18,6 +19,7 @@ from jackstay_agent.rpc.sources.controller import PIECE, ControllerSource
 
 SUFFIX = ".lane"
 NAME = 32
+_LONGEST_PATH = 107  # sun_path of unix(7), without the NUL
 _HEAD = struct.Struct("<II")
 _PATIENCE = 15.0
 _UNCLAIMED = 64
@@ -33,7 +35,9 @@ class Lanes:
         self._joined: dict[str, _Lane] = {}
 
     async def serve(self, path: str) -> None:
-        """Accept on the Unix socket *path*, which must not exist."""
+        """Accept on the Unix socket *path*, which must not exist. One that is too long for a socket has no lanes."""
+        if len(os.fsencode(path)) > _LONGEST_PATH:
+            return
         self._server = await asyncio.get_running_loop().create_unix_server(lambda: _Lane(self), path)
 
     def close(self) -> None:

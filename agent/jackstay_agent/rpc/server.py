@@ -93,6 +93,8 @@ def build(config: Config, services: Services, activity: Activity) -> grpc.aio.Se
 def open_to_group(config: Config) -> None:
     """Let the folder's group connect; called once the sockets exist."""
     for path in sockets(config):
+        if not os.path.exists(path):  # that of the lanes may be missing
+            continue
         os.chmod(path, 0o660)
         with contextlib.suppress(KeyError):
             os.chown(path, 0, grp.getgrnam(config.socket_group).gr_gid)

@@ -15,7 +15,7 @@ HEAD = struct.Struct("<II")
 class FetchLane:
     """What a fetch sends its pieces on. One piece is sent at a time.
 
-    Its errors are `OSError`, and nobody has to tell them: when a lane breaks, its call fails, and says why.
+    Its errors are `OSError`.
     """
 
     def __init__(self, lane: Lane) -> None:

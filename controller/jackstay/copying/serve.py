@@ -127,9 +127,14 @@ class _Answerer:
             try:
                 await self._send_range(wanted)
             except Error as error:
-                failed = messages.RangeFailed(request=wanted.request, reason=error.reason, message=error.message)
-                request = messages.FetchRequest(failed=failed)
-                await self._write(request, wanted.digest, request.ByteSize())
+                await self._fail(wanted, error.reason, error.message)
+            except OSError as error:  # of the lane: an agent that has not seen it break would wait
+                await self._fail(wanted, "SOURCE_FAILED", f"the lane broke: {error}")
+
+    async def _fail(self, wanted: messages.RangeWanted, reason: str, message: str) -> None:
+        failed = messages.RangeFailed(request=wanted.request, reason=reason, message=message)
+        request = messages.FetchRequest(failed=failed)
+        await self._write(request, wanted.digest, request.ByteSize())
 
     async def _send_range(self, wanted: messages.RangeWanted) -> None:
         if wanted.digest not in self._known:

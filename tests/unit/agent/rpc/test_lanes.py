@@ -218,3 +218,9 @@ async def test_an_image_comes_on_a_lane(tmp_path: Path, database: Database, jobs
         with pytest.raises(AgentError, match="memory has only 0 bytes"):
             await copy_to_agent(agent, memory, [memory.image("docker.io/library/web:1")])  # type: ignore[arg-type]
     await host.room.make()
+
+
+async def test_a_path_too_long_for_a_socket_has_no_lanes(tmp_path: Path) -> None:
+    lanes = Lanes()
+    await lanes.serve(str(tmp_path / ("x" * 200)))
+    lanes.close()

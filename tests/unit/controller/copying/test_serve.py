@@ -190,3 +190,49 @@ async def test_other_blobs_than_the_images_are_neither_read_nor_counted() -> Non
     assert source.most == 0
     assert fetched.wire == {}
     assert [each.digest for each in told] == ["sha256:blob"]
+
+
+async def test_a_lane_that_breaks_fails_its_ranges_on_the_call() -> None:
+    class Broken:
+        name = "n" * 32
+
+        async def send(self, number: int, piece: bytes) -> int:
+            raise ConnectionResetError("reset")
+
+    got: list[messages.FetchRequest] = []
+
+    async def script(call: FakeCall) -> AsyncIterator[messages.FetchReply]:
+        got.append(await call.written.get())
+        yield wanted(7, 10)
+        got.append(await call.written.get())
+        yield DONE
+
+    await serve(agent_with(script), FakeSource(), [IMAGE], lane=Broken())  # type: ignore[arg-type]
+    assert got[0].start.lane == "n" * 32
+    assert (got[1].failed.request, got[1].failed.reason) == (7, "SOURCE_FAILED")
+    assert "the lane broke: reset" in got[1].failed.message
+
+
+async def test_pieces_go_on_the_lane() -> None:
+    class Kept:
+        name = "n" * 32
+
+        def __init__(self) -> None:
+            self.sent: list[tuple[int, int]] = []
+
+        async def send(self, number: int, piece: bytes) -> int:
+            self.sent.append((number, len(piece)))
+            return 8 + len(piece)
+
+    lane = Kept()
+
+    async def script(call: FakeCall) -> AsyncIterator[messages.FetchReply]:
+        await call.written.get()
+        yield wanted(1, PIECE + 5)
+        while len(lane.sent) < 2:
+            await asyncio.sleep(0)
+        yield DONE
+
+    fetched = await serve(agent_with(script), FakeSource(), [IMAGE], lane=lane)  # type: ignore[arg-type]
+    assert lane.sent == [(1, PIECE), (1, 5)]
+    assert fetched.wire == {"sha256:blob": PIECE + 5 + 16}
