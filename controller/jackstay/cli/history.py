@@ -28,6 +28,7 @@ def command(
     human: Annotated[
         str, typer.Option("--human", metavar="true|false", help="Ages and rounded sizes, or dates and bytes.")
     ] = "true",
+    as_standard: Annotated[bool, typer.Option("-H", help="As --human=true, which is the standard.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Ids only.")] = False,
 ) -> int:
     """Show how an image came to be.
@@ -42,7 +43,7 @@ def command(
 
     if human.lower() not in ("true", "false", "1", "0"):
         raise UsageError(f"--human {human!r}: not true or false")
-    readable = human.lower() in ("true", "1")
+    readable = as_standard or human.lower() in ("true", "1")
     columns = COLUMNS if readable else (COLUMNS[0], ("CREATED AT", "CreatedAt"), *COLUMNS[2:])
     full, now = fleet_flags_of(ctx).no_trunc, time.time()
     return show(

@@ -107,9 +107,12 @@ def build_command(
         assert source.callback is not None
         names = set()
         for param in source.params:
-            options = {*param.opts, *param.secondary_opts}
-            if options & taken:
+            if taken.intersection(param.secondary_opts) or not (
+                free := [each for each in param.opts if each not in taken]
+            ):
                 continue
+            param.opts = free
+            options = {*param.opts, *param.secondary_opts}
             taken |= options
             if short_format and "--format" in options:
                 param.opts = ["--format", "-f"]
