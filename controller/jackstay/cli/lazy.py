@@ -16,12 +16,13 @@ import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
+from jackstay.cli.coercion import spared
 from jackstay.cli.color import set_color
 from jackstay.cli.commands import Entry, Group
 from jackstay.cli.fleet_flags import FleetFlags, fleet_flags
 
 if TYPE_CHECKING:
-    from typer._click import Command, Context, HelpFormatter
+    from typer._click import Command, Context, HelpFormatter, Parameter
 
 T = TypeVar("T")
 _FLEET = "jackstay.fleet"
@@ -32,6 +33,10 @@ class FleetCommand(TyperCommand):
     """A command with option groups."""
 
     option_groups: tuple[tuple[str, frozenset[str], Callable[..., Any]], ...] = ()
+
+    def get_params(self, ctx: Context) -> list[Parameter]:
+        """Its options and arguments."""
+        return spared(super().get_params(ctx))
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """``[OPTIONS]`` and the arguments, written as their declarations write them."""
@@ -135,6 +140,10 @@ class LazyGroup(TyperGroup):
     """A group whose commands come from a table of :mod:`jackstay.cli.commands`."""
 
     table: Mapping[str, Entry | Group] = {}
+
+    def get_params(self, ctx: Context) -> list[Parameter]:
+        """Its options."""
+        return spared(super().get_params(ctx))
 
     def list_commands(self, ctx: Context) -> list[str]:
         """Their names, in the table's order."""

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_closed_standard_streams_are_no_error(closed: str) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-HEAVY = ("grpc", "asyncssh", "rich", "google.protobuf", "msgspec", "ClusterShell", "cryptography")
+HEAVY = ("grpc", "asyncssh", "rich", "google.protobuf", "msgspec", "ClusterShell", "cryptography", "pydantic")
 PROBE = f"""
 import sys
 from jackstay.cli.main import run
@@ -105,6 +106,22 @@ loaded = [name for name in {HEAVY!r} if name in sys.modules]
 print("LOADED", loaded, file=sys.stderr)
 sys.exit(code)
 """
+
+
+def test_options_that_are_text_are_not_converted() -> None:
+    arguments = ["-H", "local", "commit", "-c", "USER a", "-c", "CMD b", "--no-pause", "app", "app:1"]
+    environment = os.environ | {"JACKSTAY_SOCKET": "/nowhere/socket", "LANG": "C.UTF-8"}
+    command = [sys.executable, "-c", PROBE, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == 4, result.stderr
+    assert "pydantic" not in result.stderr.splitlines()[-1]
+
+
+def test_numbers_are_converted(jackstay: Any) -> None:
+    assert jackstay("-H", "web1", "--timeout", "2.5", "--fanout", "3", "version").code == 0
+    refused = jackstay("-H", "web1", "--fanout", "many", "version")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--fanout" in refused.err
 
 
 @pytest.mark.parametrize(
