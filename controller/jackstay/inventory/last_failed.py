@@ -23,5 +23,10 @@ def read_last_failed(path: Path) -> tuple[str, ...]:
 
 
 def write_last_failed(path: Path, names: Iterable[str]) -> None:
-    """Keep the names, replacing those before, atomically; an empty list too. Raises :class:`OSError`."""
-    replace_file(path, "".join(f"{name}\n" for name in names))
+    """Keep the names, replacing those before, atomically; an empty list too. Raises :class:`OSError`.
+
+    When they are the same as before, as after most commands, nothing is written.
+    """
+    kept = tuple(names)
+    if kept != read_last_failed(path):
+        replace_file(path, "".join(f"{name}\n" for name in kept))

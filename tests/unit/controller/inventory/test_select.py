@@ -71,6 +71,18 @@ def test_exclude_and_limit(inventory: Inventory, tmp_path: Path) -> None:
         inventory.select(["@*"], limit=["@last-failed"], last_failed=failed)
 
 
+def test_who_failed_is_written_only_when_it_is_somebody_else(tmp_path: Path) -> None:
+    failed = tmp_path / "last-failed"
+    write_last_failed(failed, [])
+    assert not failed.exists()
+    write_last_failed(failed, ["web1"])
+    before = failed.stat().st_ino
+    write_last_failed(failed, iter(["web1"]))
+    assert failed.stat().st_ino == before
+    write_last_failed(failed, [])
+    assert failed.read_text() == ""
+
+
 @pytest.mark.parametrize(
     ("sets", "message", "hint"),
     [
