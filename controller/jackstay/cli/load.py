@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jackstay.cli.invocation import select, show
 from jackstay.cli.lazy import fleet_flags_of
-from jackstay.cli.output.view import Lines
+from jackstay.cli.output.view import Rows, field
 from jackstay.cli.platform_flags import AllPlatformsFlag, PlatformFlag, canonical_platform, wanting
 from jackstay.errors import UsageError
 
@@ -44,19 +46,36 @@ def command(
     flags = fleet_flags_of(ctx)
     platform = canonical_platform(platform)
 
+    names: dict[str, tuple[str, ...]] = {}
+
     async def work(hosts: Hosts) -> FleetResult[list[dict[str, Any]]]:
         from jackstay.cli.transfer import transfer
 
         async with hosts.fleet.source(input_ if input_ == "-" else f"docker-archive:{input_}") as (source, _):
             images = wanting(await source.images(all=True), platform, all_platforms)
+            names.update((image.root.digest, image.names) for image in images)
             return await transfer(hosts, source, images, flags, quiet=quiet)
 
-    return show(ctx, select(ctx), work, list, Lines(loaded_line))
+    return show(ctx, select(ctx), work, list, LoadedImages(names))
 
 
-def loaded_line(item: dict[str, Any]) -> str:
-    """As docker says it."""
-    from jackstay.cli.output.names import familiar
+@dataclass(frozen=True, slots=True)
+class LoadedImages:
+    """A line for each name, as docker says it; an image without a name has one with its id.
 
-    name = str(item["image"])
-    return f"Loaded image ID: {name}" if name.startswith("sha256:") else f"Loaded image: {familiar(name)}"
+    Attributes:
+        names: of each image, by the digest of its manifest or index.
+    """
+
+    names: Mapping[str, Sequence[str]]
+
+    def render(self, rows: Rows, several: bool) -> str:
+        """The text."""
+        lines = [(host, [{"line": line} for item in objects for line in self._lines(item)]) for host, objects in rows]
+        return field("line").render(lines, several)
+
+    def _lines(self, item: dict[str, Any]) -> list[str]:
+        from jackstay.cli.output.names import familiar
+
+        named = [f"Loaded image: {familiar(name)}" for name in self.names.get(item["digest"], ())]
+        return named or [f"Loaded image ID: {item['image']}"]

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jackstay.copying.host_source import canonical
 from jackstay.copying.sources import PIECE, Blob, SourceImage
 from jackstay.errors import Error, NotFound, UsageError
 from jackstay_oci.digest import Digest
@@ -72,10 +71,10 @@ class ArchiveSource:
         return cls(await asyncio.to_thread(work), name)
 
     async def images(self, wanted: Sequence[str] = (), *, all: bool = False) -> list[SourceImage]:
-        """The images named; none named: the only one, or with ``all`` every one.
+        """The images named, by name, id or digest; none named: the only one, or with ``all`` every one.
 
         Raises:
-            NotFound: the archive has no image of that name.
+            NotFound: the archive has no such image.
             UsageError: none is named and there are several.
         """
         images = self._archive.images
@@ -91,13 +90,13 @@ class ArchiveSource:
             )
         return [await self._image(image.manifest, names) for image, names in chosen]
 
-    def _find(self, name: str) -> tuple[ArchiveImage, tuple[str, ...]]:
-        full = canonical(name)
-        for image in self._archive.images:
-            if full in image.names:
-                return image, (full,)
-        known = ", ".join(name for image in self._archive.images for name in image.names) or "none has a name"
-        raise NotFound(f"{self.name} has no image {name!r}", hint=f"it has: {known}")
+    def _find(self, text: str) -> tuple[ArchiveImage, tuple[str, ...]]:
+        from jackstay_oci.archives.finding import find
+
+        try:
+            return find(self._archive.images, text)
+        except NotFound as error:
+            raise NotFound(f"{self.name} has {error.message}", hint=error.hint) from error
 
     async def _image(self, root: Descriptor, names: tuple[str, ...]) -> SourceImage:
         blobs = await self._closure(root)

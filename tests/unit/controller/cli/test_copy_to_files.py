@@ -95,3 +95,30 @@ def test_plans_of_archives_and_what_cannot_be_printed(loaded: Any, tmp_path: Pat
     assert result.code == 2
     assert "cannot both go to standard output" in result.err
     assert "only destination" in loaded("copy", "web1::app:1", f"oci:{tmp_path}/y", end).err
+
+
+def test_load_tells_every_name_or_the_id(jackstay: Any, archive: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    assert jackstay("copy", f"docker-archive:{archive}", f"oci:{folder}").code == 0
+    index = folder / "index.json"
+    document = json.loads(index.read_text())
+    (entry,) = document["manifests"]
+    renamed = {"org.opencontainers.image.ref.name": "reg.example/team/app:2"}
+    document["manifests"] = [entry, entry | {"annotations": renamed}]
+    index.write_text(json.dumps(document))
+    assert jackstay("-H", "web1", "load", "-i", str(folder)).out == (
+        "Loaded image: app:1\nLoaded image: reg.example/team/app:2\n"
+    )
+    del entry["annotations"]
+    index.write_text(json.dumps(document | {"manifests": [entry]}))
+    image_id = jackstay("-H", "web1", "load", "-i", str(folder)).out.removeprefix("Loaded image ID: ").strip()
+    assert image_id.removeprefix("sha256:") in blobs(folder)
+    assert jackstay("-H", "web[1-2]", "load", "-i", str(folder)).out == "".join(
+        f"{host}: Loaded image ID: {image_id}\n" for host in ("web1", "web2")
+    )
+    for text in (image_id, image_id[7:15], entry["digest"]):
+        (element,) = jackstay("--json", "copy", "--image", text, f"oci:{folder}", "web3::").json
+        assert element["data"][0]["image"] == image_id
+    result = jackstay("copy", "--image", "other:1", f"oci:{folder}", "web3::")
+    assert result.code == 1
+    assert result.err == f"Error: {folder} has no image 'other:1'\nHint: it has: {image_id} (without a name)\n"
