@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jackstay_agent.errors import InUse, InvalidArgument, NotFound
+from jackstay_agent.errors import Ambiguous, InUse, InvalidArgument, NotFound
 from jackstay_agent.images import removing
 from jackstay_agent.images.listing import list_images
 from jackstay_agent.images.removing import Removed
@@ -82,6 +82,17 @@ async def test_an_id_with_several_names_must_be_forced(host: ImageHost, second: 
 async def test_an_id_with_one_name(host: ImageHost) -> None:
     await host.load(made := Made([A]), WEB1)
     assert await remove(host, made.image_id[7:19]) == [*untagged(made, "web:1"), *deleted(made)]
+
+
+async def test_the_start_of_several_ids_removes_none(host: ImageHost) -> None:
+    made = [Made([], config={"author": str(number)}) for number in range(17)]
+    for each in made:
+        await host.load(each)
+    starts = [each.image_id[7] for each in made]
+    twice = next(digit for digit in starts if starts.count(digit) > 1)
+    with pytest.raises(Ambiguous):
+        await remove(host, twice, force=True)
+    assert len(await shown(host)) == 17
 
 
 async def test_the_digest_of_a_repository_goes_with_its_last_tag(host: ImageHost) -> None:
