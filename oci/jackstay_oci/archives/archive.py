@@ -201,6 +201,10 @@ def _images(blobs: Blobs, limits: Limits) -> list[ArchiveImage]:
     if len(saved) > limits.images:
         raise LimitExceeded(f"more than {limits.images} images (limit images)")
     if not indexed and not saved:
+        if _is_there(blobs, "repositories"):
+            raise InvalidArchive(
+                "it was saved by a Docker before 1.10", hint="load it into a later Docker, and save it there again"
+            )
         raise InvalidArchive(
             "it is no archive of images", hint="a root file system in a tar is taken with import, not with load"
         )

@@ -42,7 +42,7 @@ class SavedImage(msgspec.Struct, frozen=True, rename="pascal"):
 
     def names(self) -> tuple[str, ...]:
         """Its names in full, each once."""
-        return tuple(dict.fromkeys(canonical(name) for name in self.repo_tags or []))
+        return tuple(dict.fromkeys(full for name in self.repo_tags or [] if (full := canonical(name))))
 
 
 def saved_images(blobs: Blobs) -> list[SavedImage]:

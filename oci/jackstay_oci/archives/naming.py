@@ -24,16 +24,17 @@ IMAGE_NAME = "io.containerd.image.name"
 REF_NAME = "org.opencontainers.image.ref.name"
 
 
-def canonical(name: str) -> str:
-    """The name in full, with its tag.
+def canonical(name: str) -> str | None:
+    """The name in full, with its tag; ``None`` for one with a digest, which says no more than the image itself.
 
     Raises:
         InvalidArchive: it is malformed.
     """
     try:
-        return str(Reference.parse(name).with_default_tag())
+        reference = Reference.parse(name)
     except InvalidReference as error:
         raise InvalidArchive(f"it names an image badly: {error.message}") from error
+    return None if reference.digest is not None else str(reference.with_default_tag())
 
 
 def label(annotations: Mapping[str, str]) -> str:

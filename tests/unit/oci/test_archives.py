@@ -168,6 +168,12 @@ def test_docker_25_manifests_keep_their_digest_and_both_files_give_names(
         assert found.names == ("docker.io/library/app:1", "docker.io/library/app:2", "reg.example.com/more:x")
 
 
+def test_a_name_by_digest_is_no_name(tmp_path: Path, make_image: MakeImage, make_tar: MakeTar) -> None:
+    image = make_image(names=[f"app@sha256:{'0' * 64}", "app:1"])
+    with _open(tmp_path, make_tar(image.classic())) as archive:
+        assert archive.images[0].names == ("docker.io/library/app:1",)
+
+
 def test_an_image_that_only_manifest_json_lists_is_found(
     tmp_path: Path, make_image: MakeImage, make_tar: MakeTar
 ) -> None:
@@ -191,6 +197,8 @@ def test_an_image_that_only_manifest_json_lists_is_found(
         ({"org.opencontainers.image.ref.name": "app:3"}, ("docker.io/library/app:3",)),
         ({"org.opencontainers.image.ref.name": "3", "io.containerd.image.name": "q.io/app:3"}, ("q.io/app:3",)),
         ({"io.containerd.image.name": "app"}, ("docker.io/library/app:latest",)),
+        ({"io.containerd.image.name": f"q.io/app@sha256:{'0' * 64}"}, ()),
+        ({"org.opencontainers.image.ref.name": f"q.io/app:1@sha256:{'0' * 64}"}, ()),
         (  # renamed by umoci, which knows the first alone
             {"org.opencontainers.image.ref.name": "q.io/new:1", "io.containerd.image.name": "q.io/old:1"},
             ("q.io/new:1",),

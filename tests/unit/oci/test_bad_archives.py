@@ -178,6 +178,9 @@ BROKEN: dict[str, tuple[str, Change, type[Error], str]] = {
         "oci", _edit("index.json", lambda d: d["manifests"][0].update(size=7)), InvalidArchive, "expected 7",
     ),
     "no image at all": ("classic", _root_file_system, InvalidArchive, "no archive of images"),
+    "older than manifest.json": (
+        "classic", lambda f, i: (f.pop("manifest.json"), f.update(repositories=b"{}")), InvalidArchive, "before 1.10",
+    ),
     "another version": (
         "oci", _put("oci-layout", b'{"imageLayoutVersion":"2.0.0"}'), InvalidArchive, "layout of version '2.0.0'",
     ),
