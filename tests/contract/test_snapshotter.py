@@ -14,27 +14,34 @@ from isal import igzip
 from jackstay_agent.config import Limits
 from jackstay_agent.errors import (
     AlreadyExists,
+    DiskFull,
     InUse,
     InvalidArchive,
     LimitExceeded,
     NotFound,
+    Unsupported,
     WrongState,
 )
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
-from jackstay_agent.layers.snapshotter import Applied, Diffed, Snapshot, Snapshotter
+from jackstay_agent.layers.snapshotter import Applied, Audit, Diffed, Snapshot, Snapshotter
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.digest import Digest
-from tests.unit.agent.layers.drivers import DRIVERS, root_for
+from tests.unit.agent.layers.drivers import DRIVERS, new_filesystem, root_for
 from tests.unit.agent.layers.layer_tars import blob, file, folder, link, snapshot, symlink, tar
 
 
 @pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
 async def snapshotter(
-    request: pytest.FixtureRequest, tmp_path: Path, database: Database, jobs: Spawner, mounts: Mounts
+    driver: str, tmp_path: Path, database: Database, jobs: Spawner, mounts: Mounts
 ) -> AsyncIterator[Snapshotter]:
-    with root_for(request.param, tmp_path / "layers") as root:
-        yield DRIVERS[request.param](str(root), database, jobs, mounts, Limits())
+    with root_for(driver, tmp_path / "layers") as root:
+        yield DRIVERS[driver](str(root), database, jobs, mounts, Limits())
         for target in await mounts.mounted(str(tmp_path)):
             if target != str(root):
                 await mounts.unmount(target)
@@ -321,3 +328,84 @@ async def test_a_cancelled_unpacking_leaves_nothing_running(snapshotter: Snapsho
         os.write(writing, b"x")
     os.close(writing)
     await snapshotter.remove("extract-1")
+
+
+async def test_only_who_can_detaches(snapshotter: Snapshotter) -> None:
+    data = tar([folder("etc"), file("etc/.wh.old"), file("etc/new", b"12")])
+    await layer(snapshotter, "base", None, tar([folder("etc"), file("etc/old")]))
+    if not snapshotter.detaches:
+        with pytest.raises(Unsupported, match=snapshotter.name):
+            await snapshotter.prepare_detached(Digest.of(data))
+        with pytest.raises(Unsupported, match=snapshotter.name):
+            await snapshotter.attach(Digest.of(data), "extract-1", "base")
+        return
+    detached = await snapshotter.prepare_detached(Digest.of(data))
+    applied = await unpack(snapshotter, detached.key, data)
+    await snapshotter.attach(Digest.of(data), "extract-1", "base")
+    assert (await snapshotter.commit("extract-1", "top", applied)).parent == "base"
+
+
+async def test_a_damaged_layer_is_found_and_replaced(snapshotter: Snapshotter, tmp_path: Path) -> None:
+    data = tar([folder("etc"), file("etc/a", b"right"), file("etc/.wh.b")])
+    await layer(snapshotter, "base", None, tar([folder("etc"), file("etc/b", b"2")]))
+    bad = tar([folder("etc"), file("etc/a", b"wrong"), file("etc/.wh.b")])
+    await snapshotter.prepare("extract-1", "base")
+    await snapshotter.commit("extract-1", "top", await unpack(snapshotter, "extract-1", bad))
+    await snapshotter.prepare("container-1", "top")
+    await snapshotter.prepare("extract-2", "base")
+    applied = await unpack(snapshotter, "extract-2", data)
+    assert await snapshotter.compare("top", "extract-2") == ["'etc/a': its content differs"]
+    assert (await snapshotter.replace("top", "extract-2", applied)).diff_id == Digest.of(data)
+    await snapshotter.prepare("extract-3", "base")
+    await unpack(snapshotter, "extract-3", data)
+    assert await snapshotter.compare("top", "extract-3") == []
+    assert (await snapshotter.stat("container-1")).parent == "top"
+    await snapshotter.view("view-1", "top")
+    target = folder_for(tmp_path, "seen")
+    await snapshotter.mount("view-1", target)
+    assert Path(target, "etc/a").read_bytes() == b"right"
+
+
+async def test_an_audit_names_what_has_no_other_half(snapshotter: Snapshotter, tmp_path: Path) -> None:
+    await layer(snapshotter, "base", None, tar([file("a")]))
+    gone = await snapshotter.prepare("container-1", "base")
+    await snapshotter.view("view-1", "base")
+    assert await snapshotter.audit() == Audit((), ())
+    snapshots = tmp_path / "layers/snapshots"
+    (snapshots / str(gone.id)).rename(snapshots / "77")
+    assert await snapshotter.audit() == Audit(("container-1",), ("77",))
+    assert await snapshotter.sweep() == 1
+    assert await snapshotter.audit() == Audit(("container-1",), ())
+
+
+async def test_a_preparation_that_is_cancelled_leaves_nothing(snapshotter: Snapshotter, tmp_path: Path) -> None:
+    await layer(snapshotter, "base", None, tar([file("a", bytes(8 << 20))]))
+    for wait in (0, 0.001, 0.01, 0.03):
+        task = asyncio.create_task(snapshotter.prepare("container-1", "base"))
+        await asyncio.sleep(wait)
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        # Its transaction may have gone on: then it is a snapshot like any other.
+        await snapshotter.remove("container-1")
+        assert await snapshotter.audit() == Audit((), ())
+
+
+async def test_a_full_disk_is_told_and_leaves_nothing(
+    driver: str, tmp_path: Path, database: Database, jobs: Spawner, mounts: Mounts
+) -> None:
+    at = tmp_path / "small"
+    at.mkdir()
+    with new_filesystem("btrfs" if driver == "btrfs" else "ext4", at, 128 << 20):
+        layers = DRIVERS[driver](str(at / "layers"), database, jobs, mounts, Limits())
+        with pytest.raises(DiskFull):
+            await layer(layers, "large", None, tar([file("a", os.urandom(160 << 20))]))
+        await layers.clean()
+        assert os.listdir(at / "layers/snapshots") == []
+        if driver == "vfs":
+            await layer(layers, "half", None, tar([file("a", os.urandom(70 << 20))]))
+            with pytest.raises(DiskFull):
+                await layers.prepare("container-1", "half")
+            assert os.listdir(at / "layers/snapshots") == [str((await layers.stat("half")).id)]

@@ -87,59 +87,65 @@ def configure(host: Host, driver: str) -> None:
 
 
 def used(host: Host) -> int:
-    """Bytes of the layers' files, by the filesystem for a btrfs, which frees what is deleted some time later."""
-    if DRIVERS[host.name] == "btrfs":
-        on(host, "btrfs", "filesystem", "sync", STATE)
-        on(host, "btrfs", "subvolume", "sync", STATE)
-        return int(
-            re.search(
-                r"^Data, \w+: total=\S+, used=(\d+)", on(host, "btrfs", "filesystem", "df", "--raw", STATE), re.M
-            )[1]
-        )  # type: ignore[index]
-    return int(on(host, "du", "-s", "-B1", f"{STATE}/layers").split()[0])
+    """Bytes that the layers take, by the filesystem for a btrfs, which frees what is deleted some time later."""
+    if DRIVERS[host.name] != "btrfs":
+        return int(on(host, "du", "-s", "-B1", f"{STATE}/layers").split()[0])
+    on(host, "btrfs", "filesystem", "sync", STATE)
+    on(host, "btrfs", "subvolume", "sync", STATE)
+    told = on(host, "btrfs", "filesystem", "df", "--raw", STATE)
+    return sum(int(number) for number in re.findall(r"^Data, \w+: total=\d+, used=(\d+)", told, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", DRIVERS)
-def test_a_life_of_an_image(lab: Lab, laptop: Laptop, archive: Path, name: str, tmp_path: Path) -> None:
-    host = lab.hosts[name]
-    begin = used(host)
-    laptop.ok("-H", name, "load", "-i", archive)
-    shown = laptop.ok(
-        "-H", name, "run", "--rm", "turned:1", "sh", "-c", "ls /etc /etc/drafts; cat /turn/file/in /turn/folder"
-    )
-    assert shown.lines == [
+def on_all(laptop: Laptop, *argv: str) -> list[str]:
+    """What a command prints, which must be the same on all hosts, and so is shown once."""
+    lines = laptop.ok("-H", "@web", *argv).lines
+    assert "web[1-3] (3)" in lines[1], lines
+    return lines[3:]
+
+
+def test_a_life_of_an_image(lab: Lab, laptop: Laptop, archive: Path, tmp_path: Path) -> None:
+    begin = {name: used(lab.hosts[name]) for name in DRIVERS}
+    laptop.ok("-H", "@web", "load", "-i", archive)
+    look = "ls /etc /etc/drafts; cat /turn/file/in /turn/folder"
+    assert on_all(laptop, "run", "--rm", "turned:1", "sh", "-c", look) == [
         "/etc:", "drafts", "group", "hostname", "hosts", "issue", "issue.net", "passwd", "resolv.conf",
         "", "/etc/drafts:", "new", "in what was a file", "what was a folder",
     ]  # fmt: skip
     change = "echo new >/etc/new; rm /etc/issue; rm -r /turn/file; echo file >/turn/file; mkdir /sub; chmod 700 /sub"
-    laptop.ok("-H", name, "run", "--name", "changes", "turned:1", "sh", "-c", change)
-    laptop.ok("-H", name, "commit", "changes", "changed:1")
-    look = "cat /etc/new /turn/file; ls -ld /sub; ls /etc/issue* 2>/dev/null"
-    shown = laptop.ok("-H", name, "run", "--rm", "changed:1", "sh", "-c", look)
-    assert [line.split()[0] for line in shown.lines] == ["new", "file", "drwx------", "/etc/issue.net"]
-    laptop.ok("-H", name, "save", "-o", tmp_path / "saved.tar", "changed:1")
-    laptop.ok("-H", name, "rm", "changes")
-    laptop.ok("-H", name, "rmi", "changed:1", "turned:1")
+    laptop.ok("-H", "@web", "run", "--name", "changes", "turned:1", "sh", "-c", change)
+    laptop.ok("-H", "@web", "commit", "changes", "changed:1")
+    look = "cat /etc/new /turn/file; stat -c %a /sub; ls /etc/issue* 2>/dev/null"
+    assert on_all(laptop, "run", "--rm", "changed:1", "sh", "-c", look) == ["new", "file", "700", "/etc/issue.net"]
+    for name in DRIVERS:
+        laptop.ok("-H", name, "save", "-o", tmp_path / f"{name}.tar", "changed:1")
+    laptop.ok("-H", "@web", "rm", "--yes", "changes")
+    laptop.ok("-H", "@web", "rmi", "--yes", "changed:1", "turned:1")
     deadline = time.monotonic() + 20
-    while (left := used(host) - begin) > 64 << 10 and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert left <= 64 << 10
-    other = next(each for each in DRIVERS if each != name)
-    laptop.ok("-H", other, "load", "-i", tmp_path / "saved.tar")
-    assert laptop.ok("-H", other, "run", "--rm", "changed:1", "cat", "/turn/file").stdout == "file\n"
+    for name, before in begin.items():
+        # One copy of the image's program is 2 MB. The database is on the btrfs, too, and leaves old extents there.
+        bound = 1 << 20 if DRIVERS[name] == "btrfs" else 64 << 10
+        while (left := used(lab.hosts[name]) - before) > bound and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert left <= bound, name
+        assert on(lab.hosts[name], "ls", f"{STATE}/layers/snapshots") == ""
+    assert on(lab.hosts["web2"], "btrfs", "subvolume", "list", STATE) == ""
+    for name, other in (("web1", "web2"), ("web2", "web3"), ("web3", "web1")):
+        laptop.ok("-H", other, "load", "-i", tmp_path / f"{name}.tar")
+    assert on_all(laptop, "run", "--rm", "changed:1", "cat", "/turn/file") == ["file"]
 
 
-@pytest.mark.parametrize("name", DRIVERS)
-def test_a_container_outlives_its_agent(lab: Lab, laptop: Laptop, archive: Path, name: str) -> None:
-    laptop.ok("-H", name, "load", "-i", archive)
-    laptop.ok("-H", name, "run", "-d", "--name", "sleeps", "turned:1", "sleep", "100")
-    lab.hosts[name].agent.kill()
-    lab.hosts[name].agent.start()
-    assert laptop.ok("-H", name, "exec", "sleeps", "cat", "/turn/folder").stdout == "what was a folder\n"
-    laptop.ok("-H", name, "rm", "-f", "sleeps")
+def test_a_container_outlives_its_agent(lab: Lab, laptop: Laptop, archive: Path) -> None:
+    laptop.ok("-H", "@web", "load", "-i", archive)
+    laptop.ok("-H", "@web", "run", "-d", "--name", "sleeps", "turned:1", "sleep", "100")
+    for host in lab.hosts.values():
+        host.agent.kill()
+        host.agent.start()
+    assert on_all(laptop, "exec", "sleeps", "cat", "/turn/folder") == ["what was a folder"]
+    laptop.ok("-H", "@web", "rm", "--yes", "-f", "sleeps")
 
 
 def test_as_many_layers_as_an_image_may_have(lab: Lab, laptop: Laptop, tmp_path: Path) -> None:
+    """On overlay, which takes one page of options; the contract suite mounts as many on each."""
     base = busybox_base(tmp_path)
     layers = list(base.layers)
     for number in range(127 - len(layers)):
@@ -150,44 +156,34 @@ def test_as_many_layers_as_an_image_may_have(lab: Lab, laptop: Laptop, tmp_path:
                 layer.whiteout(f"many/{number - 1}")
         layers.append(layer.path)
     archive = write_archive(tmp_path / "many.archive", [Image("many:1", tuple(layers), base.config)])
-    laptop.ok("-H", "@web", "load", "-i", archive)
-    laptop.ok("-H", "@web", "run", "--name", "many", "many:1", "sh", "-c", "ls /many | wc -l")
-    assert [laptop.ok("-H", name, "logs", "many").stdout for name in DRIVERS] == ["62\n"] * 3
+    laptop.ok("-H", "web1", "load", "-i", archive)
+    assert laptop.ok("-H", "web1", "run", "--rm", "many:1", "sh", "-c", "ls /many | wc -l").stdout == "62\n"
 
 
 def test_info_says_which_driver_and_why(lab: Lab, laptop: Laptop, archive: Path) -> None:
     for name, driver in DRIVERS.items():
-        configure(lab.hosts[name], driver)
-        told = data(laptop.ok("-H", name, "--json", "info"))[0]
+        told = data(laptop.ok("-H", "@web", "--json", "info"), name)[0]
         assert told["Driver"] == driver
-        assert dict(told["DriverStatus"])["Chosen because"] == f"storage_driver = {driver!r} is configured"
+        assert dict(told["DriverStatus"])["Chosen because"]
     lines = laptop.ok("-H", "web2", "info").lines
     at = lines.index("Storage Driver: btrfs")
     assert lines[at + 1] == " Backing Filesystem: btrfs"
+    assert lines[at + 2].startswith(" Chosen because: ")
+
+
+def test_another_driver_than_that_of_the_layers_is_refused(lab: Lab, laptop: Laptop, archive: Path) -> None:
     laptop.ok("-H", "web3", "load", "-i", archive)
-    configure(lab.hosts["web3"], "")
+    host = lab.hosts["web3"]
+    host.agent.stop()
+    config = host.path("/etc/jackstay/jackstayd.toml")
+    config.write_text('storage_driver = "overlay"\n')
+    host.agent.start(wait=None)
+    assert host.agent.wait(20) == 1
+    assert "layers of this host were made with vfs" in host.log_text()
+    config.write_text("")
+    host.agent.start()
     told = data(laptop.ok("-H", "web3", "--json", "info"))[0]
     assert (told["Driver"], dict(told["DriverStatus"])["Chosen because"]) == (
         "vfs", "the layers that are here were made with it",
     )  # fmt: skip
-    empty(lab.hosts["web3"])
-    configure(lab.hosts["web3"], "")
-    told = data(laptop.ok("-H", "web3", "--json", "info"))[0]
-    assert (told["Driver"], dict(told["DriverStatus"])["Chosen because"]) == (
-        "overlay", "it works here and is the first choice",
-    )  # fmt: skip
-    configure(lab.hosts["web3"], "vfs")
-
-
-def test_another_driver_than_that_of_the_layers_is_refused(lab: Lab, laptop: Laptop, archive: Path) -> None:
-    laptop.ok("-H", "web1", "load", "-i", archive)
-    host = lab.hosts["web1"]
-    host.agent.stop()
-    config = host.path("/etc/jackstay/jackstayd.toml")
-    config.write_text('storage_driver = "vfs"\n')
-    host.agent.start(wait=None)
-    assert host.agent.wait(20) == 1
-    assert "layers of this host were made with overlay" in host.log_text()
-    config.write_text('storage_driver = "overlay"\n')
-    host.agent.start()
-    assert laptop.ok("-H", "web1", "run", "--rm", "turned:1", "true").stdout == ""
+    assert laptop.ok("-H", "web3", "run", "--rm", "turned:1", "true").stdout == ""
