@@ -54,3 +54,17 @@ def test_all_of_it_comes_and_goes(
     docker.empty()
     docker.load(jackstay.save(exchange / f"{tmp_path.name}-docker.tar", "multi:1"))
     assert docker.id("multi:1") == multi.ids[HERE]
+
+
+def test_a_part_of_it_is_read(
+    multi: MultiPlatform, jackstay: Jackstay, engines: dict[str, Engines], exchange: Path, tmp_path: Path
+) -> None:
+    """The index as it was, and what it names for other machines left out: skopeo and Podman take what is there."""
+    jackstay.load(multi.path)
+    saved = jackstay.save(exchange / f"{tmp_path.name}.tar", "--format", "oci", "multi:1")
+    target = exchange / f"{tmp_path.name}"
+    for each in engines.values():
+        each.skopeo.copy(f"oci-archive:{saved}:{NAME}", f"dir:{target}-{each.skopeo.version}")
+        assert skopeo_folder_id(Path(f"{target}-{each.skopeo.version}")) == multi.ids[HERE]
+        each.podman.empty()
+        assert each.podman.pull(f"oci-archive:{saved}:{NAME}") == multi.ids[HERE]

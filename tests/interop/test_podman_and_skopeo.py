@@ -57,6 +57,22 @@ def test_podman_save(
 
 
 @pytest.mark.parametrize("original", ["debian13"], indirect=True)
+def test_several_images_in_one_archive(
+    original: Original, jackstay: Jackstay, engines: dict[str, Engines], exchange: Path, tmp_path: Path
+) -> None:
+    podman = engines["debian13"].podman
+    podman.empty()
+    jackstay.load(original.together)
+    names = podman.load(jackstay.save(exchange / f"{tmp_path.name}.tar", "made", "imported:1"))
+    found = {name: podman.id(name) for name in names}
+    assert {name.rpartition("/")[2]: image_id for name, image_id in found.items()} == original.ids
+    written = podman.save(exchange / f"{tmp_path.name}-theirs.tar", "docker-archive", *names)
+    jackstay.empty()
+    assert sorted(jackstay.load(written)) == sorted(names)
+    assert {name: jackstay.inspect(name)["Id"] for name in names} == found
+
+
+@pytest.mark.parametrize("original", ["debian13"], indirect=True)
 @pytest.mark.parametrize("writer", DEBIANS)
 def test_skopeo_writes_a_docker_archive(
     original: Original, jackstay: Jackstay, engines: dict[str, Engines], writer: str, exchange: Path, tmp_path: Path
