@@ -223,3 +223,25 @@ async def test_a_layer_that_needs_a_look_below_cannot_be_detached(layers: Overla
     with pytest.raises(Unsupported, match="on top of"):
         await unpack(layers, f"detached-{Digest.of(data)}", data)
     assert await layers.clean() == 1
+
+
+async def test_the_most_layers_fit_into_a_page_of_options_however_long_their_ids_are(
+    layers: OverlaySnapshotter, database: Database, tmp_path: Path
+) -> None:
+    def count_on(connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "INSERT INTO snapshots (id, key, kind, created) VALUES (?, 'first', 'committed', 0)", (10**12,)
+        )
+
+    await database.write("test", count_on)
+    parent = None
+    for number in range(Limits().layers):
+        await layers.prepare(f"extract-{number}", parent)
+        made = await layers.commit(f"extract-{number}", f"layer-{number}", Applied(Digest.of(b""), 0, 0))
+        parent = made.key
+    assert made.id > 10**12
+    await layers.prepare("container-1", parent)
+    (tmp_path / "rootfs").mkdir()
+    await layers.mount("container-1", str(tmp_path / "rootfs"))
+    (tmp_path / "rootfs/new").touch()
+    await layers.unmount(str(tmp_path / "rootfs"))
