@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jackstay_agent.config import Limits
@@ -21,6 +21,7 @@ from jackstay_agent.errors import Error
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.layers import apply as applying
 from jackstay_agent.layers.tree import Tree
+from jackstay_agent.layers.whiteouts import Together
 from jackstay_oci import limits
 from jackstay_oci.tar.entries import Entry, Kind
 from tests.effort import examples
@@ -50,7 +51,7 @@ _entries = st.builds(
     st.one_of(_targets, st.lists(_parts, min_size=1, max_size=3).map("/".join)),
     st.sampled_from([0o644, 0o4777]),
 )
-_layers = st.lists(_entries, min_size=1, max_size=12)
+_images = st.lists(st.lists(_entries, min_size=1, max_size=8), min_size=1, max_size=2)
 
 
 class Scene:
@@ -65,13 +66,13 @@ class Scene:
         (self.outside / "secret").write_text("secret")
         self.folder = folder
 
-    def unpack(self, layer: list[Entry]) -> bool:
-        """Whether anything outside of the target is another than it was."""
+    def unpack(self, layer: list[Entry], *, whole: bool = False) -> bool:
+        """Unpack it on what is there, which with *whole* is the layers below; whether anything outside changed."""
         before = self._facts()
         data = tar((self._at_home(entry), b"evil!" * (entry.kind is Kind.FILE)) for entry in layer)
         opened, packed = os.open(self.target, os.O_RDONLY | os.O_DIRECTORY), blob(data)
         bounds = limits.Limits(**applying.bounds_of(Limits()))
-        tree = Tree(opened)
+        tree = Tree(opened, whole=whole)
         try:
             applying.apply(tree, applying.source_of(packed, "none", bounds), bounds)
         except Error:
@@ -102,21 +103,41 @@ class Scene:
         return found
 
 
-def harmed(folder: Path, layer: list[Entry]) -> bool:
+def harmed(folder: Path, layers: list[list[Entry]], *, whole: bool = False) -> bool:
     scene = Scene(folder / f"scene-{next(_numbers)}")
     try:
-        return scene.unpack(layer)
+        return sum(scene.unpack(layer, whole=whole) for layer in layers) > 0
     finally:
         shutil.rmtree(scene.folder)
 
 
-@examples(100)
-@given(layer=_layers)
-def test_nothing_outside_changes(tmp_path: Path, layer: list[Entry]) -> None:
-    assert not harmed(tmp_path, layer)
+@pytest.mark.parametrize("whole", [False, True])
+@examples(40)
+@given(layers=_images)
+def test_nothing_outside_changes(tmp_path: Path, layers: list[list[Entry]], whole: bool) -> None:
+    assert not harmed(tmp_path, layers, whole=whole)
 
 
-def test_without_the_kernels_help_something_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+WAY = Entry(name=b"way", kind=Kind.SYMLINK, linkname=b"../outside")
+ATTACKS = {
+    "file": [WAY, Entry(name=b"way/new", size=5)],
+    "folder": [WAY, Entry(name=b"way/new", kind=Kind.DIRECTORY)],
+    "absolute": [Entry(name=b"a", kind=Kind.SYMLINK, linkname=b"OUTSIDE"), Entry(name=b"a/secret", size=5)],
+    "hard link": [WAY, Entry(name=b"a", kind=Kind.HARDLINK, linkname=b"way/secret", mode=0o4777)],
+    "whiteout": [WAY, Entry(name=b"way/.wh.secret", size=5)],
+}
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_without_the_kernels_help_something_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: str, whole: bool
+) -> None:
+    """What random layers are made of is enough to do harm where nothing prevents it."""
+    assert not harmed(tmp_path, [ATTACKS[attack]], whole=whole)
     monkeypatch.setattr(syscalls, "RESOLVE_IN_ROOT", 0)
-    attack = find(_layers, lambda layer: harmed(tmp_path, layer), settings=settings(max_examples=2000, deadline=None))
-    assert Kind.SYMLINK in {entry.kind for entry in attack} or Kind.HARDLINK in {entry.kind for entry in attack}
+    # In a whole tree each step is gone by itself, and what is not the layer's own is not linked to.
+    monkeypatch.setattr(Together, "apart", True)
+    monkeypatch.setattr(Together, "has", lambda _self, status: attack == "hard link")
+    harmful = attack != "whiteout" or whole  # beside others it only hides, and what is there hides nothing
+    assert harmed(tmp_path, [ATTACKS[attack]], whole=whole) == harmful
