@@ -12,10 +12,8 @@ import io
 import lzma
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import get_args
 
 from msgspec.structs import replace
@@ -262,8 +260,8 @@ def _as_the_standard_library(kind: str, data: bytes, ours: bytes) -> None:
 
 def _look_into(archive: bytes) -> None:
     """Open the archive and read what it says it has."""
-    with _in_memory(archive) as file, tempfile.TemporaryDirectory() as folder, suppress(Error):
-        with closing(open_archive(file, spool_dir=Path(folder), limits=LIMITS)) as opened:
+    with _in_memory(archive) as file, suppress(Error):
+        with closing(open_archive(file, limits=LIMITS)) as opened:
             assert len(opened.images) <= LIMITS.images
             for image in opened.images:
                 raw = opened.read(image.manifest.digest, 0, _PLAIN)
