@@ -10,7 +10,7 @@ class Limits:
     """Bounds that no honest image reaches. Passing one raises ``LimitExceeded``, whose message names it."""
 
     entries: int = 400_000
-    """Headers in one tar, extension headers counted. An archive's index takes some 500 bytes of memory for each."""
+    """Headers in one tar, extension headers counted. An archive's index takes some 600 bytes of memory for each."""
     name_bytes: int = 4096
     """Bytes of a name or link target (PATH_MAX)."""
     header_bytes: int = 1 << 20
