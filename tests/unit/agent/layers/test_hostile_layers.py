@@ -22,10 +22,10 @@ from jackstay_agent.errors import InvalidArchive, LimitExceeded
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
-from jackstay_agent.layers.overlay import OverlaySnapshotter
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.compression import zstd
 from jackstay_oci.tar.entries import Kind
+from tests.unit.agent.layers.drivers import DRIVERS, root_for
 from tests.unit.agent.layers.layer_tars import blob, file, folder, link, node, symlink, tar
 from tests.unit.agent.layers.test_defences import Unpack
 
@@ -167,21 +167,23 @@ def open_to_all() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
 async def test_no_user_of_the_host_runs_a_set_user_id_program_of_an_image(
-    open_to_all: Path, database: Database, jobs: Spawner, mounts: Mounts
+    open_to_all: Path, database: Database, jobs: Spawner, mounts: Mounts, driver: str
 ) -> None:
     """CVE-2021-41103: what lies on the host's disk with an image's modes is for root alone."""
-    layers = OverlaySnapshotter(str(open_to_all / "layers"), database, jobs, mounts, Limits())
-    made = await layers.prepare("extract-1", None)
-    program = blob(tar([file("set", b"#!\n", mode=0o4755)]))
-    await layers.apply("extract-1", program, "none")
-    os.close(program)
-    path = open_to_all / f"layers/snapshots/{made.id}/fs/set"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o4755
-    assert _seen_by_another(path) == "PermissionError"
-    for above in list(path.parents)[1:4]:
-        above.chmod(0o755)
-    assert _seen_by_another(path) == "0o4755"
+    with root_for(driver, open_to_all / "layers") as root:
+        layers = DRIVERS[driver](str(root), database, jobs, mounts, Limits())
+        made = await layers.prepare("extract-1", None)
+        program = blob(tar([file("set", b"#!\n", mode=0o4755)]))
+        await layers.apply("extract-1", program, "none")
+        os.close(program)
+        path = root / f"snapshots/{made.id}/fs/set"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o4755
+        assert _seen_by_another(path) == "PermissionError"
+        for above in list(path.parents)[1:4]:
+            above.chmod(0o755)
+        assert _seen_by_another(path) == "0o4755"
 
 
 def _seen_by_another(path: Path) -> str:
