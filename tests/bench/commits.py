@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from jackstay.client import connect, messages
+from jackstay.inventory.host import Host
 from tests.bench import peers
 from tests.bench.rounds import Series, Task, in_turn
 from tests.bench.scene import Scene
@@ -22,17 +25,32 @@ done
 
 
 def commits(scene: Scene, rounds: int) -> list[Series]:
-    """Committing; the first series is `jackstay -H local commit`. Every image is removed before the next round."""
+    """Committing; the first series is `jackstay -H local commit`, the second the agent's part, one call on its socket.
+
+    Every image is removed before the next round.
+    """
+    with asyncio.Runner() as loop:
+        return _commits(scene, rounds, loop)
+
+
+def _commits(scene: Scene, rounds: int, loop: asyncio.Runner) -> list[Series]:
     image = debian_apache(IMAGE_CACHE)
     archive = write_archive(scene.folder / "image.tar", [image], "docker-classic")  # which Docker 20 reads, too
     for host in (scene.one, scene.two):
         scene.laptop.ok("-H", host.name, "load", "-q", "-i", archive, timeout=120)
         scene.laptop.ok("-H", host.name, "run", "--name", "changed", image.name, "/bin/sh", "-ec", CHANGE)
+    agent = loop.run(connect(Host("web1", "localhost", socket=str(scene.one.agent.socket), kind="local")))
+    request = messages.CommitRequest(container="changed", name="made:1", pause=True)
     tasks = [
         Task(
             "`jackstay -H local commit`",
             lambda: scene.on_host(scene.one, "commit", "changed", "made:1"),
             lambda: scene.on_host(scene.one, "rmi", "made:1"),
+        ),
+        Task(
+            "the agent's part of it",
+            lambda: loop.run(agent.images.commit(request)),
+            lambda: loop.run(agent.images.remove(messages.RemoveImageRequest(image="made:1"))),
         ),
         Task(
             "`jackstay commit` through SSH",
@@ -54,6 +72,7 @@ def commits(scene: Scene, rounds: int) -> list[Series]:
                     )
                 )
         archive.unlink()
+        stack.callback(lambda: loop.run(agent.close()))
         series = in_turn(tasks, rounds)
     for host in (scene.one, scene.two):
         scene.laptop.ok("-H", host.name, "rm", "changed")

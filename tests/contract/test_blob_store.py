@@ -74,6 +74,19 @@ def test_a_committed_blob_is_there(store: BlobStore) -> None:
     assert stat.S_IMODE(store.root.stat().st_mode) == 0o700
 
 
+def test_another_process_may_write_to_an_ingest(store: BlobStore) -> None:
+    with store.ingest("r") as ingest:
+        subprocess.run(["printf", "%s", "written"], stdout=ingest.descriptor, check=True)
+        ingest.adopt(Digest.of(b"written"), 7)
+        assert (ingest.digest, ingest.offset) == (Digest.of(b"written"), 7)
+        assert ingest.commit(7, Digest.of(b"written")) == Digest.of(b"written")
+    assert store.read(Digest.of(b"written")) == b"written"
+    with store.ingest("r") as ingest:
+        subprocess.run(["printf", "%s", "cut"], stdout=ingest.descriptor, check=True)
+        with pytest.raises(DigestMismatch, match="3 bytes were written, expected 7"):
+            ingest.adopt(Digest.of(b"written"), 7)
+
+
 def test_what_is_not_there_is_not_found(store: BlobStore) -> None:
     assert not store.has(DIGEST)
     for ask in (store.size, store.open, store.open_blob, store.read):

@@ -24,7 +24,7 @@ from jackstay_agent.errors import NotFound
 from jackstay_agent.images.service import Images, canonical_name
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.kernel.threads import finish, to_end
-from jackstay_agent.layers.snapshotter import Along, Snapshotter
+from jackstay_agent.layers.snapshotter import Snapshotter
 from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as image_rows
 from jackstay_agent.metadata import leases
@@ -103,10 +103,9 @@ async def commit(
         layers = [*(blob.digest for blob in parent.manifest.layers), *([layer.digest] if layer is not None else [])]
         root = Digest.of(manifest)
 
+        await _store(content, lease, config, manifest, refers_to=[image_id, *layers])
+
         def work(connection: sqlite3.Connection) -> None:
-            blob_rows.insert(connection, image_id, len(config))
-            blob_rows.insert(connection, root, len(manifest))
-            blob_rows.refer(connection, root, [image_id, *layers])
             image_rows.insert(
                 connection,
                 root=root,
@@ -121,21 +120,29 @@ async def commit(
             if canonical:
                 image_rows.name(connection, canonical, root)
 
-        await to_end(_store(content, lease, [config, manifest], work))
+        await content.database.write("images.committed", work)
         return str(image_id)
 
 
-async def _store(content: ContentStore, lease: str, documents: Sequence[bytes], along: Along) -> None:
-    """Store *documents*, whose rows *along* makes in the one transaction that makes the image."""
+async def _store(
+    content: ContentStore, lease: str, config: bytes, manifest: bytes, refers_to: Sequence[Digest]
+) -> None:
+    """Store the two documents, the second of which names *refers_to*, in two transactions. See `ContentStore.put`."""
+    image_id, root = Digest.of(config), Digest.of(manifest)
 
     def hold(connection: sqlite3.Connection) -> None:
-        for document in documents:
-            leases.keep_blob(connection, lease, Digest.of(document))
+        leases.keep_blob(connection, lease, image_id)
+        leases.keep_blob(connection, lease, root)
+
+    async def store() -> None:
+        await finish(content.blobs.put, config)
+        await finish(content.blobs.put, manifest)
+        await content.record(
+            root, len(manifest), lease, refers_to=refers_to, along=lambda c: blob_rows.insert(c, image_id, len(config))
+        )
 
     await content.database.write("lease.blob", hold)
-    for document in documents:
-        await finish(content.blobs.put, document)
-    await content.database.write("images.committed", along)
+    await to_end(store())
 
 
 async def _parent(content: ContentStore, images: Images, row: ContainerRow, lease: str) -> _Parent:

@@ -59,6 +59,7 @@ class Ingest:
         self._blobs = blobs
         self._fault = fault
         self._hash = hasher()
+        self._adopted: Digest | None = None
         self._offset = 0
         self._unsynced = 0
 
@@ -98,7 +99,27 @@ class Ingest:
     @property
     def digest(self) -> Digest:
         """The digest of the bytes received so far."""
-        return Digest.finish(self._hash)
+        return self._adopted if self._adopted is not None else Digest.finish(self._hash)
+
+    @property
+    def descriptor(self) -> int:
+        """The file, for another process that writes to it from ``offset`` on; `adopt` is to be told what came of it."""
+        return self._open_fd()
+
+    def adopt(self, digest: Digest, size: int) -> None:
+        """Take what another process has written through `descriptor` for written here: it has hashed what it wrote.
+
+        Args:
+            digest: of all bytes of the ingest, which had none before.
+            size: how many they are.
+
+        Raises:
+            DigestMismatch: the file has another size.
+        """
+        found = os.fstat(self._open_fd()).st_size
+        if found != size:
+            raise DigestMismatch(f"ingest {self.ref}: {found} bytes were written, expected {size}")
+        self._adopted, self._offset = digest, size
 
     def write(self, buffer: bytes | bytearray | memoryview) -> int:
         """Append all of ``buffer``; how many bytes that were. After an error, ``offset`` says what was taken.

@@ -49,6 +49,7 @@ from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor, Manifest, encode
 from jackstay_oci.identity import chain_ids
 from jackstay_oci.image_config import ContainerConfig, History, ImageConfig, RootFS
+from jackstay_oci.store.blobs import BlobStore
 from jackstay_oci.store.ingest import Ingest
 from tests.unit.agent.containers.container_values import settings
 
@@ -277,12 +278,18 @@ async def test_a_container_on_its_way_out(world: World) -> None:
 
 async def test_a_full_disk_thaws_the_container(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     (world.mounted / "new").write_bytes(b"x" * (3 << 20))
+    opening = BlobStore.ingest
 
-    def full(self: Ingest, buffer: bytes) -> int:
-        raise DiskFull("no space left")
+    def small(self: BlobStore, ref: str, **values: Any) -> Ingest:
+        """An ingest on a disk that is full."""
+        ingest = opening(self, ref, **values)
+        full = os.open("/dev/full", os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(full, ingest.descriptor)
+        os.close(full)
+        return ingest
 
-    monkeypatch.setattr(Ingest, "write", full)
-    with pytest.raises(DiskFull):
+    monkeypatch.setattr(BlobStore, "ingest", small)
+    with pytest.raises(DiskFull, match="for what the container changed"):
         await world.commit(name="made")
     assert world.host.runtime.told == ["pause", "resume"]
     await nothing_left(world)
@@ -312,16 +319,16 @@ async def test_changes_that_no_layer_can_say(world: World, size: int) -> None:
     await nothing_left(world)
 
 
-async def test_a_blob_that_was_not_written_as_it_was_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_is_not_as_long_as_what_was_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     (world.mounted / "new").write_bytes(b"x" * (3 << 20))
-    write = Ingest.write
+    diff = OverlaySnapshotter.diff
 
-    def flipping(self: Ingest, buffer: memoryview) -> int:
-        data = bytearray(buffer)
-        data[0] ^= 1
-        return write(self, data)
+    async def cut(self: OverlaySnapshotter, key: str, out: int) -> Any:
+        told = await diff(self, key, out)
+        os.ftruncate(out, told.size - 1)
+        return told
 
-    monkeypatch.setattr(Ingest, "write", flipping)
+    monkeypatch.setattr(OverlaySnapshotter, "diff", cut)
     with pytest.raises(DigestMismatch):
         await world.commit(name="made")
     await nothing_left(world)
