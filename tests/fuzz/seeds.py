@@ -41,6 +41,7 @@ def seeds() -> dict[str, list[bytes]]:
         "pax": [_records(), b"1600000000.123456789", b"-1.5", b"0000644\0", b"\x80\0\0\0\0\0\0\5", b"9" * 19],
         "compression": _compressed(tars[0]),
         "documents": _documents(),
+        "image_config": [_documents()[-1], *(_text(run).encode() for run in _RUNS)],
         "reference": [
             b"httpd", b"docker.io/library/httpd:2.4", b"localhost:5000/a/b_c.d--e@sha256:" + b"a" * 64, b"[::1]:5/x:y",
             b"sha256:" + b"0" * 64, b"linux/arm/v7", b"linux/amd64", b"aarch64", b"docker.io/a.b/c", b"Foo/bar",
@@ -138,6 +139,14 @@ def _compressed(plain: bytes) -> list[bytes]:
         bz2.compress(first) + bz2.compress(second), gzip.compress(bytes(1 << 18), mtime=0),
         zstd.compress(bytes(1 << 18)), first,
     ]  # fmt: skip
+
+
+_RUNS: list[dict[str, Any]] = [
+    {"config": {"Cmd": ["a"], "WorkingDir": "/a/../b", "Volumes": {"/v/../w": {}, "/x": None}, "User": "app:1"}},
+    {"config": {"Entrypoint": ["/a"], "ExposedPorts": {"80": {}, "90-95/udp": {}}, "Env": ["A=b", "=c", "D"]}},
+    {"config": {"Cmd": None, "Entrypoint": "sh", "StopSignal": "RTMIN+3", "Labels": {"run.oci.x": "y"}, "Shell": []}},
+    {"config": {"Cmd": ["a"], "Healthcheck": {"Test": ["NONE"]}, "ArgsEscaped": True, "MacAddress": ""}, "history": []},
+]
 
 
 def _documents() -> list[bytes]:

@@ -16,10 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import get_args
 
+import msgspec
 from msgspec.structs import replace
 
-from jackstay_agent.containers import users
-from jackstay_agent.images import document_times
+from jackstay_agent.containers import commit_config, process, spec, users
+from jackstay_agent.images import description, document_times
+from jackstay_agent.images.sizes import LayerSizes
+from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.layers import names
 from jackstay_oci import media_types, platforms
 from jackstay_oci.archives.archive import open_archive
@@ -28,6 +31,7 @@ from jackstay_oci.compression import Kind as Compression
 from jackstay_oci.compression import decompressing, detect
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import (
+    Descriptor,
     Index,
     Manifest,
     encode,
@@ -48,6 +52,7 @@ from jackstay_oci.tar.pax import format_records, parse_records
 from jackstay_oci.tar.reader import TarReader
 from jackstay_oci.tar.writer import TarWriter
 from tests.fuzz import raw_tar
+from tests.unit.agent.containers import container_values
 
 LIMITS = Limits(
     entries=300, name_bytes=4096, header_bytes=1 << 16, sparse_parts=200, images=20, total_bytes=1 << 20, ratio=50,
@@ -156,6 +161,39 @@ def fuzz_documents(data: bytes) -> None:
         assert parse_config(encode(config)) == config
         with suppress(InvalidArgument):
             document_times.parse(config.created)
+
+
+def fuzz_image_config(data: bytes) -> None:
+    """An image's config, and what is made of it: a container's specification, docker's documents, a commit's config."""
+    try:
+        config = parse_config(data)
+    except InvalidDocument:
+        return
+    digest = Digest.of(data)
+    image = StoredImage(digest, media_types.OCI_MANIFEST, digest, digest, "", ("docker.io/library/a:1",), 0, 0, {})
+    root = Descriptor(media_type=media_types.OCI_MANIFEST, digest=digest, size=1)
+    stored = description.Stored(root, 0, "overlay", 0)
+    with suppress(Error):
+        told = description.inspect(image, data, config, stored)
+        assert msgspec.json.decode(msgspec.json.encode(told))["Id"] == digest
+    with suppress(Error):
+        assert len(description.layers(config, LayerSizes({}))) == len(config.rootfs.diff_ids)
+        for line in description.history(image, config, LayerSizes({})):
+            assert 0 <= line.created < 1 << 63
+            line.created_by.encode()
+    with suppress(Error):
+        plan = process.merge(container_values.settings(), config)
+        built = spec.build(container_values.settings(), plan, container_values.context())
+        assert built["annotations"] == {}
+        assert built["process"]["args"]
+        assert built["process"]["cwd"].startswith("/")
+        assert ".." not in "/".join((built["process"]["cwd"], *plan.volumes)).split("/")
+        assert all("\0" not in text for text in (*built["process"]["args"], *built["process"]["env"]))
+        msgspec.json.encode(built)
+        run = commit_config.run_config(config.config, plan)
+        made = commit_config.encode_config(data, run, plan, created=1, author="", message="", layer=root)
+        assert parse_config(made).rootfs.diff_ids == (*config.rootfs.diff_ids, digest)
+        assert parse_config(made).config == run
 
 
 def fuzz_reference(data: bytes) -> None:
