@@ -6,13 +6,14 @@ folders as it likes.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import struct
 
 from jackstay_agent.kernel import syscalls
 
 _HEAD = struct.Struct("<qH")
+_REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # since then, by anything
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -34,9 +35,11 @@ class FolderTimes:
         while head := self._file.read(_HEAD.size):
             mtime_ns, length = _HEAD.unpack(head)
             path = self._file.read(length)
-            # A folder may have been replaced since, by anything.
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            try:
                 self._set(path, mtime_ns)
+            except OSError as error:
+                if error.errno not in _REPLACED:
+                    raise
 
     def close(self) -> None:
         """Forget all."""

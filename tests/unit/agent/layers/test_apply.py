@@ -158,6 +158,11 @@ async def test_a_folder_without_an_entry_is_like_the_one_below(unpack: Unpack, t
     assert (await unpack(tar([file("other/x")])))[3] is True
 
 
+async def test_a_folder_that_a_circle_of_links_has_replaced(unpack: Unpack, tmp_path: Path) -> None:
+    await unpack(tar([folder("a"), folder("a/b"), file("a/b/c"), symlink("a", "../a")]))
+    assert os.readlink(tmp_path / "fs/a") == "../a"
+
+
 async def test_links_lead_around_inside_the_layer(unpack: Unpack, tmp_path: Path) -> None:
     data = tar(
         [
