@@ -3,15 +3,17 @@
 Guarantees: a blob whose digest or size is wrong is never stored; what came is kept for the next try, also one after a
 restart; two fetches of one blob share one ingest, the second waits for the first. Whoever wants to can read along while
 a blob comes (`Growth`), also across sources that fall over one to the next, and learns that it is whole only when its
-digest is right; a fetch never waits for such a reader. Memory: one piece of at most 1 MiB a fetch beside what the
-source buffers.
+digest is right; a fetch never waits for such a reader. Memory: `_AHEAD` + 2 pieces of at most 1 MiB a fetch beside what
+the source buffers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,13 +21,14 @@ from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import DigestMismatch, InvalidDocument, LimitExceeded, SourceFailed
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
-from jackstay_agent.kernel.threads import acquire, finish
+from jackstay_agent.kernel.threads import acquire, finish, to_end
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from jackstay_oci.growing import Growth
 from jackstay_oci.store.ingest import Ingest
 
 _REPORT_EVERY = 4 << 20
+_AHEAD = 2
 
 Begun = Callable[[Growth], object]
 """Called once when bytes of a blob begin to come. Whoever is called closes the reader's end of the growth."""
@@ -146,15 +149,66 @@ class BlobFetcher:
     async def _pump(self, ingest: Ingest, blob: Descriptor, source: Source, report: Report, growing: _Growing) -> None:
         reported = -_REPORT_EVERY
         if ingest.offset < blob.size:
-            async with aclosing(source.read(blob.digest, ingest.offset, blob.size - ingest.offset)) as pieces:
+            async with (
+                _Writer(ingest, growing) as writer,
+                aclosing(source.read(blob.digest, ingest.offset, blob.size - ingest.offset)) as pieces,
+            ):
                 async for piece in pieces:
-                    await finish(ingest.write, piece)
-                    growing.grown(ingest.offset)
+                    await writer.write(piece)
                     if ingest.offset - reported >= _REPORT_EVERY:
                         reported = ingest.offset
                         report(Progress(blob.digest, Phase.RECEIVING, ingest.offset, blob.size))
+                await writer.finish()
         if ingest.offset < blob.size:
             raise SourceFailed(f"{source.name} ended {blob.digest} at byte {ingest.offset} of {blob.size}")
+
+
+class _Writer:
+    """A thread that writes, hashes and tells of pieces in their order, up to `_AHEAD` behind the one who gives them.
+
+    Going from piece to piece it does not wait for the event loop. After an error nothing more is written.
+    """
+
+    def __init__(self, ingest: Ingest, growing: _Growing) -> None:
+        self._ingest = ingest
+        self._growing = growing
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ingest")
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._failed = False
+
+    async def __aenter__(self) -> _Writer:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Write what was taken, whatever happened; then the ingest is the caller's again."""
+        if self._waiting:
+            await to_end(asyncio.gather(*self._waiting, return_exceptions=True))
+        self._thread.shutdown(wait=False)
+
+    async def write(self, piece: bytes | bytearray) -> None:
+        """Take a piece. Raises what writing an earlier one raised: `LimitExceeded`, `DiskFull`."""
+        if len(self._waiting) > _AHEAD:
+            await self._next()
+        self._waiting.append(asyncio.get_running_loop().run_in_executor(self._thread, self._write, piece))
+
+    async def finish(self) -> None:
+        """Wait until all is written. Raises as `write` does."""
+        while self._waiting:
+            await self._next()
+
+    async def _next(self) -> None:
+        await asyncio.shield(self._waiting[0])
+        self._waiting.popleft()
+
+    def _write(self, piece: bytes | bytearray) -> None:
+        if self._failed:
+            return
+        try:
+            self._ingest.write(piece)
+        except BaseException:
+            self._failed = True
+            raise
+        self._growing.grown(self._ingest.offset)
 
 
 class _Growing:

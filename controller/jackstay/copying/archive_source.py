@@ -1,7 +1,7 @@
 """An archive on this machine as a source: docker-archive, OCI archive, OCI folder, or standard input.
 
 A plain file is indexed and read in place. What is compressed, or cannot be read at any place, is first written out to
-an unlinked file in ``~/.cache/jackstay/spool`` (0700). All file work is done in threads; memory is one piece a reader.
+an unlinked file in ``~/.cache/jackstay/spool`` (0700). All file work is done in threads; memory is two pieces a reader.
 """
 
 from __future__ import annotations
@@ -133,12 +133,21 @@ class ArchiveSource:
             raise NotFound(f"{digest} belongs to no image that is being copied from {self.name}")
         parsed = Digest.parse(digest)
         end = offset + length
-        while offset < end:
-            data = await asyncio.to_thread(self._archive.read, parsed, offset, min(PIECE, end - offset))
-            if not data:
-                return
-            yield data
-            offset += len(data)
+
+        def begin(start: int) -> asyncio.Future[bytes]:
+            return asyncio.ensure_future(asyncio.to_thread(self._archive.read, parsed, start, min(PIECE, end - start)))
+
+        ahead = begin(offset)
+        try:
+            while offset < end and (data := await asyncio.shield(ahead)):
+                offset += len(data)
+                if offset < end:
+                    ahead = begin(offset)  # while this piece is on its way
+                yield data
+        finally:  # a read that goes on must not meet a closed archive
+            await asyncio.wait([ahead])
+            if not ahead.cancelled():
+                ahead.exception()  # taken, so that it is not reported as forgotten
 
     def save(
         self,

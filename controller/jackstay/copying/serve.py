@@ -104,7 +104,8 @@ class _Answerer:
         self._source = source
         self._known = known
         self._places = asyncio.Semaphore(PARALLEL)
-        self._writing = asyncio.Lock()
+        self._writing = asyncio.Lock()  # to the call
+        self._sending = asyncio.Lock()  # on the lane
         self._tasks: set[asyncio.Task[None]] = set()
         self.wire: dict[str, int] = {}
 
@@ -165,7 +166,7 @@ class _Answerer:
             )
 
     async def _write_to_lane(self, lane: FetchLane, wanted: messages.RangeWanted, piece: bytes) -> None:
-        async with self._writing:
+        async with self._sending:
             size = await lane.send(wanted.request, piece)
         self.wire[wanted.digest] = self.wire.get(wanted.digest, 0) + size
 
@@ -176,13 +177,8 @@ class _Answerer:
             self.wire[digest] = self.wire.get(digest, 0) + size
 
     async def stop(self) -> None:
-        """Stop answering, after the write that is under way: one that is cut would take the whole call with it.
-
-        On a lane it may be cut, since nothing else follows there.
-        """
-        if self._lane is not None:
-            await self.close()
-            return
+        """Stop answering, after the write that is under way: one that is cut would take the whole call with it. On the
+        lane it may be cut, since nothing follows there."""
         async with self._writing:
             await self.close()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, SourceFailed
+from jackstay_agent.errors import DigestMismatch, DiskFull, SourceFailed
 from jackstay_agent.fetch.blob import BlobFetcher
 from jackstay_agent.fetch.progress import Phase, Progress
 from jackstay_agent.metadata import blobs as rows
@@ -158,3 +158,26 @@ async def test_a_blob_of_no_bytes(content: ContentStore) -> None:
     source = FakeSource(b"")
     assert (await fetch(content, blob(b""), source))[:2] == (0, 0)
     assert source.asked == []
+
+
+async def test_after_an_error_nothing_more_is_written(content: ContentStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces wait behind the one that fails; were they written, the ingest would have a hole that nobody knows of."""
+    write, calls = Ingest.write, 0
+
+    def full_once(ingest: Ingest, piece: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            time.sleep(0.05)  # so that others wait
+            raise DiskFull("no space left")
+        return write(ingest, piece)
+
+    monkeypatch.setattr(Ingest, "write", full_once)
+    with pytest.raises(DiskFull):
+        await fetch(content, blob(), FakeSource(DATA))
+    assert calls == 5
+    (left,) = await asyncio.to_thread(lambda: list(content.blobs.ingests()))
+    assert left.offset == 4000
+    source = FakeSource(DATA)
+    await fetch(content, blob(), source)
+    assert source.asked == [(4000, len(DATA) - 4000)]
