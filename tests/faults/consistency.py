@@ -1,4 +1,7 @@
-"""Whether a host's files and its database tell the same story: no row lacks its file, no file lacks its row."""
+"""Whether a host's files and its database tell the same story: no row lacks its file, no file lacks its row.
+
+Independent of the agent's own check, which the fault tests ask, too (`found`): each would notice what the other misses.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ import json
 import sqlite3
 from pathlib import Path
 
+import grpc
+
+from jackstay_proto.v1 import system_pb2, system_pb2_grpc
 from tests.lab.host import Host
 
 RUNNING = ("running", "paused")
@@ -28,6 +34,14 @@ def problems(host: Host) -> list[str]:
         ]
     finally:
         connection.close()
+
+
+def found(host: Host) -> list[str]:
+    """What the agent of *host* itself finds wrong, every layer compared with its blob; one line each."""
+    with grpc.insecure_channel(f"unix:{host.agent.socket}") as channel:
+        replies = list(system_pb2_grpc.SystemStub(channel).Check(system_pb2.CheckRequest(), timeout=60))
+    findings = [reply.finding for reply in replies if reply.HasField("finding")]
+    return [f"{finding.kind} {finding.thing} {finding.name}: {finding.detail}" for finding in findings]
 
 
 def _column(connection: sqlite3.Connection, query: str) -> set[str]:

@@ -81,7 +81,7 @@ class Scene:
         whole(b"".join(pieces))
 
     async def check(self, agent: AgentClient) -> None:
-        """Nothing is missing, wrong or left over. Raises `AssertionError`."""
+        """Nothing is missing, wrong or left over, while others are at work. Raises `AssertionError`."""
         replies = [reply async for reply in agent.system.check(m.CheckRequest())]
         findings = [f"{f.kind} {f.thing} {f.name}: {f.detail}" for r in replies if (f := r.finding).kind]
         assert not findings, findings

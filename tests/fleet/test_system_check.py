@@ -263,6 +263,16 @@ def test_rows_whose_files_are_gone(damaged: Damaged) -> None:
     assert damaged.check() == []
 
 
+def test_a_check_ends_with_its_caller(damaged: Damaged) -> None:
+    with grpc.insecure_channel(f"unix:{damaged.host.agent.socket}") as channel:
+        call = system_pb2_grpc.SystemStub(channel).Check(system_pb2.CheckRequest())
+        assert next(call).progress.doing == "blobs"
+        call.cancel()
+    assert damaged.check() == [], "the next one does not wait for it"
+    assert damaged.sql("SELECT 1 FROM leases") == []
+    assert damaged.sql("SELECT 1 FROM snapshots WHERE key LIKE 'extract-%'") == []
+
+
 def test_several_hosts_and_the_table(damaged: Damaged) -> None:
     flip(damaged.blob(0))
     shown = damaged.laptop.run("-H", "web[1-2]", "system", "check").ended(1)
