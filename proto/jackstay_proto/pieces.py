@@ -29,13 +29,13 @@ def decode(message: bytes) -> memoryview:
     Raises:
         DecodeError: protobuf's, for what is no message.
     """
-    at, size, shift = 1, 0, 0
-    while at < len(message) and at < 6:
+    at, size = 1, 0
+    while at < min(len(message), 6):
         byte = message[at]
-        size |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+        size |= (byte & 0x7F) << 7 * (at - 1)
+        at += 1
         if byte < _MORE:
+            if message[0] == _TAG and at + size == len(message):
+                return memoryview(message)[at:]
             break
-    if message[:1] == b"\x0a" and at + size == len(message):
-        return memoryview(message)[at:]
     return memoryview(SaveReply.FromString(message).data)  # another order, unknown fields: a newer agent

@@ -11,7 +11,7 @@ from typing import Any
 import grpc.aio
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jackstay_proto import pieces
@@ -30,7 +30,11 @@ def test_it_is_what_protobuf_writes_and_reads(size: int) -> None:
     assert pieces.decode(message) == data
 
 
-@given(st.binary(max_size=40))
+@given(st.binary(max_size=40) | st.binary(max_size=9).map(lambda rest: b"\x0a" + rest))
+@example(b"\x0a")
+@example(b"\x0a\x80")
+@example(b"\x0a\x80\x80\x80\x80\x00")
+@example(b"\x0a\x81\x00x")
 def test_it_reads_as_protobuf_reads(message: bytes) -> None:
     try:
         expected = pb.SaveReply.FromString(message).data
