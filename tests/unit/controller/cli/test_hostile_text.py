@@ -1,0 +1,41 @@
+"""Text of an image (its history, its labels, what an error quotes of it) must not drive the terminal that shows it.
+
+The attack is seen to succeed when the test switches the defence off.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from jackstay.cli.main import print_error
+from jackstay.cli.output import formatted, table, units, view
+from jackstay.cli.output.table import render_table
+from jackstay.cli.output.view import field
+
+CLIPBOARD = "RUN true \x1b]52;c;cm0gLXJmIH4K\x07\x1b[2J\u202e\rRUN harmless"
+"""Sets the clipboard, empties the screen, turns the direction of writing, and writes over its beginning."""
+SHOWN = r"RUN true \x1b]52;c;cm0gLXJmIH4K\x07\x1b[2J\u202e\rRUN harmless"
+
+
+def _off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (table, view, formatted, units):
+        monkeypatch.setattr(module, "printable", lambda text: text)
+
+
+def test_in_a_table_and_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("web1", [{"created_by": CLIPBOARD}])]
+    for off in (False, True):
+        if off:
+            _off(monkeypatch)
+        told = [render_table(["CREATED BY"], [[CLIPBOARD]]), field("created_by").render(rows, several=True)]
+        assert all((CLIPBOARD in text) == off for text in told)
+        assert all((SHOWN in text) != off for text in told)
+
+
+def test_in_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(f"web1: {CLIPBOARD}", CLIPBOARD)
+    told = capsys.readouterr().err
+    assert told == f"Error: web1: {SHOWN}\nHint: {SHOWN}\n"
+    _off(monkeypatch)
+    print_error(f"web1: {CLIPBOARD}")
+    assert CLIPBOARD in capsys.readouterr().err
