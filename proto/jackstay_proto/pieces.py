@@ -1,4 +1,4 @@
-"""Messages whose only field is ``bytes data = 1`` (``SaveReply``), as bytes alone.
+"""Messages whose only field is ``bytes data = 1`` (``SaveReply``, ``ExportContainerReply``), as bytes alone.
 
 They carry gigabytes, and the protobuf library copies what it carries three times on each side. What is written here is
 what it would write; everything that it could read is read. Wire format: https://protobuf.dev/programming-guides/encoding

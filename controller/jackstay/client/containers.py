@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jackstay_proto import pieces
+from jackstay_proto.v1.containers_pb2 import ExportContainerRequest
 from jackstay_proto.v1.containers_pb2_grpc import ContainersStub
 
 if TYPE_CHECKING:
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from jackstay_proto.v1.containers_pb2 import (
         CreateContainerReply,
         CreateContainerRequest,
-        ExportContainerReply,
-        ExportContainerRequest,
         InspectContainerReply,
         InspectContainerRequest,
         KillContainerReply,
@@ -51,6 +51,11 @@ class Containers:
 
     def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
         self._stub = ContainersStub(channel)
+        self._export = channel.unary_stream(
+            "/jackstay.v1.Containers/Export",
+            request_serializer=ExportContainerRequest.SerializeToString,
+            response_deserializer=pieces.decode,
+        )
         self._calls = calls
 
     async def create(self, request: CreateContainerRequest, *, timeout: float | None = None) -> CreateContainerReply:
@@ -105,9 +110,9 @@ class Containers:
         """What a container wrote; with ``follow`` until it ends."""
         return self._calls.stream(self._stub.Logs, request)
 
-    def export(self, request: ExportContainerRequest) -> AsyncIterator[ExportContainerReply]:
+    def export(self, request: ExportContainerRequest) -> AsyncIterator[memoryview]:
         """Pieces of a tar of a container's file system, of at most 1 MiB."""
-        return self._calls.stream(self._stub.Export, request)
+        return self._calls.stream(self._export, request)
 
     def attach(self) -> BidiCall[StreamInput, StreamOutput]:
         """Join a container's standard streams. The first request is ``attach``."""

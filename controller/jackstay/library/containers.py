@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
@@ -156,12 +155,7 @@ class Containers:
 
         async def work(agent: AgentClient) -> int:
             request = messages.ExportContainerRequest(container=container)
-            async with aclosing(pieces(agent.containers.export(request))) as tar:
-                return await pour(tar, write)
-
-        async def pieces(replies: AsyncIterator[messages.ExportContainerReply]) -> AsyncGenerator[memoryview, None]:
-            async for reply in replies:
-                yield memoryview(reply.data)
+            return await pour(agent.containers.export(request), write)
 
         return await self._hosts.run(work)
 
