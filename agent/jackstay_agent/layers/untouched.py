@@ -81,9 +81,12 @@ class Untouched:
             return False
         if status.st_ctime_ns < self._mark.since and status.st_mtime_ns == before.st_mtime_ns:
             return True
-        if stat.S_ISLNK(status.st_mode):
-            return os.readlink(name, dir_fd=folder) == os.readlink(name, dir_fd=below)
-        return not stat.S_ISREG(status.st_mode) or _same_file(name, folder, below)
+        try:
+            if stat.S_ISLNK(status.st_mode):
+                return os.readlink(name, dir_fd=folder) == os.readlink(name, dir_fd=below)
+            return not stat.S_ISREG(status.st_mode) or _same_file(name, folder, below)
+        except OSError:
+            return False  # a running container has put something else there: who reads it next will say so
 
 
 def _folders(upper: int, lower: int) -> Iterator[tuple[int, int]]:
@@ -135,10 +138,7 @@ def _look(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _same_file(name: bytes, folder: int, below: int) -> bool:
-    try:
-        one = os.open(name, _FILE, dir_fd=folder)
-    except OSError:
-        return False  # a running container has put something else there: who reads it will say so
+    one = os.open(name, _FILE, dir_fd=folder)
     try:
         other = os.open(name, _FILE, dir_fd=below)
         try:

@@ -16,7 +16,9 @@ from jackstay_agent.config import Limits
 from jackstay_agent.errors import Unsupported
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
+from jackstay_agent.layers.copy_mark import CopyMark
 from jackstay_agent.layers.inodes import Inodes
+from jackstay_agent.layers.untouched import Untouched
 from jackstay_agent.layers.vfs import VfsSnapshotter
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.digest import Digest
@@ -77,6 +79,32 @@ def test_what_a_layer_has_made_is_remembered_in_bits() -> None:
     assert taken < 100_000
     assert all(number in known for number in numbers)
     assert not any(number in known for number in (0, 1, 9_999_999, 10_200_000, 1 << 63))
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_a_running_container_replaces_meanwhile_is_not_untouched(tmp_path: Path, kind: str) -> None:
+    """Between the look at it and the reading; a link that took a file's place is not followed."""
+    for name in ("upper", "lower"):
+        (tmp_path / name).mkdir()
+        if kind == "file":
+            (tmp_path / name / "x").write_text("same")
+        else:
+            (tmp_path / name / "x").symlink_to("same")
+        os.utime(tmp_path / name / "x", (5, 5), follow_symlinks=False)
+    upper, lower = (os.open(tmp_path / name, os.O_RDONLY) for name in ("upper", "lower"))
+    untouched = Untouched(upper, lower, CopyMark())
+    status = os.stat("x", dir_fd=upper, follow_symlinks=False)
+    assert untouched.is_so(b"x", status, upper, lower)
+    (tmp_path / "upper/x").unlink()
+    assert not untouched.is_so(b"x", status, upper, lower)
+    (tmp_path / "outside").write_text("same")
+    if kind == "file":
+        (tmp_path / "upper/x").symlink_to(tmp_path / "outside")
+    else:
+        (tmp_path / "upper/x").write_text("same")
+    assert not untouched.is_so(b"x", status, upper, lower)
+    os.close(upper)
+    os.close(lower)
 
 
 class Container:
