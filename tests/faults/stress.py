@@ -32,7 +32,7 @@ from jackstay.client import messages as m
 from jackstay.copying.archive_source import ArchiveSource
 from jackstay.copying.host_source import HostSource
 from jackstay.copying.serve import serve
-from jackstay.errors import Error
+from jackstay.errors import Error, Unreachable
 from jackstay.inventory.host import Host as Address
 from tests.faults.consistency import problems
 from tests.lab.archives import write_archive
@@ -102,11 +102,20 @@ def whole(archive: bytes) -> None:
 Act = Callable[[Scene, AgentClient, random.Random], Awaitable[object]]
 
 
+def failed(what: str, error: Error) -> Exception:
+    """The exception for a load or copy that failed: never allowed, unless the agent was killed meanwhile."""
+    if "Internal error from Core" in error.message:  # gRPC's word for a connection that breaks while it is written to
+        return Unreachable(error.message)
+    return AssertionError(f"a {what} failed: {error.reason} {error.message}")
+
+
 async def _load(scene: Scene, agent: AgentClient, chance: random.Random) -> None:
     try:
         await scene.load(agent, chance.choice(scene.archives))
+    except Unreachable:
+        raise
     except Error as error:
-        raise AssertionError(f"a load failed: {error.reason} {error.message}") from error
+        raise failed("load", error) from error
 
 
 async def _cut(scene: Scene, agent: AgentClient, chance: random.Random) -> None:
@@ -120,8 +129,10 @@ async def _copy(scene: Scene, agent: AgentClient, chance: random.Random) -> None
         async with scene.agent(scene.other) as other:
             source = HostSource(other)
             await serve(agent, source, await source.images([chance.choice(["base:1", "httpd:1.1"])]))
+    except Unreachable:
+        raise
     except Error as error:
-        raise AssertionError(f"a copy failed: {error.reason} {error.message}") from error
+        raise failed("copy", error) from error
 
 
 async def _save(scene: Scene, agent: AgentClient, chance: random.Random) -> None:
@@ -170,8 +181,11 @@ ACTS: dict[Act, int] = {_load: 6, _cut: 3, _copy: 2, _save: 4, _tag: 3, _remove:
 """What may be done, and how often in comparison."""
 
 
-async def stress(scene: Scene, seconds: float, seed: int) -> None:
-    """Let `CLIENTS` clients act for so long; then nothing must be broken, and once all is removed, nothing be left."""
+async def stress(scene: Scene, seconds: float, seed: int, *, kill: bool = False) -> None:
+    """Let `CLIENTS` clients act for so long; then nothing must be broken, and once all is removed, nothing be left.
+
+    With *kill* the agent is killed every few seconds, and started again.
+    """
     async with scene.agent() as agent:  # some folders are made when they are needed first
         await scene.load(agent, scene.archives[0])
         await agent.volumes.create(m.CreateVolumeRequest(name="first"))
@@ -182,25 +196,46 @@ async def stress(scene: Scene, seconds: float, seed: int) -> None:
 
     async def client(number: int) -> None:
         chance = random.Random(f"{seed} {number}")
-        async with scene.agent() as agent:
-            while time.monotonic() < until and len(scene.wrong) < 5:
-                (act,) = chance.choices(list(ACTS), list(ACTS.values()))
-                name = act.__name__.strip("_")
-                try:
-                    await act(scene, agent, chance)
-                    scene.done[name] += 1
-                except Error as error:
-                    scene.told[f"{name} {error.reason}"] += 1
-                    if error.reason not in REMOVED:
-                        scene.wrong.append(f"client {number}, {name}: {error.reason} {error.message}")
-                except AssertionError as error:
-                    scene.wrong.append(f"client {number}, {name}: {error}")
+        while time.monotonic() < until and len(scene.wrong) < 5:
+            try:
+                async with scene.agent() as agent:
+                    while time.monotonic() < until and len(scene.wrong) < 5:
+                        await act_once(scene, agent, chance, f"client {number}")
+            except Unreachable:
+                if not kill:
+                    raise
+                await asyncio.sleep(0.1)
 
-    await asyncio.gather(*(client(number) for number in range(CLIENTS)))
+    async def killer() -> None:
+        chance = random.Random(f"{seed} killer")
+        while time.monotonic() + 5 < until:
+            await asyncio.sleep(chance.random() * 4)
+            await asyncio.to_thread(scene.host.agent.kill)
+            await asyncio.to_thread(scene.host.agent.start)
+            scene.done["kill"] += 1
+
+    await asyncio.gather(*(client(number) for number in range(CLIENTS)), *([killer()] if kill else []))
     async with scene.agent() as agent:
         await sound(scene, agent)
         await empty(agent)
     await gone(scene, before)
+
+
+async def act_once(scene: Scene, agent: AgentClient, chance: random.Random, who: str) -> None:
+    """One act, and what came of it. Raises `Unreachable`."""
+    (act,) = chance.choices(list(ACTS), list(ACTS.values()))
+    name = act.__name__.strip("_")
+    try:
+        await act(scene, agent, chance)
+        scene.done[name] += 1
+    except Unreachable:
+        raise
+    except Error as error:
+        scene.told[f"{name} {error.reason}"] += 1
+        if error.reason not in REMOVED:
+            scene.wrong.append(f"{who}, {name}: {error.reason} {error.message}")
+    except AssertionError as error:
+        scene.wrong.append(f"{who}, {name}: {error}")
 
 
 async def ten_loads_and_a_removal(scene: Scene, seconds: float) -> None:
@@ -263,6 +298,7 @@ async def empty(agent: AgentClient) -> None:
     for image in {image.id for image in (await agent.images.list(m.ListImagesRequest(all=True))).images}:
         await agent.images.remove(m.RemoveImageRequest(image=image, force=True))
     await agent.images.prune(m.PruneImagesRequest(all=True))  # what loads left for a next try that were cut
+    await agent.volumes.prune(m.PruneVolumesRequest(all=True))  # of containers whose removal a death of the agent cut
 
 
 async def gone(scene: Scene, before: dict[str, int]) -> None:
@@ -331,12 +367,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.stress", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--kill", action="store_true", help="kill the agent every few seconds")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
 
     async def work() -> Scene:
         async with scene_in(lab, Path(folder)) as scene:
-            await stress(scene, arguments.seconds, arguments.seed)
+            await stress(scene, arguments.seconds, arguments.seed, kill=arguments.kill)
         return scene
 
     with tempfile.TemporaryDirectory(prefix="jackstay-stress-") as folder, Lab(2) as lab:
