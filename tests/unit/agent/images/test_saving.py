@@ -94,6 +94,7 @@ async def test_how_images_are_named_in_the_request_changes_no_byte(host: ImageHo
     await host.load(one, NAME)
     await host.load(two, "docker.io/library/web:2")
     data = await whole(host.saver.save(["web:1", "web:2"], "docker", "gzip"))
+    assert (data[3], data[4:8]) == (0, bytes(4))  # gzip's header has no name and no time
     for names in (["web:2", "web:1"], ["web"], ["web:2", "docker.io/library/web:1", "web", one.image_id]):
         assert await whole(host.saver.save(names, "docker", "gzip")) == data
 
