@@ -116,6 +116,7 @@ def test_a_life_of_an_image(lab: Lab, laptop: Laptop, archive: Path, tmp_path: P
     laptop.ok("-H", "@web", "commit", "changes", "changed:1")
     look = "cat /etc/new /turn/file; stat -c %a /sub; ls /etc/issue* 2>/dev/null"
     assert on_all(laptop, "run", "--rm", "changed:1", "sh", "-c", look) == ["new", "file", "700", "/etc/issue.net"]
+    laptop.ok("-H", "@web", "system", "check")
     for name in DRIVERS:
         laptop.ok("-H", name, "save", "-o", tmp_path / f"{name}.tar", "changed:1")
     laptop.ok("-H", "@web", "rm", "--yes", "changes")

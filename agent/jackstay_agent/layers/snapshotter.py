@@ -62,7 +62,8 @@ class Diffed:
 
 
 class Snapshotter(Protocol):
-    """Keeps snapshots. Implementations stand beside this file, named after what they rest on (`overlay`)."""
+    """Keeps snapshots. Implementations stand beside this file, named after what they rest on: `overlay`, `btrfs`,
+    `vfs`; `probing` chooses one. They differ in what docs/adr/0010 lists, and in nothing else."""
 
     name: str
     detaches: bool  # whether a layer can be unpacked before its parent is known
@@ -127,7 +128,11 @@ class Snapshotter(Protocol):
         ...
 
     async def usage(self, key: str) -> tuple[int, int]:
-        """Bytes and inodes that *key* alone takes now; for an active one, counted at the time of the call."""
+        """Bytes and inodes that *key* alone takes now; for an active one, counted at the time of the call.
+
+        Of a committed one, what unpacking counted. A driver that keeps whole trees counts of an active one the files
+        that differ from its parent's, whole, also where the filesystem shares parts of them.
+        """
         ...
 
     async def stat(self, key: str) -> Snapshot:
