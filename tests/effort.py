@@ -22,4 +22,5 @@ def examples(count: int) -> Callable[[Any], Any]:
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-    return look if TIMES == 1 else lambda test: pytest.mark.timeout(0)(look(test))
+    # A busy machine takes its time for all of them together.
+    return lambda test: pytest.mark.timeout(180 if TIMES == 1 else 0)(look(test))

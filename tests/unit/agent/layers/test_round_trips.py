@@ -108,7 +108,7 @@ def bench(
         yield Bench(DRIVERS[request.param](str(root), database, jobs, mounts, Limits()), mounts, tmp_path)
 
 
-@examples(25)
+@examples(15)
 @given(base=random_trees.trees, steps=st.lists(random_trees.changes, min_size=1, max_size=2))
 async def test_a_diff_applied_gives_the_same_tree_and_the_same_diff(bench: Bench, base: Any, steps: list[Any]) -> None:
     source = bench.folder / f"source-{next(_numbers)}"
@@ -135,7 +135,7 @@ async def test_a_diff_applied_gives_the_same_tree_and_the_same_diff(bench: Bench
         await bench.leave()
 
 
-@examples(30)
+@examples(20)
 @given(base=random_trees.trees)
 def test_gnu_tar_and_python_read_the_same(tmp_path: Path, base: Any) -> None:
     source, unpacked = tmp_path / f"source-{next(_numbers)}", tmp_path / f"unpacked-{next(_numbers)}"
