@@ -132,6 +132,22 @@ async def unrun(bench: Bench) -> None:
         await agent.volumes.remove(m.RemoveVolumeRequest(name="data"))
 
 
+async def export(bench: Bench) -> None:
+    """A container that does not run, so that it must be mounted for it."""
+    async with bench.agent() as agent:
+        with contextlib.suppress(Error):
+            await agent.containers.remove(m.RemoveContainerRequest(container="idle"))
+        await agent.containers.create(m.CreateContainerRequest(image="base:1", name="idle", command=["true"]))
+        pieces = [piece async for piece in agent.containers.export(m.ExportContainerRequest(container="idle"))]
+        assert sum(map(len, pieces)) > MIB
+
+
+async def unexport(bench: Bench) -> None:
+    async with bench.agent() as agent:
+        await agent.containers.start(m.StartContainerRequest(container="idle"))
+        await agent.containers.remove(m.RemoveContainerRequest(container="idle", force=True))
+
+
 async def remove(bench: Bench) -> None:
     """An image with a layer of its own, on layers that stay."""
     async with bench.agent() as agent:
@@ -199,6 +215,7 @@ OPERATIONS = {
     "copy": Operation(copy, unload),
     "commit": Operation(commit, uncommit),
     "run": Operation(run, unrun),
+    "export": Operation(export, unexport),
     "rmi": Operation(remove, nothing, before=load),
     "rmi -f of one in use": Operation(remove_used, nothing, before=load_and_use),
     "image prune -a": Operation(prune, nothing, before=load_and_break_off),
@@ -206,6 +223,7 @@ OPERATIONS = {
 }
 LIKE = {
     "copy": ("load",),
+    "export": ("run",),
     "rmi -f of one in use": ("load", "rmi"),
     "system check --repair": ("load", "rmi", "rmi -f of one in use"),
 }
