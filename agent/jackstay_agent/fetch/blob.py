@@ -3,35 +3,29 @@
 Guarantees: a blob whose digest or size is wrong is never stored; what came is kept for the next try, also one after a
 restart; two fetches of one blob share one ingest, the second waits for the first. Whoever wants to can read along while
 a blob comes (`Growth`), also across sources that fall over one to the next, and learns that it is whole only when its
-digest is right; a fetch never waits for such a reader. Memory: `_AHEAD` + 2 pieces of at most 1 MiB a fetch beside what
+digest is right; a fetch never waits for such a reader. Memory: what `PieceWriter` holds, beside what
 the source buffers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import DigestMismatch, InvalidDocument, LimitExceeded, SourceFailed
+from jackstay_agent.fetch.piece_writer import PieceWriter
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
-from jackstay_agent.kernel.threads import acquire, finish, to_end
+from jackstay_agent.fetch.told import Begun, Told
+from jackstay_agent.kernel.threads import finish
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
-from jackstay_oci.growing import Growth
 from jackstay_oci.store.ingest import Ingest
 
 _REPORT_EVERY = 4 << 20
-_AHEAD = 2
-
-Begun = Callable[[Growth], object]
-"""Called once when bytes of a blob begin to come. Whoever is called closes the reader's end of the growth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +91,14 @@ class BlobFetcher:
     async def _receive(
         self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report, begun: Begun | None = None
     ) -> Fetched:
-        growing = _Growing(begun, blob)
+        growing = Told(begun, blob)
         try:
             return await self._from_first(blob, sources, lease, report, growing)
         finally:
             growing.stop()
 
     async def _from_first(
-        self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report, growing: _Growing
+        self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report, growing: Told
     ) -> Fetched:
         failures: list[SourceFailed | DigestMismatch] = []
         sent = 0
@@ -146,11 +140,11 @@ class BlobFetcher:
             await self._content.forget(ingest_of(blob.digest))
         raise failures[-1]
 
-    async def _pump(self, ingest: Ingest, blob: Descriptor, source: Source, report: Report, growing: _Growing) -> None:
+    async def _pump(self, ingest: Ingest, blob: Descriptor, source: Source, report: Report, growing: Told) -> None:
         reported = -_REPORT_EVERY
         if ingest.offset < blob.size:
             async with (
-                _Writer(ingest, growing) as writer,
+                PieceWriter(ingest, growing) as writer,
                 aclosing(source.read(blob.digest, ingest.offset, blob.size - ingest.offset)) as pieces,
             ):
                 async for piece in pieces:
@@ -161,85 +155,3 @@ class BlobFetcher:
                 await writer.finish()
         if ingest.offset < blob.size:
             raise SourceFailed(f"{source.name} ended {blob.digest} at byte {ingest.offset} of {blob.size}")
-
-
-class _Writer:
-    """A thread that writes, hashes and tells of pieces in their order, up to `_AHEAD` behind the one who gives them.
-
-    Going from piece to piece it does not wait for the event loop. After an error nothing more is written.
-    """
-
-    def __init__(self, ingest: Ingest, growing: _Growing) -> None:
-        self._ingest = ingest
-        self._growing = growing
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ingest")
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._failed = False
-
-    async def __aenter__(self) -> _Writer:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Write what was taken, whatever happened; then the ingest is the caller's again."""
-        if self._waiting:
-            await to_end(asyncio.gather(*self._waiting, return_exceptions=True))
-        self._thread.shutdown(wait=False)
-
-    async def write(self, piece: bytes | bytearray) -> None:
-        """Take a piece. Raises what writing an earlier one raised: `LimitExceeded`, `DiskFull`."""
-        if len(self._waiting) > _AHEAD:
-            await self._next()
-        self._waiting.append(asyncio.get_running_loop().run_in_executor(self._thread, self._write, piece))
-
-    async def finish(self) -> None:
-        """Wait until all is written. Raises as `write` does."""
-        while self._waiting:
-            await self._next()
-
-    async def _next(self) -> None:
-        await asyncio.shield(self._waiting[0])
-        self._waiting.popleft()
-
-    def _write(self, piece: bytes | bytearray) -> None:
-        if self._failed:
-            return
-        try:
-            self._ingest.write(piece)
-        except BaseException:
-            self._failed = True
-            raise
-        self._growing.grown(self._ingest.offset)
-
-
-class _Growing:
-    """What is told of one blob on its way, to the one who reads along, if any does."""
-
-    def __init__(self, begun: Begun | None, blob: Descriptor) -> None:
-        self._begun = begun
-        self._blob = blob
-        self._growth: Growth | None = None
-
-    async def begin(self, content: ContentStore, ingest: Ingest) -> None:
-        """Let the reader know of *ingest*, the first time; and how far it is."""
-        begun, self._begun = self._begun, None
-        if begun is not None and ingest.offset < self._blob.size:
-            data = await acquire(content.blobs.open_ingest, os.close, ingest.ref)
-            self._growth = Growth(data, self._blob.size)
-            begun(self._growth)
-        self.grown(ingest.offset)
-
-    def grown(self, offset: int) -> None:
-        """So many bytes are written."""
-        if self._growth is not None:
-            self._growth.grown(offset)
-
-    def whole(self, digest: Digest) -> None:
-        """All bytes are written, and their digest is *digest*; the reader hears of it if it is the right one."""
-        if self._growth is not None and digest == self._blob.digest:
-            self._growth.whole(digest)
-
-    def stop(self) -> None:
-        """The reader hears no more."""
-        if self._growth is not None:
-            self._growth.stop()
-            self._growth = None
