@@ -194,3 +194,25 @@ def test_a_file_that_shrinks_is_an_error(root: Path) -> None:
 
     with pytest.raises(Busy, match="'log' became shorter"):
         walk(root, Meddling())
+
+
+@pytest.mark.parametrize("defended", [True, False])
+def test_a_link_that_takes_a_folders_place_leads_nowhere(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defended: bool
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_bytes(b"of the host")
+    (root / "a").write_bytes(b"12345")
+    os.utime(root / "a", (1, 1))
+    (root / "Folder").mkdir()  # which is seen before "a" and entered after it
+
+    class Meddling(_Into):
+        def write(self, data: bytes, /) -> None:
+            if data.startswith(b"a\0"):
+                (root / "Folder").rmdir()
+                (root / "Folder").symlink_to(tmp_path / "outside")
+            super().write(data)
+
+    if not defended:
+        monkeypatch.setattr(export_tree, "_INSIDE", 0)
+    assert (b"of the host" in walk(root, Meddling())) is not defended
