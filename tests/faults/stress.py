@@ -80,9 +80,9 @@ class Scene:
         pieces = [bytes(piece) async for piece in agent.images.save(m.SaveRequest(images=[name], format="docker"))]
         whole(b"".join(pieces))
 
-    async def check(self, agent: AgentClient) -> None:
+    async def check(self, agent: AgentClient, *, repair: bool = False) -> None:
         """Nothing is missing, wrong or left over, while others are at work. Raises `AssertionError`."""
-        replies = [reply async for reply in agent.system.check(m.CheckRequest())]
+        replies = [reply async for reply in agent.system.check(m.CheckRequest(repair=repair))]
         findings = [f"{f.kind} {f.thing} {f.name}: {f.detail}" for r in replies if (f := r.finding).kind]
         assert not findings, findings
 
@@ -173,8 +173,8 @@ async def _run(_scene: Scene, agent: AgentClient, chance: random.Random) -> None
             await agent.containers.remove(m.RemoveContainerRequest(container=container, force=True, volumes=True))
 
 
-async def _check(scene: Scene, agent: AgentClient, _chance: random.Random) -> None:
-    await scene.check(agent)
+async def _check(scene: Scene, agent: AgentClient, chance: random.Random) -> None:
+    await scene.check(agent, repair=chance.random() < 0.5)
 
 
 ACTS: dict[Act, int] = {_load: 6, _cut: 3, _copy: 2, _save: 4, _tag: 3, _remove: 5, _prune: 2, _run: 4, _check: 1}

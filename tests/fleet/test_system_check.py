@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,24 @@ def test_a_layer_that_a_container_runs_on_is_repaired_once_it_has_stopped(damage
     damaged.laptop.ok("-H", "web1", "start", "busy")
     shown = damaged.laptop.ok("-H", "web1", "exec", "busy", "head", "-c", "4", "/etc/passwd").stdout
     assert shown == "root"
+
+
+def test_an_image_that_only_a_container_keeps_is_checked(damaged: Damaged) -> None:
+    damaged.laptop.ok("-H", "web1", "create", "--name", "keeper", "base:1")
+    damaged.laptop.ok("-H", "web1", "rmi", "-f", "base:1")
+    name, folder = damaged.layer(0)
+    flip(folder / "etc" / "passwd", 0)
+    assert "container keeper" in damaged.findings()[0].detail
+    damaged.repairs(("wrong", "layer", name))
+    blob = damaged.blob(0)
+    flip(blob)
+    assert [(f.kind, f.thing, f.name) for f in damaged.findings()] == [("wrong", "blob", f"sha256:{blob.name}")]
+    damaged.laptop.ok("-H", "web1", "rm", "keeper")
+    for _ in range(100):
+        if not damaged.sql("SELECT 1 FROM blobs"):
+            break
+        time.sleep(0.05)
+    assert sorted(damaged.blobs.iterdir()) == [], "the last container takes the image with it"
 
 
 def test_a_layer_whose_blob_is_damaged_too_needs_a_load_first(damaged: Damaged, base_archive: Path) -> None:

@@ -174,7 +174,7 @@ class BlobCheck:
         who = await self._parts.database.read(lambda c: needs.of_blob(c, digest))
         if look.state is _State.GOOD:
             if self._repair:
-                await self._parts.database.write("checking.row", lambda c: rows.insert(c, digest, look.size))
+                await self._parts.database.write("checking.row", lambda c: _insert(c, digest, look.size))
             hint = "" if self._repair else "run system check --repair"
             return Finding("missing", "blob", digest, f"its row is gone, its file is good; {who}", self._repair, hint)
         if self._repair:
@@ -189,6 +189,11 @@ def without_row(connection: sqlite3.Connection) -> list[Digest]:
 
 def _sizes(connection: sqlite3.Connection) -> dict[Digest, int]:
     return {Digest(row["digest"]): row["size"] for row in connection.execute("SELECT digest, size FROM blobs")}
+
+
+def _insert(connection: sqlite3.Connection, digest: Digest, size: int) -> None:
+    if digest in without_row(connection):  # its images may have been removed meanwhile
+        rows.insert(connection, digest, size)
 
 
 def _resize(connection: sqlite3.Connection, digest: Digest, size: int) -> None:

@@ -51,8 +51,8 @@ class ImageCheck:
         self.count = 0
 
     async def run(self) -> AsyncGenerator[Finding | Step, None]:
-        """Every image."""
-        images = await self._parts.database.read(rows.all_rows)
+        """Every image, also those that only containers keep."""
+        images = await self._parts.database.read(lambda c: rows.all_rows(c, removed=True))
         for row in images:
             yield Step("images", self.count, len(images))
             self.count += 1
