@@ -149,6 +149,12 @@ def test_rows_that_were_changed_behind_the_agent(damaged: Damaged) -> None:
     damaged.repairs(("missing", "blob", digest))
     assert damaged.sql("SELECT size FROM blobs WHERE digest = ?", digest) == [(size,)]
 
+    ((root,),) = damaged.sql("SELECT root FROM images")
+    damaged.sql("DELETE FROM blobs WHERE digest = ?", root)
+    assert ("missing", "blob", root, False) in damaged.check()
+    assert all(repaired for *_, repaired in damaged.check(repair=True))
+    assert damaged.check() == []
+
     damaged.sql("UPDATE blobs SET size = 7 WHERE digest = ?", digest)
     damaged.repairs(("wrong", "blob", digest))
     assert damaged.sql("SELECT size FROM blobs WHERE digest = ?", digest) == [(size,)]
