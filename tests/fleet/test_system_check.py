@@ -106,7 +106,9 @@ def flip(path: Path, at: int = -1) -> None:
 
 
 def test_nothing_is_wrong_with_what_was_loaded(damaged: Damaged) -> None:
-    damaged.laptop.ok("-H", "web1", "run", "-d", "--name", "web", "-v", "data:/data", "base:1", "sleep", "1000")
+    damaged.laptop.ok(
+        "-H", "web1", "run", "-d", "--name", "web", "-p", "8081:80", "-v", "data:/data", "base:1", "sleep", "1000"
+    )
     damaged.laptop.ok("-H", "web1", "commit", "web", "made:1")
     told = damaged.laptop.ok("-H", "web1", "system", "check")
     blobs, layers, images = 5 + 3, 3 + 1, 2
