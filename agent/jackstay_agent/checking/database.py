@@ -82,8 +82,8 @@ def _mistaken(connection: sqlite3.Connection, line: str) -> bool:
 def _dangling(connection: sqlite3.Connection) -> list[_Dangling]:
     found = []
     for table, rowid, parent, _number in connection.execute("PRAGMA foreign_key_check").fetchall():
-        if (table, parent) == ("images", "blobs"):  # told of, and put right, with the blobs
-            continue
+        if (table, parent) in (("images", "blobs"), ("snapshots", "snapshots")):
+            continue  # told of, and put right, with the blobs and the layers
         name = ""
         if rowid is not None:
             row = connection.execute(f"SELECT * FROM {table} WHERE rowid = ?", (rowid,)).fetchone()  # noqa: S608 - a table's own name

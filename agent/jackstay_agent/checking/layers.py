@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -90,7 +90,9 @@ class LayerCheck:
                 for each in filter(None, (layer.parent, layer.chain_id)):
                     leases.keep_snapshot(connection, lease, str(each))
                 row = rows.find(connection, name)
-                return None if row is None else Snapshot(**row), needs.of_layer(connection, name)
+                if row is None:  # then nothing in the database says what rests on it
+                    return None, needs.of_layer(connection, name, *self._above(name))
+                return Snapshot(**row), needs.of_layer(connection, name)
 
             snapshot, who = await self._parts.database.write("checking.lease", hold)
             if not who:  # its image was removed meanwhile
@@ -116,6 +118,13 @@ class LayerCheck:
                 return None
             return Finding(kind, "layer", name, f"{detail}; {who}", not hint, hint)
 
+    def _above(self, name: str) -> list[str]:
+        """The layers that rest on *name*, whatever the database says."""
+        found = [name]
+        for below in found:
+            found += [str(layer.chain_id) for layer in self._layers.values() if layer.parent == below]
+        return found[1:]
+
     async def _put_right(
         self, snapshot: Snapshot | None, name: str, fresh: _Fresh, who: needs.Needs, lease: str
     ) -> str:
@@ -125,6 +134,7 @@ class LayerCheck:
 
         def keep(connection: sqlite3.Connection) -> None:
             leases.keep_snapshot(connection, lease, name)
+            _adopt(connection, name, [str(layer.chain_id) for layer in self._layers.values() if layer.parent == name])
 
         if snapshot is None:
             await self._parts.snapshotter.commit(fresh.key, name, fresh.applied, along=keep)
@@ -194,6 +204,19 @@ class LayerCheck:
                 await self._parts.database.write("checking.snapshot", lambda c, key=key: rows.remove(c, key))  # type: ignore[misc]
             hint = "" if self._repair else "run system check --repair"
             yield Finding("missing", "layer", key, f"its files are gone; {who}", self._repair, hint)
+
+
+def _adopt(connection: sqlite3.Connection, key: str, layers: Sequence[str]) -> None:
+    """Let what has lost its parent's row rest on the snapshot *key*: those of *layers*, containers of its images."""
+    containers = connection.execute(
+        "SELECT snapshot FROM containers JOIN images ON root = image_root WHERE chain_id = ?", (key,)
+    ).fetchall()
+    for child in (*layers, *(row["snapshot"] for row in containers)):
+        connection.execute(
+            "UPDATE snapshots SET parent = (SELECT id FROM snapshots WHERE key = ?)"
+            " WHERE key = ? AND parent NOT IN (SELECT id FROM snapshots)",
+            (key, child),
+        )
 
 
 def _unused(connection: sqlite3.Connection, key: str, locked: tuple[str, ...]) -> None:

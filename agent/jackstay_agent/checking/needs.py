@@ -40,7 +40,8 @@ class Needs:
     def __str__(self) -> str:
         """As the end of a sentence."""
         parts = [_listed("image", self.images), _listed("container", self.containers)]
-        return " and ".join(filter(None, parts)) + " needs it" if self else "nothing needs it"
+        verb = "needs" if len(self.images) + len(self.containers) == 1 else "need"
+        return f"{' and '.join(filter(None, parts))} {verb} it" if self else "nothing needs it"
 
     @property
     def reload(self) -> str:
@@ -53,9 +54,9 @@ def of_blob(connection: sqlite3.Connection, digest: str) -> Needs:
     return Needs(images=_names(connection, connection.execute(_ABOVE_BLOB, (digest,)).fetchall()))
 
 
-def of_layer(connection: sqlite3.Connection, key: str) -> Needs:
-    """The images and containers that rest on the snapshot *key*; an image also when the snapshot has no row."""
-    keys = {key, *(row["key"] for row in connection.execute(_ABOVE_LAYER, (key,)))}
+def of_layer(connection: sqlite3.Connection, *layers: str) -> Needs:
+    """The images and containers that rest on one of the snapshots *layers*; an image also when it has no row."""
+    keys = {*layers, *(row["key"] for key in layers for row in connection.execute(_ABOVE_LAYER, (key,)))}
     images, containers = [], []
     for each in sorted(keys):
         images += connection.execute("SELECT root, image_id FROM images WHERE chain_id = ?", (each,)).fetchall()
