@@ -38,7 +38,7 @@ async def forget(engine: Engine, container: str) -> None:
     """Delete the bundle and the exit file, once the row says how the run ended. Raises `Error` while the root is
     mounted."""
     await asyncio.to_thread(delete_bundle, engine.layout.bundle(container))
-    await asyncio.to_thread(_unlink, engine.layout.exit_file(container))
+    await asyncio.to_thread(_forget_exit, engine.layout.exits, container)
 
 
 def delete_bundle(bundle: str) -> None:
@@ -55,6 +55,10 @@ def delete_bundle(bundle: str) -> None:
     shutil.rmtree(bundle, ignore_errors=True)
 
 
-def _unlink(path: str) -> None:
+def _forget_exit(folder: str, container: str) -> None:
+    """Delete the exit file, and what a monitor that was killed while it wrote has left beside it (``ID.XXXXXX``)."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        for name in os.listdir(folder):
+            if name.partition(".")[0] == container:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(folder, name))
