@@ -278,12 +278,12 @@ async def ten_loads_and_a_removal(scene: Scene, seconds: float) -> None:
 
 async def sound(scene: Scene, agent: AgentClient) -> None:
     """Every image that is listed can be saved whole, and the check finds nothing."""
-    listed = (await agent.images.list(m.ListImagesRequest(all=True))).images
+    listed = (await agent.images.list(m.ListImagesRequest())).images
     for image in listed:
         try:
             await scene.save(agent, image.id)
         except (Error, AssertionError) as error:
-            left = (await agent.images.list(m.ListImagesRequest(all=True))).images
+            left = (await agent.images.list(m.ListImagesRequest())).images
             if image.id in {each.id for each in left}:  # a container that has just ended may have taken it along
                 scene.wrong.append(f"in the end, saving {image.repository}:{image.tag}: {error}")
     try:
@@ -297,7 +297,7 @@ async def empty(agent: AgentClient) -> None:
     """Remove every container with its volumes, every image, and what waits for another try."""
     for container in (await agent.containers.list(m.ListContainersRequest(all=True))).containers:
         await agent.containers.remove(m.RemoveContainerRequest(container=container.id, force=True, volumes=True))
-    for image in {image.id for image in (await agent.images.list(m.ListImagesRequest(all=True))).images}:
+    for image in {image.id for image in (await agent.images.list(m.ListImagesRequest())).images}:
         await agent.images.remove(m.RemoveImageRequest(image=image, force=True))
     await agent.images.prune(m.PruneImagesRequest(all=True))  # what loads left for a next try that were cut
     await agent.volumes.prune(m.PruneVolumesRequest(all=True))  # of containers whose removal a death of the agent cut
