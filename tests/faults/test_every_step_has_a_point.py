@@ -10,7 +10,8 @@ import jackstay_agent
 import jackstay_oci.store
 
 STEPS = {
-    "fsync", "fdatasync", "syncfs", "rename", "renames", "replace", "renameat2", "mount", "umount", "move_mount", "pivot_root",
+    "fsync", "fdatasync", "syncfs", "rename", "renames", "replace", "renameat2",
+    "mount", "umount", "move_mount", "pivot_root",
     "fork", "posix_spawn", "create_subprocess_exec", "Popen",
 }  # fmt: skip
 MODULES = {"os", "syscalls", "subprocess", "asyncio", "_libc"}
