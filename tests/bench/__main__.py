@@ -21,7 +21,7 @@ from tests.lab.lab import Lab
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 IMAGE = 310_000_000  # bytes of the Debian image
 LARGER = 4_000_000_000
-LOCAL = "jackstay -H local"
+LOCAL = "`jackstay -H local"
 SYNCED = (
     "jackstay's commands end when everything is synced; `tar -x` alone does not wait for that, and whether Docker and "
     "Podman do was not looked at."
@@ -63,14 +63,15 @@ def speeds(rounds: int) -> tuple[list[Figure], list[str]]:
             moved = measure(f"Loading and copying 285 MB, on {on}",
                             f"One layer of some 10,000 files, uncompressed. {SYNCED}",
                             speed.images(stands, rounds if not disk else max(5, rounds // 2)))  # fmt: skip
-            figures += against(f"load, on {on}", moved, f"{LOCAL} load", {"docker": 2, "podman": 2})
-            figures += against(f"load through SSH, on {on}", moved, "jackstay load", {"docker": 1.3, "podman": 1.3})
+            figures += against(f"load, on {on}", moved, f"{LOCAL} load`", {"docker": 2, "podman": 2})
+            figures += against(f"load through SSH, on {on}", moved, "`jackstay load`", {"docker": 1.3, "podman": 1.3})
             saved = measure(f"Saving 285 MB, on {on}", "The same image, to a file.",
                             saving(stands, rounds if not disk else max(5, rounds // 2)))  # fmt: skip
-            figures += against(f"save, on {on}", saved, f"{LOCAL} save", {"docker": 2})
+            figures += against(f"save, on {on}", saved, f"{LOCAL} save`", {"docker": 2})
             made = measure(f"Committing 500 changed files, on {on}", "A container of the same image, stopped.",
                            commits(stands, rounds if not disk else max(5, rounds // 2)))  # fmt: skip
-            figures += against(f"commit of 500 files, on {on}", made, f"{LOCAL} commit", {"docker": 2})
+            figures += against(f"commit of 500 files, in the agent, on {on}", made, "the agent's part", {"docker": 2})
+            figures += against(f"commit of 500 files, on {on}", made, f"{LOCAL} commit`", {"docker": 2})
             if not disk:
                 figures += _of_one_host(stands, rounds, measure)
     return figures, sections
@@ -84,7 +85,7 @@ def _of_one_host(
                      listing(stands, 3 * rounds))  # fmt: skip
     measure("Starting", "Whole commands, as a shell starts them.", speed.starting(stands, 3 * rounds))
     measure("A call", "The agent's version, asked for again and again on one connection.", speed.calls(stands, 300))
-    return against("listing 1,000 images, in the agent", listed, "jackstay's agent", {"docker": 1})
+    return against("listing 1,000 images, in the agent", listed, "`jackstay's agent`", {"docker": 1})
 
 
 def memory() -> str:

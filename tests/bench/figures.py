@@ -56,11 +56,11 @@ def seconds(value: float) -> str:
 
 
 def against(what: str, series: Sequence[Series], ours: str, wanted: Mapping[str, float]) -> list[Figure]:
-    """The figures of one measurement: its series that begins with *ours* beside each peer of *wanted* that was there.
+    """The figures of one measurement: its series *ours* beside that of each peer of *wanted*.
 
     Raises `LookupError` when a series is missing.
     """
-    mine = _of(series, f"`{ours}`")
+    mine = _of(series, ours)
     return [Figure(f"{what}, beside {peer}", mine, _of(series, f"`{peer} "), times) for peer, times in wanted.items()]
 
 
