@@ -118,12 +118,12 @@ def test_a_document_of_more_values_than_memory_should_hold(monkeypatch: pytest.M
 
 
 def _cost(raw: bytes) -> tuple[int, float]:
-    """Bytes of memory and seconds that it takes to parse *raw* as a config."""
+    """Bytes of memory and seconds of CPU that it takes to parse *raw* as a config."""
     tracemalloc.start()
-    begun = time.perf_counter()
+    begun = time.process_time()
     with contextlib.suppress(InvalidDocument):
         parse_config(raw)
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak, seconds
@@ -147,6 +147,6 @@ def test_global_records_do_not_multiply_by_entries(monkeypatch: pytest.MonkeyPat
 
 
 def _reading(data: bytes, limits: Any) -> float:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert len(list(TarReader(io.BytesIO(data), limits))) == 300
-    return time.perf_counter() - begun
+    return time.process_time() - begun

@@ -66,8 +66,8 @@ def test_what_is_there_is_read_at_once_and_what_is_not_is_waited_for(grow: Grow)
         file.write(b"567")
 
     writer = threading.Thread(target=later)
-    writer.start()
     begun = time.monotonic()
+    writer.start()
     assert region.pread(5, 100) == b"567"
     assert time.monotonic() - begun > 0.04
     writer.join()
