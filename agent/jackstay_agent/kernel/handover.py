@@ -50,6 +50,7 @@ class Handover:
     def _put(self, data: bytes) -> None:
         self._room.acquire()
         if self._broken:
+            self._room.release()  # for the next write, which must fail too and not wait
             raise BrokenPipeError
         self._tell(data)
 
@@ -68,6 +69,6 @@ class Handover:
         return data
 
     def close(self) -> None:
-        """Take nothing any more: the thread's next `write` fails, also one that waits for room."""
+        """Take nothing any more: what the thread writes from now on fails, also what waits for room."""
         self._broken = True
         self._room.release()

@@ -107,6 +107,7 @@ class ControllerSource:
             f"{self.name} went away", hint="run the command again; it resumes from what has arrived"
         )
         for pieces in self._ranges.values():
-            while pieces.full():
-                pieces.get_nowait()
-            pieces.put_nowait(self._lost)
+            # Room is made at the end: a piece taken from the front would leave a hole in what is kept for the next try.
+            came = [pieces.get_nowait() for _ in range(pieces.qsize())]
+            for piece in (*came[: _PIECES - 1], self._lost):
+                pieces.put_nowait(piece)

@@ -74,6 +74,22 @@ async def test_a_writer_without_a_taker_ends() -> None:
         await asyncio.wait_for(writer, 10)
 
 
+async def test_a_writer_without_a_taker_that_goes_on_writing_ends() -> None:
+    handover = Handover(piece=PIECE, ahead=1)
+
+    def work() -> int:
+        failed = 0
+        for _ in range(5):
+            try:
+                handover.write(bytes(PIECE))
+            except BrokenPipeError:
+                failed += 1
+        return failed
+
+    handover.close()
+    assert await asyncio.wait_for(begin(work), 10) >= 4
+
+
 async def test_a_writer_that_outlives_the_loop_ends() -> None:
     failed: list[BaseException] = []
 

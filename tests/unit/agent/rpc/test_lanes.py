@@ -111,6 +111,25 @@ async def test_whoever_writes_waits_while_a_range_has_enough(lanes: Lanes, tmp_p
         assert sum([len(piece) async for piece in pieces]) == 39 * MIB
 
 
+async def test_what_came_before_the_loss_is_handed_on_without_a_hole() -> None:
+    wanting = source()
+    got = []
+    async with aclosing(wanting.read(DIGEST, 0, 9)) as pieces:
+        beginning = asyncio.create_task(anext(pieces))
+        await asyncio.sleep(0)
+        wanting.take(1, b"0")
+        got.append(await beginning)
+        for piece in (b"1", b"2", b"3", b"4"):  # as many as wait for a slow reader
+            wanting.take(1, piece)
+        wanting.lose()
+        wanting.lose()  # the lane and the stream both end
+        with pytest.raises(SourceFailed, match="laptop went away"):
+            async for piece in pieces:
+                got.append(piece)
+    assert b"0123".startswith(b"".join(got))
+    assert len(got) > 1
+
+
 async def test_a_range_that_is_given_up_holds_nothing_back(lanes: Lanes, tmp_path: Path) -> None:
     wanting = source()
     lanes.join(NAME, wanting)
