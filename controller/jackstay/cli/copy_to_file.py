@@ -65,7 +65,7 @@ def copy_to_file(
 
 
 def _show(ctx: typer.Context, fleet: Fleet, wanted: Wanted, copy: Copy, rows: Rows, view: View) -> int:
-    async def work(_: Hosts) -> FleetResult[list[dict[str, Any]]]:
+    async def work(here: Hosts) -> FleetResult[list[dict[str, Any]]]:
         from jackstay.copying.copy import plan_objects
         from jackstay.fleet import FleetResult, Outcome
 
@@ -75,7 +75,10 @@ def _show(ctx: typer.Context, fleet: Fleet, wanted: Wanted, copy: Copy, rows: Ro
             objects = plan_objects(await copy(source, wanting(images, wanted.platform, all_platforms=False)))
         if not wanted.plan:
             objects = [each | {"seconds": round(time.monotonic() - begun, 3)} for each in objects]
-        return FleetResult((Outcome(HERE, "ok", objects),))
+        outcome: Outcome[list[dict[str, Any]]] = Outcome(HERE, "ok", objects)
+        if here.on_outcome:  # which --jsonl prints by; no agent runs this work, so nobody else tells it
+            here.on_outcome(outcome)
+        return FleetResult((outcome,))
 
     return show(ctx, fleet.select(HERE), work, rows, view)
 

@@ -42,6 +42,11 @@ def test_a_folder_gets_what_it_lacks_and_the_plan_foresees_it(loaded: Any, tmp_p
     assert copied["image"] == APP
     assert names(folder) == [APP]
 
+    lines = loaded("--jsonl", "copy", "web1::app:1", f"oci:{tmp_path}/lines").out.splitlines()
+    item, end = (json.loads(line) for line in lines)
+    assert (item["host"], item["data"]["image"]) == ("local", APP)
+    assert end == {"host": "local", "ok": True, "outcome": "ok", "error": None}
+
     (again,) = loaded("--json", "copy", "web1::app:1", f"oci:{folder}").json
     assert (again["data"][0]["bytes_sent"], again["data"][0]["bytes_spared"]) == (0, copied["bytes_sent"])
     assert loaded("-H", "web1", "tag", "app:1", "other:2").code == 0
