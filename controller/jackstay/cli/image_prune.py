@@ -61,7 +61,7 @@ def command(
         Pruned(),
         footer=lambda outcomes: (
             ""
-            if flags.format is not None
+            if flags.format is not None or not any(o.ok for o in outcomes)
             else f"Total reclaimed space: {human_size(sum(o.value.reclaimed for o in outcomes if o.value), 4)}\n"
         ),
     )

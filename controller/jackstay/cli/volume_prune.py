@@ -36,7 +36,7 @@ def command(
         Lines(lambda item: str(item.get("Deleted", ""))),
         footer=lambda outcomes: (
             ""
-            if quiet
+            if quiet or not any(o.ok for o in outcomes)
             else f"Total reclaimed space: {human_size(sum(o.value.reclaimed for o in outcomes if o.value))}\n"
         ),
     )

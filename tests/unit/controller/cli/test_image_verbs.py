@@ -25,6 +25,8 @@ def test_prune_tells_what_went(loaded: Any) -> None:
     assert loaded("-H", "web[1-2]", "image", "prune", "-f").out == (
         "Deleted Images:\nweb1: deleted: sha256:1\nweb2: deleted: sha256:1\n\nTotal reclaimed space: 2.469MB\n"
     )
+    assert (loaded("-H", "down", "image", "prune").code, loaded("-H", "down", "image", "prune").out) == (4, "")
+    assert loaded("-H", "down", "volume", "prune").out == ""
     (element,) = loaded("-H", "web1", "--json", "image", "prune", "-a").json
     assert element["data"] == [{"Untagged": "app:1"}, {"Deleted": "sha256:1"}, {"SpaceReclaimed": 1234567}]
 
