@@ -23,6 +23,11 @@ _ARCHITECTURES = {
     "armv7l": ("arm", "v7"),
     "armv6l": ("arm", "v6"),
 }
+_KNOWN = (
+    *("386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc", "ppc64", "ppc64le"),
+    *("riscv", "riscv64", "s390", "s390x", "sparc", "sparc64"),
+)
+"""What a word alone may be: of the architectures that containerd knows, those that Linux runs on."""
 _PART = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 
 
@@ -30,13 +35,16 @@ def parse(text: str) -> Platform:
     """The platform that ``text`` writes: ``linux/arm64``, ``linux/arm/v7``, or an architecture alone.
 
     Raises:
-        InvalidArgument: it is malformed.
+        InvalidArgument: it is malformed, or a word alone that is no architecture.
     """
     parts = text.split("/")
     if len(parts) > 3 or not all(_PART.fullmatch(part) for part in parts):
         raise InvalidArgument(f"invalid platform {text[:80]!r}", hint="write linux/amd64 or linux/arm/v7")
     if len(parts) == 1:
-        return normalise(Platform(os="linux", architecture=parts[0]))
+        alone = normalise(Platform(os="linux", architecture=parts[0]))
+        if alone.architecture not in _KNOWN:
+            raise InvalidArgument(f"unknown architecture {text[:80]!r}", hint="write linux/amd64 or linux/arm/v7")
+        return alone
     return normalise(Platform(os=parts[0], architecture=parts[1], variant=parts[2] if len(parts) == 3 else ""))
 
 

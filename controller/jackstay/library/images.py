@@ -187,7 +187,16 @@ class Images:
         )
 
     async def commit(self, request: messages.CommitRequest) -> FleetResult[str]:
-        """Make an image of a container's changes; its id."""
+        """Make an image of a container's changes; its id.
+
+        Raises:
+            InvalidArgument: a change is malformed; no host was asked.
+        """
+        if request.changes:
+            from jackstay_oci.changes import instructions
+            from jackstay_oci.image_config import ContainerConfig
+
+            instructions.apply(ContainerConfig(), request.changes)
 
         async def work(agent: AgentClient) -> str:
             return (await agent.images.commit(request)).image_id

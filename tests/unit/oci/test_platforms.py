@@ -32,7 +32,7 @@ def test_one_spelling(text: str, shown: str) -> None:
     assert str(platforms.parse(text)) == shown
 
 
-@pytest.mark.parametrize("text", ["", "/", "a/b/c/d", "linux/", "linux/a b", "linux/\n"])
+@pytest.mark.parametrize("text", ["", "/", "a/b/c/d", "linux/", "linux/a b", "linux/\n", "nonsense", "linux"])
 def test_malformed_platforms_are_refused(text: str) -> None:
     with pytest.raises(InvalidArgument):
         platforms.parse(text)

@@ -74,6 +74,7 @@ def test_import_of_standard_input(jackstay: Any, root_tar: Path, monkeypatch: py
         (["{tar}", "name@sha256:" + "0" * 64], 2, "cannot name an image"),
         (["{tar}", "-c", "RUN x"], 2, "RUN is not a valid change command"),
         (["{tar}", "--platform", "a/b/c/d"], 2, "invalid platform"),
+        (["{tar}", "--platform", "nonsense"], 2, "unknown architecture 'nonsense'"),
         (["http://"], 2, "the URL is malformed"),
         (["http://u:pw@127.0.0.1:9/x?t=pw"], 1, "http://127.0.0.1:9/x cannot be downloaded: Connection refused"),
     ],
@@ -140,6 +141,9 @@ def test_export_does_not_write_to_a_terminal(container: Any, monkeypatch: pytest
 
 
 def test_commit_has_id_and_name(container: Any) -> None:
+    refused = container("-H", "@web", "commit", "-c", "RUN x", "srv", "app:2")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("Error: RUN is not a valid change command\n")
     (element,) = container("-H", "web1", "--json", "commit", "srv", "app:2").json
     assert element["data"] == [{"Id": "sha256:" + "c" * 64, "Name": "app:2"}]
     assert json.loads(container("-H", "@web", "--json", "commit", "srv").out)[2]["data"][0]["Name"] == ""
