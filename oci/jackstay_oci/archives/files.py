@@ -50,8 +50,10 @@ class TarFiles:
         try:
             for entry in TarReader(Region(fd, self._offset, size), limits):
                 self._entries[_parts(entry.name)] = entry
-        except BaseException:
+        except BaseException as error:
             os.close(fd)
+            if isinstance(error, InvalidArchive) and not self._entries:
+                raise InvalidArchive(f"it is no tar archive: {error.message}") from error
             raise
 
     def region(self, name: str) -> Region:

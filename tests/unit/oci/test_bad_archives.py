@@ -259,6 +259,12 @@ def test_what_is_no_tar_is_refused(tmp_path: Path, data: bytes) -> None:
         _open(tmp_path, data)
 
 
+@pytest.mark.parametrize("data", [b"short", b"a text, not a tar\n" * 100, bytes(range(256)) * 9])
+def test_what_has_no_header_is_called_no_tar(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(InvalidArchive, match=r"image\.tar: it is no tar archive: "):
+        _open(tmp_path, data)
+
+
 def test_a_missing_file_and_a_file_that_is_a_folder_without_layout(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no such file"):
         open_archive(tmp_path / "none")
