@@ -36,8 +36,8 @@ def command(
     """Copy images between hosts and archives.
 
     An end is HOSTS::IMAGE, docker-archive:FILE, oci-archive:FILE, oci:DIR or - (standard input or output). A
-    destination may be HOSTS:: alone: the image keeps its name. Every host asks only for what it lacks, and to a folder
-    only that is added. Of an image for several platforms a host takes its own part, an archive or a folder all.
+    destination may be HOSTS:: alone: the image keeps its name. Every host asks only for what it lacks, and a folder
+    gets only that. Of an image for several platforms a host takes its own part, an archive or a folder all.
 
     \b
     Examples:

@@ -33,6 +33,8 @@ def command(
 ) -> int:
     """Show how an image came to be.
 
+    After this verb -H is docker's; name hosts before it, or with --host.
+
     \b
     Examples:
       jackstay -H web1 history httpd:1.1

@@ -63,5 +63,9 @@ async def _either(agent: AgentClient, name: str, size: bool) -> dict[str, Any]:
     except Error as error:
         if error.reason not in ("NOT_FOUND", "INVALID_REFERENCE"):
             raise
-        raise AgentError("NOT_FOUND", f"no container and no image is called {name!r}") from error
+        raise AgentError(
+            "NOT_FOUND",
+            f"no container and no image is called {name!r}",
+            hint="see them with: jackstay ps -a, jackstay images",
+        ) from error
     return image

@@ -18,7 +18,9 @@ def command(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", "-f", help="Also with several names, or with stopped containers; no error when it is not there."
+            "--force",
+            "-f",
+            help="Also with several names, or with stopped containers; no failure when it is not there.",
         ),
     ] = False,
 ) -> int:

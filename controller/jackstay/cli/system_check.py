@@ -23,14 +23,14 @@ COLUMNS = (("KIND", "Kind"), ("THING", "Thing"), ("NAME", "Name"), ("DETAIL", "D
 def command(
     ctx: typer.Context,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Put right what needs no source: say what is left to be done.")
+        bool, typer.Option("--repair", help="Put right what needs no source; the rest is named.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> int:
     """Check every blob and layer, and repair.
 
-    Reads every byte that the agent stores again, unpacks every layer once more and compares, and looks for what is
-    missing, wrong, or belongs to nothing. Containers, loads and removals may go on. Exits with 1 when something is
+    Reads every stored byte again, unpacks every layer once more and compares, and looks for what is missing,
+    wrong, or belongs to nothing. Containers, loads and removals may go on. Exits with 1 when something is
     left to be done.
 
     \b

@@ -106,7 +106,7 @@ def _parse_hosts(text: str) -> Endpoint:
     if not separator or _inside_brackets(hosts, image):
         raise InvalidArgument(
             f"endpoint {text!r}: not HOSTS::IMAGE, docker-archive:FILE, oci-archive:FILE, oci:DIR or -",
-            hint=f"for all images' names on a host write {text + SEPARATOR!r}"
+            hint=f"a host is written with two colons: {text + SEPARATOR!r}"
             if text
             else "name a source and destinations",
         )
