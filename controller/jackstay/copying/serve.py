@@ -129,8 +129,8 @@ class _Answerer:
                 await self._send_range(wanted)
             except Error as error:
                 await self._fail(wanted, error.reason, error.message)
-            except OSError as error:  # of the lane: an agent that has not seen it break would wait
-                await self._fail(wanted, "SOURCE_FAILED", f"the lane broke: {error}")
+            except OSError as error:
+                await self._fail(wanted, "SOURCE_FAILED", f"{self._source.name}: {error.strerror or error}")
 
     async def _fail(self, wanted: messages.RangeWanted, reason: str, message: str) -> None:
         failed = messages.RangeFailed(request=wanted.request, reason=reason, message=message)
@@ -167,7 +167,10 @@ class _Answerer:
 
     async def _write_to_lane(self, lane: FetchLane, wanted: messages.RangeWanted, piece: bytes) -> None:
         async with self._sending:
-            size = await lane.send(wanted.request, piece)
+            try:
+                size = await lane.send(wanted.request, piece)
+            except OSError as error:  # told on the call: an agent that has not seen it break would wait
+                raise AgentError("SOURCE_FAILED", f"the lane broke: {error}") from error
         self.wire[wanted.digest] = self.wire.get(wanted.digest, 0) + size
 
     async def _write(self, request: messages.FetchRequest, digest: str, size: int) -> None:

@@ -7,7 +7,10 @@ Memory is two pieces. The folder's own guarantees are those of ``jackstay_oci.ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import TypeVar
 
 from jackstay.copying.plan import HostPlan, plan_images
 from jackstay.copying.pouring import pour
@@ -16,6 +19,8 @@ from jackstay_oci.archives.naming import annotations_of
 from jackstay_oci.archives.oci_folder import OciFolder
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
+
+T = TypeVar("T")
 
 
 async def plan_folder(source: RangeSource, images: Sequence[SourceImage], folder: OciFolder) -> list[HostPlan]:
@@ -46,16 +51,28 @@ async def _missing(images: Sequence[SourceImage], folder: OciFolder) -> list[Blo
 
 
 async def _copy(source: RangeSource, blob: Blob, folder: OciFolder) -> None:
-    writer = await asyncio.to_thread(folder.blob, Digest.parse(blob.digest), blob.size)
+    opened = ExitStack()
     try:
+        writer = await _returned(lambda: opened.enter_context(folder.blob(Digest.parse(blob.digest), blob.size)))
 
         async def write(piece: bytes) -> None:
-            await asyncio.to_thread(writer.write, piece)
+            await _returned(partial(writer.write, piece))
 
         await pour(source.read(blob.digest, 0, blob.size), write)
-        await asyncio.to_thread(writer.commit)
+        await _returned(writer.commit)
     finally:
-        await asyncio.to_thread(writer.close)
+        await asyncio.to_thread(opened.close)
+
+
+async def _returned(work: Callable[[], T]) -> T:
+    """Do it in a thread. Who is cancelled goes on when the thread has returned: it must not meet a closed file."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()  # taken, so that it is not reported as forgotten
 
 
 def _descriptors(image: SourceImage) -> list[Descriptor]:

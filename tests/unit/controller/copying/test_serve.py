@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -211,6 +212,23 @@ async def test_a_lane_that_breaks_fails_its_ranges_on_the_call() -> None:
     assert got[0].start.lane == "n" * 32
     assert (got[1].failed.request, got[1].failed.reason) == (7, "SOURCE_FAILED")
     assert "the lane broke: reset" in got[1].failed.message
+
+
+async def test_a_source_that_cannot_be_read_is_told_as_what_it_is() -> None:
+    class Unreadable(FakeSource):
+        async def read(self, digest: str, offset: int, length: int) -> AsyncIterator[bytes]:
+            raise OSError(errno.EIO, "Input/output error")
+            yield
+
+    async def script(call: FakeCall) -> AsyncIterator[messages.FetchReply]:
+        await call.written.get()
+        yield wanted(7, 10)
+        request = await call.written.get()
+        assert request.failed.reason == "SOURCE_FAILED"
+        assert request.failed.message == "somewhere: Input/output error"
+        yield DONE
+
+    await serve(agent_with(script), Unreadable(), [IMAGE])  # type: ignore[arg-type]
 
 
 async def test_pieces_go_on_the_lane() -> None:
