@@ -114,6 +114,11 @@ async def test_whoever_writes_waits_while_a_range_has_enough(lanes: Lanes, tmp_p
 async def test_what_came_before_the_loss_is_handed_on_without_a_hole() -> None:
     wanting = source()
     got = []
+
+    async def take(pieces: AsyncIterator[bytes | bytearray]) -> None:
+        async for piece in pieces:
+            got.append(piece)
+
     async with aclosing(wanting.read(DIGEST, 0, 9)) as pieces:
         beginning = asyncio.create_task(anext(pieces))
         await asyncio.sleep(0)
@@ -124,8 +129,7 @@ async def test_what_came_before_the_loss_is_handed_on_without_a_hole() -> None:
         wanting.lose()
         wanting.lose()  # the lane and the stream both end
         with pytest.raises(SourceFailed, match="laptop went away"):
-            async for piece in pieces:
-                got.append(piece)
+            await take(pieces)
     assert b"0123".startswith(b"".join(got))
     assert len(got) > 1
 
