@@ -9,6 +9,7 @@ import typer
 
 from jackstay.cli.invocation import confirm, select, show
 from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.headings import FINDING
 from jackstay.cli.output.view import Table
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def command(
         async with showing(shown, quiet=quiet or flags.json or flags.jsonl):
             return await hosts.system.check(repair=repair, progress=progress)
 
-    return show(ctx, hosts, work, finding_objects, Findings(COLUMNS), footer=_footer)
+    footer = _footer if flags.format is None else None
+    return show(ctx, hosts, work, finding_objects, Findings(COLUMNS, FINDING), footer=footer)
 
 
 class Findings(Table):

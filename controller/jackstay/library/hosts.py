@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -81,15 +81,30 @@ class Hosts:
 
         return System(self)
 
-    async def run(self, work: Callable[[AgentClient], Awaitable[T]]) -> FleetResult[T]:
+    async def run(
+        self, work: Callable[[AgentClient], Awaitable[T]], *, so_far: Mapping[str, T] | None = None
+    ) -> FleetResult[T]:
         """Do ``work`` with every host's agent; what it raises becomes that host's outcome.
+
+        ``so_far`` is what ``work`` fills in by a host's name while it goes on: the ``value`` of a host that fails.
 
         Raises:
             UsageError: the fleet's options are malformed.
         """
-        return await run(
-            self.hosts, work, self.fleet.options, on_outcome=self.on_outcome, connector=self.fleet.connector
+
+        def whole(outcome: Outcome[T]) -> Outcome[T]:
+            begun = None if outcome.ok or so_far is None else so_far.get(outcome.host)
+            return replace(outcome, value=begun) if begun else outcome
+
+        tell = self.on_outcome
+        result = await run(
+            self.hosts,
+            work,
+            self.fleet.options,
+            on_outcome=(lambda outcome: tell(whole(outcome))) if tell else None,
+            connector=self.fleet.connector,
         )
+        return replace(result, outcomes=tuple(map(whole, result.outcomes)))
 
     async def each(
         self, names: Sequence[str], work: Callable[[AgentClient, str], Awaitable[T]]
@@ -114,12 +129,7 @@ class Hosts:
                 raise errors[0]
             return finished
 
-        result = await self.run(all_names)
-        outcomes = tuple(
-            replace(outcome, value=done[outcome.host]) if not outcome.ok and done.get(outcome.host) else outcome
-            for outcome in result.outcomes
-        )
-        return replace(result, outcomes=outcomes)
+        return await self.run(all_names, so_far=done)
 
 
 def _told(errors: Sequence[Error]) -> str:

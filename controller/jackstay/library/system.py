@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
@@ -85,8 +85,4 @@ class System:
                 )
             return told
 
-        result = await self._hosts.run(work)
-        outcomes = tuple(
-            outcome if outcome.ok else replace(outcome, value=checked.get(outcome.host)) for outcome in result.outcomes
-        )
-        return replace(result, outcomes=outcomes)
+        return await self._hosts.run(work, so_far=checked)

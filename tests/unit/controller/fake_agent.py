@@ -112,6 +112,21 @@ class FakeSystem(system_pb2_grpc.SystemServicer):
         document = {"Name": self.host.name, "Containers": len(self.host.containers), "Swarm": {"Active": False}}
         return system_pb2.InfoReply(document=json.dumps(document))
 
+    async def Check(self, request: Any, context: Any) -> AsyncIterator[system_pb2.CheckReply]:
+        """On web2 a blob is missing, elsewhere all is well."""
+        yield system_pb2.CheckReply(progress=system_pb2.CheckProgress(doing="blobs", current=1, total=2))
+        found = int(self.host.name == "web2")
+        if found:
+            finding = system_pb2.CheckFinding(
+                kind="missing",
+                thing="blob",
+                name="sha256:" + "d" * 64,
+                detail="app:1 needs it",
+                hint="load app:1 again",
+            )
+            yield system_pb2.CheckReply(finding=finding)
+        yield system_pb2.CheckReply(done=system_pb2.CheckDone(blobs=2, layers=1, images=1, bytes=1000, found=found))
+
     async def DiskUsage(self, request: Any, context: Any) -> system_pb2.DiskUsageReply:
         usage = system_pb2.DiskUsage(type="Images", total=2, active=1, size=4_000_000, reclaimable=1_000_000)
         image = {

@@ -78,6 +78,15 @@ USAGE: Titles = {
     "TotalCount": "TOTAL",
     "Type": "TYPE",
 }
+FINDING: Titles = {
+    "Detail": "DETAIL",
+    "Hint": "HINT",
+    "Kind": "KIND",
+    "Name": "NAME",
+    "Repaired": "REPAIRED",
+    "Thing": "THING",
+    "ToDo": "TO DO",
+}
 HOST: Titles = {
     "Address": "ADDRESS",
     "Jump": "JUMP",

@@ -37,6 +37,8 @@ def test_removing_by_force_what_is_not_there_is_no_error(loaded: Any) -> None:
     assert result.err == "Error: web1: No such image: nothere\nError: web1: No such image: neither\n"
     result = loaded("-H", "web1", "rmi", "nothere", "neither")
     assert (result.code, result.out) == (1, "")
+    lines = loaded("-H", "web2", "--jsonl", "rmi", "app:1", "nothere").out.splitlines()
+    assert [json.loads(line).get("data", {}).get("Untagged") for line in lines] == ["app:1", None, None]
     (element,) = loaded("-H", "web1", "--json", "rmi", "-f", "nothere").json
     assert (element["ok"], element["data"]) == (True, [])
 

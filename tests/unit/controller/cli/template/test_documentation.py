@@ -52,6 +52,7 @@ def test_there_are_examples() -> None:
         ("volume ls", headings.VOLUME),
         ("network ls", headings.NETWORK),
         ("system df", headings.USAGE),
+        ("system check", headings.FINDING),
         ("host ls", headings.HOST),
     ],
 )
