@@ -28,7 +28,10 @@ MESSAGE_BYTES = 16 << 20
 
 
 KEEPALIVE = 30
-"""Seconds of silence after which a caller is asked whether it is there, and again until it counts as gone."""
+"""Seconds of silence after which a caller is asked whether it is there."""
+ANSWER = 150
+"""Seconds after which one that does not answer counts as gone. On a slow line, or one that loads to many hosts share,
+the answer comes behind all that is under way: 2 MiB, which is what an SSH server lets a caller send ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,8 @@ def build(config: Config, services: Services, activity: Activity) -> grpc.aio.Se
             ("grpc.so_reuseport", 0),
             # A laptop that vanished closes nothing, and its fetch would keep others from the same blobs for hours.
             ("grpc.keepalive_time_ms", KEEPALIVE * 1000),
-            ("grpc.keepalive_timeout_ms", KEEPALIVE * 1000),
-            ("grpc.http2.ping_timeout_ms", KEEPALIVE * 1000),
+            ("grpc.keepalive_timeout_ms", ANSWER * 1000),
+            ("grpc.http2.ping_timeout_ms", ANSWER * 1000),
             ("grpc.http2.max_pings_without_data", 0),
         ],
     )

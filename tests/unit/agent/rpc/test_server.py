@@ -111,6 +111,7 @@ async def test_a_caller_that_vanishes_is_noticed_and_one_that_is_silent_is_not_s
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rpc_server, "KEEPALIVE", 1)
+    monkeypatch.setattr(rpc_server, "ANSWER", 1)
     service = Waiting()
     async with served(tmp_path, images=service) as address:
         wire = Wire(address.removeprefix("unix:"))
@@ -122,4 +123,25 @@ async def test_a_caller_that_vanishes_is_noticed_and_one_that_is_silent_is_not_s
             assert not service.ended.is_set()
             wire.moving.clear()
             await asyncio.wait_for(service.ended.wait(), 10)
+            call.cancel()
+
+
+async def test_a_caller_whose_answer_is_long_on_its_way_is_not_taken_for_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rpc_server.ANSWER > 4 * rpc_server.KEEPALIVE
+    monkeypatch.setattr(rpc_server, "KEEPALIVE", 1)
+    monkeypatch.setattr(rpc_server, "ANSWER", 20)
+    service = Waiting()
+    async with served(tmp_path, images=service) as address:
+        wire = Wire(address.removeprefix("unix:"))
+        async with wire.at(tmp_path / "wire") as through, grpc.aio.insecure_channel(through) as channel:
+            stub: Any = ImagesStub(channel)
+            call = stub.Fetch()
+            await call.read()
+            wire.moving.clear()
+            await asyncio.sleep(4)
+            wire.moving.set()
+            await asyncio.sleep(0.5)
+            assert not service.ended.is_set()
             call.cancel()
