@@ -37,8 +37,9 @@ class OutputFile:
                 raise UsageError(f"{what}: will not write an archive to a terminal", hint="use -o FILE, or redirect")
             sys.stdout.flush()
             return cls(path, sys.stdout.fileno(), None)
-        path = os.path.realpath(path)
         direct = os.path.exists(path) and not os.path.isfile(path)
+        if not direct:  # the links of /dev/stdout lead to names that are none: pipe:[17]
+            path = os.path.realpath(path)
         partial = None if direct else f"{path}.{os.getpid()}.partial"
         flags = os.O_WRONLY | os.O_CLOEXEC | (0 if direct else os.O_CREAT | os.O_EXCL)
         try:
