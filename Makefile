@@ -7,6 +7,7 @@ CACHE  := .cache
 BASE   ?= busybox
 HOSTS  ?= 3
 ROUNDS ?= 7
+TESTERS ?= 2
 FUZZ_SECONDS ?= 60
 
 # What the agent and the lab use. The real peers of the interop tests install themselves.
@@ -64,8 +65,8 @@ imports: $(ENVIRONMENT) ## Check the direction of imports (import-linter).
 unit: install ## Run the tests that need neither root nor the lab.
 	$(BIN)/python -m pytest tests/unit tests/contract
 
-test: install peers lint types imports proto-check ## Check and test everything; what CI runs.
-	$(BIN)/python -m pytest
+test: install peers lint types imports proto-check ## Check and test everything, TESTERS=2 files at a time; what CI runs.
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadgroup
 
 fuzz: install $(ATHERIS) ## Fuzz the readers of what others made, FUZZ_SECONDS=60 each (FUZZ="tar_reader names": these).
 	PYTHONPATH=$(ATHERIS) $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)

@@ -31,7 +31,7 @@ class Peer:
 
 @contextmanager
 def docker(folder: Path) -> Iterator[Peer | None]:
-    """A dockerd below ``folder``; ``None`` when none is installed or it does not start."""
+    """A dockerd below ``folder``, which is gone afterwards; ``None`` when none is installed or it does not start."""
     if not shutil.which("dockerd"):
         yield None
         return
@@ -62,11 +62,12 @@ def docker(folder: Path) -> Iterator[Peer | None]:
         for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
             if (where := line.split()[1]).startswith(f"{folder}/"):
                 subprocess.run(["umount", "--lazy", where], check=False)
+        shutil.rmtree(folder)
 
 
 @contextmanager
 def podman(folder: Path) -> Iterator[Peer | None]:
-    """A podman with its storage below ``folder``; ``None`` when none is installed or it does not work."""
+    """A podman with its storage below ``folder``, which is gone afterwards; ``None`` when none is there or works."""
     if not shutil.which("podman"):
         yield None
         return
@@ -86,3 +87,4 @@ def podman(folder: Path) -> Iterator[Peer | None]:
     finally:
         subprocess.run([*peer.command, "rmi", "--all", "--force"], check=False, **QUIET)  # type: ignore[call-overload]
         subprocess.run(["umount", "--lazy", f"{folder}/root/overlay"], check=False, **QUIET)  # type: ignore[call-overload]
+        shutil.rmtree(folder)
