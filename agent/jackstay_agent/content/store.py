@@ -233,13 +233,12 @@ class ContentStore:
     async def _end(self, lease: str, *, fetched: str = "") -> None:
         """End *lease*, and those of earlier tries to fetch the root *fetched*."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> list[str]:
             leases.end(connection, lease)
-            if fetched:
-                leases.end_suspended(connection, fetch=fetched)
+            return leases.end_suspended(connection, fetch=fetched) if fetched else []
 
-        await self._database.write("lease.end", work)
-        self.released(lease)
+        for ended in (lease, *await self._database.write("lease.end", work)):
+            self.released(ended)
 
     async def evict(self, *, keep: Collection[str] = (), fetch: Digest | None = None) -> int:
         """Give up what is only kept for a later try: leases of fetches that broke off, but those of the root *fetch*,

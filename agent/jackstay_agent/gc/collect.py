@@ -102,8 +102,8 @@ class Collector:
             self._due = False
             try:
                 await self._collect()
-            except Error as error:  # a full disk: whoever makes room collects again
-                _log.warning("cannot collect", error=error.message)
+            except (Error, OSError) as error:  # a full disk, a broken one: whoever makes room collects again
+                _log.warning("cannot collect", error=str(error))
 
     async def _collect(self) -> Collected:
         async with self._turn:

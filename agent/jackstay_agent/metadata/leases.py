@@ -33,10 +33,13 @@ def suspend(connection: sqlite3.Connection, lease: str, duration: int) -> None:
     connection.execute("UPDATE leases SET expires = ? WHERE id = ?", (time.time_ns() + duration, lease))
 
 
-def end_suspended(connection: sqlite3.Connection, *, fetch: str = "") -> None:
-    """End the suspended leases of the root *fetch*, or every one."""
+def end_suspended(connection: sqlite3.Connection, *, fetch: str = "") -> list[str]:
+    """End the suspended leases of the root *fetch*, or every one; which they were."""
     prefix = f"{_FETCH}{fetch}"
-    connection.execute("DELETE FROM leases WHERE expires != ? AND substr(id, 1, ?) = ?", (NEVER, len(prefix), prefix))
+    ended = connection.execute(
+        "DELETE FROM leases WHERE expires != ? AND substr(id, 1, ?) = ? RETURNING id", (NEVER, len(prefix), prefix)
+    )
+    return [row["id"] for row in ended]
 
 
 def end_other_suspended(connection: sqlite3.Connection, fetch: str) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE, sync_file_range(2)
+_NOT_HERE = (errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.ESPIPE)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def begin(fd: int, offset: int, size: int) -> None:
-    """Begin with the bytes ``[offset, offset + size)``; where there is no such call (macOS), nothing happens.
+    """Begin with the bytes ``[offset, offset + size)``; where that cannot be asked for (macOS), nothing happens.
 
     Raises:
         OSError: an earlier write has failed.
@@ -19,4 +21,6 @@ def begin(fd: int, offset: int, size: int) -> None:
         return
     if _libc.sync_file_range(fd, ctypes.c_int64(offset), ctypes.c_int64(size), ctypes.c_uint(_WRITE)) < 0:
         error = ctypes.get_errno()
+        if error in _NOT_HERE:
+            return
         raise OSError(error, os.strerror(error))

@@ -12,7 +12,7 @@ import pytest
 
 from jackstay_agent.config import Limits
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DiskFull
+from jackstay_agent.errors import DiskFull, SourceFailed
 from jackstay_agent.gc.collect import Collected, Collector
 from jackstay_agent.gc.mark import GRACE
 from jackstay_agent.kernel.mounts import Mounts
@@ -245,6 +245,24 @@ async def test_what_a_lease_kept_from_a_collection_goes_when_the_lease_ends(stat
         assert (await state.collector.collect()).blobs == 0
     await state.collector.settle()
     assert await state.blobs() == set()
+
+
+async def test_what_a_fetch_that_broke_off_kept_goes_when_a_later_try_succeeds(state: State) -> None:
+    root = Digest.of(b"the image")
+
+    async def cut() -> None:
+        async with state.content.lease(fetch=root) as lease:
+            await state.content.put(b"of another platform", lease)
+            raise SourceFailed("cut")
+
+    with pytest.raises(SourceFailed):
+        await cut()
+    await state.collector.collect()
+    assert await state.blobs()
+    async with state.content.lease(fetch=root):
+        pass
+    await state.collector.settle()
+    assert not await state.blobs()
 
 
 async def test_the_end_of_a_lease_that_no_collection_met_costs_none(state: State) -> None:
