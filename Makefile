@@ -66,7 +66,7 @@ unit: install ## Run the tests that need neither root nor the lab.
 	$(BIN)/python -m pytest tests/unit tests/contract
 
 test: install peers lint types imports proto-check ## Check and test everything, TESTERS=2 files at a time; what CI runs.
-	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile
 
 fuzz: install $(ATHERIS) ## Fuzz the readers of what others made, FUZZ_SECONDS=60 each (FUZZ="tar_reader names": these).
 	PYTHONPATH=$(ATHERIS) $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)

@@ -1,13 +1,10 @@
-"""What holds for every test: a call of the project's own code that would block the event loop fails the test, and the
-tests of a file, or of a folder that shares what is slow to make, stay together when several run at a time.
-"""
+"""What holds for every test: a call of the project's own code that would block the event loop fails the test."""
 
 from __future__ import annotations
 
 import gc
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction
@@ -29,17 +26,6 @@ ALSO_BLOCKING = [
     "shutil.rmtree",
     "shutil.copyfileobj",
 ]
-
-
-TOGETHER = Path(__file__).parent / "interop"
-"""Its engines are started once, and not once a process."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests one process runs (pytest-xdist, ``--dist loadgroup``)."""
-    for item in items:
-        group = TOGETHER if TOGETHER in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 @pytest.fixture(autouse=True)
