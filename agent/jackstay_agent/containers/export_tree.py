@@ -16,9 +16,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from jackstay_agent.errors import Busy, Error
 from jackstay_agent.kernel import syscalls
-from jackstay_agent.layers import names, xattrs
+from jackstay_agent.layers import xattrs
+from jackstay_agent.layers.file_content import FileContent
 from jackstay_agent.layers.tree import like
 from jackstay_oci.tar.entries import Entry, Kind
 from jackstay_oci.tar.window import write_all
@@ -138,26 +138,10 @@ class Walk:
             if not stat.S_ISREG(status.st_mode):
                 return None
             written = replace(entry, size=status.st_size, xattrs=xattrs.read(descriptor))
-            self._tar.add(written, _Content(descriptor, entry, status.st_size))
+            self._tar.add(written, FileContent(descriptor, entry, status.st_size))
             return written
         finally:
             os.close(descriptor)
-
-
-class _Content:
-    """The content of a file, which must not become shorter than it was."""
-
-    def __init__(self, descriptor: int, entry: Entry, size: int) -> None:
-        self._descriptor = descriptor
-        self._entry = entry
-        self._left = size
-
-    def read(self, size: int, /) -> bytes:
-        data = os.read(self._descriptor, size)
-        if not data and self._left:
-            raise _changed(self._entry)
-        self._left -= len(data)
-        return data
 
 
 class _Sink:
@@ -176,9 +160,3 @@ class _Sink:
         """Write what is held."""
         write_all(self._out, bytes(self._held))
         self._held.clear()
-
-
-def _changed(entry: Entry) -> Error:
-    return Busy(
-        f"file {names.shown(entry.name)} became shorter while it was read", hint="pause or stop the container first"
-    )

@@ -22,10 +22,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from jackstay_agent.errors import Busy, Error, Unsupported
+from jackstay_agent.errors import Unsupported
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.layers import copy_mark, names, xattrs
 from jackstay_agent.layers.copy_mark import CopyMark
+from jackstay_agent.layers.file_content import FileContent, changed
 from jackstay_agent.layers.lower import mount_lower
 from jackstay_agent.layers.tree import like
 from jackstay_agent.layers.untouched import File, Untouched
@@ -223,18 +224,18 @@ class _Differ:
             descriptor = os.open(name, _FILE, dir_fd=folder)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO, errno.EACCES):
-                raise _changed(entry) from error
+                raise changed(entry) from error
             raise
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise _changed(entry)
+                raise changed(entry)
             if not self._whole and (attribute := xattrs.steering(descriptor)) is not None:
                 raise Unsupported(
                     f"file {names.shown(entry.name)} has {attribute.decode()}: its content lies elsewhere"
                 )
             written = replace(entry, size=status.st_size, xattrs=xattrs.read(descriptor))
-            self._write_below(written, _Content(descriptor, entry, status.st_size))
+            self._write_below(written, FileContent(descriptor, entry, status.st_size))
             return written
         finally:
             os.close(descriptor)
@@ -242,7 +243,7 @@ class _Differ:
     def _hide(self, prefix: bytes, name: bytes) -> None:
         self._write_below(Entry(name=prefix + names.whiteout_of(name), mode=0))
 
-    def _write_below(self, entry: Entry, content: _Content | None = None) -> None:
+    def _write_below(self, entry: Entry, content: FileContent | None = None) -> None:
         self._write_pending()
         self._write(entry, content)
 
@@ -252,25 +253,9 @@ class _Differ:
                 self._write(entry)
                 self._pending[depth] = None
 
-    def _write(self, entry: Entry, content: _Content | None = None) -> None:
+    def _write(self, entry: Entry, content: FileContent | None = None) -> None:
         self._tar.add(entry, content)
         self.empty = False
-
-
-class _Content:
-    """The content of a file, which must not become shorter than it was."""
-
-    def __init__(self, descriptor: int, entry: Entry, size: int) -> None:
-        self._descriptor = descriptor
-        self._entry = entry
-        self._left = size
-
-    def read(self, size: int, /) -> bytes:
-        data = os.read(self._descriptor, size)
-        if not data and self._left:
-            raise _changed(self._entry)
-        self._left -= len(data)
-        return data
 
 
 class _Sink:
@@ -304,7 +289,3 @@ def _exists(name: bytes, folder: int) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def _changed(entry: Entry) -> Error:
-    return Busy(f"file {names.shown(entry.name)} changed while it was read", hint="pause or stop the container first")
