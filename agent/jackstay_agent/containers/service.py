@@ -18,6 +18,7 @@ from jackstay_agent.containers import (
     exporting,
     listing,
     logs,
+    pruning,
     recovery,
     removing,
     starting,
@@ -143,6 +144,10 @@ class Containers:
     async def remove(self, text: str, *, force: bool = False, volumes: bool = False) -> str:
         """See `removing.remove`."""
         return await self.engine.finish(removing.remove(self.engine, text, force=force, volumes=volumes))
+
+    async def prune(self, filters: Iterable[str] = ()) -> pruning.Pruned:
+        """See `pruning.prune`."""
+        return await self.engine.finish(pruning.prune(self.engine, filters))
 
     async def rename(self, text: str, name: str) -> None:
         """Give a container another name. Raises `NotFound`, `NameTaken`, `InvalidArgument`, `WrongState`."""

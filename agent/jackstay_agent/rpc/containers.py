@@ -79,6 +79,11 @@ class ContainersService(ContainersServicer):
         removed = await self._containers.remove(request.container, force=request.force, volumes=request.volumes)
         return pb.RemoveContainerReply(id=removed)
 
+    async def Prune(self, request: pb.PruneContainersRequest, context: Context) -> pb.PruneContainersReply:
+        """See containers.proto."""
+        pruned = await self._containers.prune(request.filters)
+        return pb.PruneContainersReply(removed=pruned.removed, reclaimed=pruned.reclaimed)
+
     async def Rename(self, request: pb.RenameContainerRequest, context: Context) -> pb.RenameContainerReply:
         """See containers.proto."""
         await self._containers.rename(request.container, request.name)

@@ -47,6 +47,7 @@ ATTACH = _entry("attach", "Join the terminal of a running container.")
 WAIT = _entry("wait", "Wait until containers stop, and print their exit codes.")
 COMMIT = _entry("commit", "Make an image of a container's changes.")
 EXPORT = _entry("export", "Write a container's file system as a tar.")
+PORT = _entry("port", "Show where the ports of a container are published.")
 IMAGES = _entry("images", "List images.")
 LOAD = _entry("load", "Load images from an archive.")
 IMPORT = _entry("import_image", "Make an image of a tar of a file system.")
@@ -74,6 +75,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "wait": WAIT,
     "commit": COMMIT,
     "export": EXPORT,
+    "port": PORT,
     "images": IMAGES,
     "load": LOAD,
     "save": SAVE,
@@ -105,6 +107,9 @@ ROOT: Mapping[str, Entry | Group] = {
             "wait": WAIT,
             "commit": COMMIT,
             "export": EXPORT,
+            "port": PORT,
+            "exists": _entry("container_exists", "Tell by the exit code whether a container exists."),
+            "prune": _entry("container_prune", "Remove the containers that do not run."),
             "inspect": _entry("container_inspect", "Show everything about containers."),
         },
     ),

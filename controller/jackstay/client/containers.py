@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         LogsRequest,
         PauseContainerReply,
         PauseContainerRequest,
+        PruneContainersReply,
+        PruneContainersRequest,
         RemoveContainerReply,
         RemoveContainerRequest,
         RenameContainerReply,
@@ -97,6 +99,10 @@ class Containers:
     async def list(self, request: ListContainersRequest, *, timeout: float | None = None) -> ListContainersReply:
         """The containers there, newest first."""
         return await self._calls.unary(self._stub.List, request, timeout)
+
+    async def prune(self, request: PruneContainersRequest, *, timeout: float | None = None) -> PruneContainersReply:
+        """Remove the containers without a process."""
+        return await self._calls.unary(self._stub.Prune, request, timeout)
 
     async def inspect(self, request: InspectContainerRequest, *, timeout: float | None = None) -> InspectContainerReply:
         """One container as docker's JSON object."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
+from jackstay.errors import Error
 from jackstay.library.new_container import new_container
 
 if TYPE_CHECKING:
@@ -139,6 +140,28 @@ class Containers:
             return document
 
         return await self._hosts.each(names, work)
+
+    async def prune(self, *, filters: Sequence[str] = ()) -> FleetResult[messages.PruneContainersReply]:
+        """Remove the containers without a process that fit ``filters`` (``until``, ``label``, ``label!``)."""
+
+        async def work(agent: AgentClient) -> messages.PruneContainersReply:
+            return await agent.containers.prune(messages.PruneContainersRequest(filters=filters))
+
+        return await self._hosts.run(work)
+
+    async def exists(self, container: str) -> FleetResult[bool]:
+        """Whether a container of that name, id or unambiguous start of one is there."""
+
+        async def work(agent: AgentClient) -> bool:
+            try:
+                await agent.containers.inspect(messages.InspectContainerRequest(container=container))
+            except Error as error:
+                if error.reason != "NOT_FOUND":
+                    raise
+                return False
+            return True
+
+        return await self._hosts.run(work)
 
     async def wait(self, names: Sequence[str], *, condition: str = "not-running") -> FleetResult[builtins.list[int]]:
         """Wait until containers are in ``condition``; their exit codes."""

@@ -114,6 +114,11 @@ class ContainersStub:
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerReply.FromString,
                 _registered_method=True)
+        self.Prune = channel.unary_unary(
+                '/jackstay.v1.Containers/Prune',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.FromString,
+                _registered_method=True)
 
 
 class ContainersServicer:
@@ -219,6 +224,13 @@ class ContainersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Prune(self, request, context):
+        """Prune removes every container without a process.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContainersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -301,6 +313,11 @@ def add_ContainersServicer_to_server(servicer, server):
                     servicer.Export,
                     request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerReply.SerializeToString,
+            ),
+            'Prune': grpc.unary_unary_rpc_method_handler(
+                    servicer.Prune,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -735,6 +752,33 @@ class Containers:
             '/jackstay.v1.Containers/Export',
             jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Prune(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Containers/Prune',
+            jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.FromString,
             options,
             channel_credentials,
             insecure,

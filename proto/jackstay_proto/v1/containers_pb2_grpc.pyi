@@ -52,6 +52,8 @@ class ContainersStub:
     """Exec runs a command in a running container. The first request is `exec`; with `detach` the only reply is `ready`."""
     Export: _grpc.UnaryStreamMultiCallable[_containers_pb2.ExportContainerRequest, _containers_pb2.ExportContainerReply]
     """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
+    Prune: _grpc.UnaryUnaryMultiCallable[_containers_pb2.PruneContainersRequest, _containers_pb2.PruneContainersReply]
+    """Prune removes every container without a process."""
 
 @_typing.type_check_only
 class ContainersAsyncStub(ContainersStub):
@@ -77,6 +79,8 @@ class ContainersAsyncStub(ContainersStub):
     """Exec runs a command in a running container. The first request is `exec`; with `detach` the only reply is `ready`."""
     Export: _aio.UnaryStreamMultiCallable[_containers_pb2.ExportContainerRequest, _containers_pb2.ExportContainerReply]  # type: ignore[assignment]
     """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
+    Prune: _aio.UnaryUnaryMultiCallable[_containers_pb2.PruneContainersRequest, _containers_pb2.PruneContainersReply]  # type: ignore[assignment]
+    """Prune removes every container without a process."""
 
 class ContainersServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -195,5 +199,13 @@ class ContainersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_containers_pb2.ExportContainerReply], _abc.AsyncIterator[_containers_pb2.ExportContainerReply]]:
         """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
+
+    @_abc_1.abstractmethod
+    def Prune(
+        self,
+        request: _containers_pb2.PruneContainersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_containers_pb2.PruneContainersReply, _abc.Awaitable[_containers_pb2.PruneContainersReply]]:
+        """Prune removes every container without a process."""
 
 def add_ContainersServicer_to_server(servicer: ContainersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
