@@ -138,6 +138,8 @@ ROWS = [
         "cat /sys/class/net/eth0/address; ip -4 -o addr show eth0 | awk '{ print $4 }'",
         "02:11:22:33:44:55\n10.88.7.7/16\n",
     ),
+    Row("--pid host", "ps | awk '/jackstayd/ && !/awk/ { print \"the agent\"; exit }'", "the agent\n"),
+    Row("--ipc none", "ls -d /dev/shm 2>/dev/null || echo none", "none\n"),
     Row("--network none", "ls /sys/class/net", "lo\n"),
     Row("--net host", "ls -d /sys/class/net/jackstay0", "/sys/class/net/jackstay0\n"),
     Row(
@@ -161,6 +163,50 @@ ROWS = [
 def test_seen_from_inside(web1: Laptop, folder: Path, row: Row) -> None:
     ran = web1.run("run", "--rm", *row.options(folder), "base:1", "sh", "-c", row.script)
     assert (ran.code, ran.stdout) == (0, row.prints), ran
+
+
+NAMESPACES = "for kind in pid ipc uts; do readlink /proc/self/ns/$kind; done"
+
+
+@pytest.mark.parametrize("flag", ["pid", "ipc", "uts"])
+def test_namespaces_of_the_host(web1: Laptop, host: Host, flag: str) -> None:
+    of_host = host.exec(["sh", "-c", NAMESPACES]).stdout.splitlines()
+    ran = web1.ok("run", "--rm", f"--{flag}", "host", "base:1", "sh", "-c", NAMESPACES).lines
+    assert [name.partition(":")[0] for name in set(of_host) & set(ran)] == [flag]
+    refused = web1.run("run", "--rm", f"--{flag}", "mine", "base:1", "true").ended(125)
+    assert f"--{flag}: invalid mode 'mine'" in refused.stderr
+
+
+def test_memory_shared_with_the_host(web1: Laptop, host: Host) -> None:
+    host.exec(["sh", "-c", "echo shared >/dev/shm/jackstay-test"])
+    try:
+        ran = web1.ok("run", "--rm", "--ipc", "host", "base:1", "cat", "/dev/shm/jackstay-test")
+    finally:
+        host.exec(["rm", "/dev/shm/jackstay-test"])
+    assert ran.stdout == "shared\n"
+    web1.run("run", "--rm", "base:1", "test", "-e", "/dev/shm/jackstay-test").ended(1)
+
+
+def test_what_the_hosts_namespaces_forbid(web1: Laptop, host: Host) -> None:
+    of_host = host.exec(["hostname"]).stdout
+    assert web1.ok("run", "--rm", "--uts", "host", "base:1", "hostname").stdout == of_host
+    for flags, told in [
+        ("--uts host --hostname x", "conflicting options: hostname and the UTS mode"),
+        ("--uts host --sysctl kernel.domainname=x", "'kernel.domainname' not allowed"),
+        ("--ipc host --sysctl kernel.shmmax=1", "'kernel.shmmax' not allowed"),
+    ]:
+        assert told in web1.run("run", "--rm", *flags.split(), "base:1", "true").ended(125).stderr
+
+
+def test_processes_in_the_hosts_pid_namespace_end_with_the_container(web1: Laptop, host: Host) -> None:
+    """No init of a namespace takes them along."""
+    web1.ok("run", "-d", "--name", "shares", "--pid", "host", "base:1", "sh", "-c", "sleep 98765 & sleep 98764")
+    assert host.exec(["pgrep", "-f", "^sleep 98765"]).returncode == 0
+    web1.ok("rm", "-f", "shares")
+    assert host.exec(["pgrep", "-f", "^sleep 98765"]).returncode == 1
+    web1.ok("run", "--name", "ends", "--pid", "host", "base:1", "sh", "-c", "sleep 98763 & sleep 0.2")
+    assert host.exec(["pgrep", "-f", "^sleep 98763"]).returncode == 1
+    web1.ok("rm", "ends")
 
 
 def test_init(web1: Laptop) -> None:

@@ -56,7 +56,10 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     config = await engine.images.config(image)
     container = new_id()
     named = check_name(settings.name) if settings.name else ""
-    hostname = settings.hostname or (os.uname().nodename if settings.network == "host" else container[:12])
+    if settings.hostname and settings.uts == "host":
+        raise InvalidArgument("conflicting options: hostname and the UTS mode", hint="leave out --hostname or --uts")
+    of_host = "host" in (settings.network, settings.uts)
+    hostname = settings.hostname or (os.uname().nodename if of_host else container[:12])
     settings = msgspec.structs.replace(settings, hostname=hostname)
     plan = merge(settings, config)
     settings = msgspec.structs.replace(settings, mounts=_mounts(settings, plan))

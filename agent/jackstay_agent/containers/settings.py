@@ -91,3 +91,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     group_add: tuple[str, ...] = ()
     init: bool = False
     oom_score_adj: int | None = None
+    ipc: str = ""
+    pid: str = ""
+    uts: str = ""

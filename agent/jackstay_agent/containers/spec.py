@@ -15,6 +15,7 @@ from typing import Any
 from jackstay_agent.containers import (
     capabilities,
     devices,
+    namespaces,
     resources,
     rlimits,
     seccomp,
@@ -23,6 +24,7 @@ from jackstay_agent.containers import (
     sysctls,
 )
 from jackstay_agent.containers.host_facts import HostFacts
+from jackstay_agent.containers.namespaces import Shared
 from jackstay_agent.containers.process import ProcessPlan, environment
 from jackstay_agent.containers.settings import Settings
 from jackstay_agent.containers.spec_mounts import ResolvedMount
@@ -76,6 +78,7 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
     """
     facts = context.facts
     options = security.parse(settings.security_opt, facts)
+    shared = namespaces.parse(settings)
     host_network = context.netns_path is None and settings.network == "host"
     caps = capabilities.effective(
         settings.cap_add, settings.cap_drop, privileged=settings.privileged, available=facts.capabilities
@@ -91,6 +94,7 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
         writable_system=settings.privileged,
         read_only_root=settings.read_only,
         cgroup_v2=facts.cgroup_v2,
+        shared=shared,
     )
     args = list(plan.args)
     if settings.init:
@@ -100,10 +104,10 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
         "cgroupsPath": context.cgroups_path,
         "devices": _device_nodes(settings, context),
         "maskedPaths": [] if open_paths else list(MASKED),
-        "namespaces": _namespaces(context, host_network=host_network),
+        "namespaces": _namespaces(context, shared, host_network=host_network),
         "readonlyPaths": [] if open_paths else list(READ_ONLY),
         "resources": limits,
-        "sysctl": sysctls.build(settings.sysctls, host_network=host_network),
+        "sysctl": sysctls.build(settings.sysctls, host_network=host_network, shared=shared),
     }
     if propagation := spec_mounts.root_propagation(context.mounts):
         linux["rootfsPropagation"] = propagation
@@ -111,7 +115,7 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
         options.seccomp, capabilities=caps, machine=facts.machine, privileged=settings.privileged
     ):
         linux["seccomp"] = profile
-    return {
+    built = {
         "ociVersion": VERSION,
         "process": _process(settings, plan, context, args, caps, options),
         "root": {"path": context.rootfs, "readonly": settings.read_only},
@@ -120,6 +124,9 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
         "annotations": dict(settings.annotations),
         "linux": linux,
     }
+    if shared.uts:
+        del built["hostname"]  # it would be the host's that is set
+    return built
 
 
 def _process(
@@ -156,15 +163,15 @@ def process_capabilities(caps: tuple[str, ...], uid: int) -> dict[str, list[str]
     return {"bounding": list(caps), "effective": held, "permitted": held, "inheritable": [], "ambient": []}
 
 
-def _namespaces(context: SpecContext, *, host_network: bool) -> list[dict[str, str]]:
-    namespaces = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")]
+def _namespaces(context: SpecContext, shared: Shared, *, host_network: bool) -> list[dict[str, str]]:
+    made = [{"type": kind} for kind in shared.own]
     if context.netns_path is not None:
-        namespaces.append({"type": "network", "path": context.netns_path})
+        made.append({"type": "network", "path": context.netns_path})
     elif not host_network:
-        namespaces.append({"type": "network"})
+        made.append({"type": "network"})
     if context.facts.cgroup_v2:
-        namespaces.append({"type": "cgroup"})
-    return namespaces
+        made.append({"type": "cgroup"})
+    return made
 
 
 def _device_nodes(settings: Settings, context: SpecContext) -> list[dict[str, Any]]:

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jackstay_agent.containers.namespaces import Shared
 from jackstay_agent.errors import InvalidArgument
 from jackstay_oci.config_values import absolute
 
 DEFAULT_SHM = 64 << 20
+OWN = Shared()
 PROPAGATIONS = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
 
 _OPPOSITES = (
@@ -63,6 +65,7 @@ def build(
     writable_system: bool,
     read_only_root: bool,
     cgroup_v2: bool,
+    shared: Shared = OWN,
 ) -> list[dict[str, Any]]:
     """The ``mounts`` of a runtime specification.
 
@@ -74,6 +77,7 @@ def build(
         writable_system: ``/sys`` and the cgroups may be written to, as in a privileged container.
         read_only_root: the files are then read-only too.
         cgroup_v2: the container has a cgroup namespace of its own.
+        shared: with the host's IPC namespace ``/dev/shm`` is the host's, as docker has it.
 
     Raises:
         InvalidArgument: a target that is relative, the root, or there twice; a malformed tmpfs option or propagation.
@@ -90,7 +94,7 @@ def build(
     own_dev = "/dev" in asked
     kept = [
         mount
-        for mount in _defaults(shm_size or DEFAULT_SHM, writable_system, cgroup_v2)
+        for mount in _defaults(shm_size or DEFAULT_SHM, writable_system, cgroup_v2, shared)
         if mount["destination"] not in asked and not (own_dev and mount["destination"].startswith("/dev/"))
     ]
     # The sort is stable: the defaults keep their order, and come before what was asked for at the same depth.
@@ -103,7 +107,7 @@ def root_propagation(mounts: Iterable[ResolvedMount]) -> str:
     return "shared" if "shared" in kinds else "rslave" if "slave" in kinds else ""
 
 
-def _defaults(shm_size: int, writable_system: bool, cgroup_v2: bool) -> list[dict[str, Any]]:
+def _defaults(shm_size: int, writable_system: bool, cgroup_v2: bool, shared: Shared) -> list[dict[str, Any]]:
     access = "rw" if writable_system else "ro"
     cgroup = ["nosuid", "noexec", "nodev", "relatime", access]
     rows = [
@@ -111,14 +115,24 @@ def _defaults(shm_size: int, writable_system: bool, cgroup_v2: bool) -> list[dic
         ("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         ("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", access]),
         ("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-        ("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
-        ("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", f"size={shm_size}"]),  # noqa: S108
+        *_ipc(shm_size, shared),
         ("/sys/fs/cgroup", "cgroup", "cgroup", cgroup if cgroup_v2 else [*cgroup, "rprivate"]),
     ]
     return [
         {"destination": target, "type": kind, "source": source, "options": options}
         for target, kind, source, options in rows
     ]
+
+
+def _ipc(shm_size: int, shared: Shared) -> list[tuple[str, str, str, list[str]]]:
+    # A message queue file system shows the queues of the IPC namespace it is mounted in: the host needs none mounted.
+    rows = [("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"])]
+    if shared.ipc:
+        rows.append(("/dev/shm", "bind", "/dev/shm", ["rbind", "rprivate", "nosuid", "noexec", "nodev"]))  # noqa: S108
+    elif shared.shm:
+        options = ["nosuid", "noexec", "nodev", "mode=1777", f"size={shm_size}"]
+        rows.append(("/dev/shm", "tmpfs", "shm", options))  # noqa: S108
+    return rows
 
 
 def _add(asked: dict[str, dict[str, Any]], mount: dict[str, Any]) -> None:

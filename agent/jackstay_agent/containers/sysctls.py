@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from jackstay_agent.containers.namespaces import Shared
 from jackstay_agent.errors import InvalidArgument
 
 IPC = frozenset(
     f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
 )
+OWN = Shared()
 DEFAULT_NETWORK = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 """As docker since 20.10: ports below 1024 and ping need no capability in a network of the container's own."""
 
 
-def build(asked: Mapping[str, str], *, host_network: bool) -> dict[str, str]:
+def build(asked: Mapping[str, str], *, host_network: bool, shared: Shared = OWN) -> dict[str, str]:
     """``linux.sysctl`` for *asked*, with the defaults of an own network.
 
     Raises:
-        InvalidArgument: a setting is not of a namespace, or of the host's network.
+        InvalidArgument: a setting is not of a namespace, or of one that is the host's.
     """
     built = {} if host_network else dict(DEFAULT_NETWORK)
     for key, value in sorted(asked.items()):
@@ -30,6 +32,10 @@ def build(asked: Mapping[str, str], *, host_network: bool) -> dict[str, str]:
         if name.startswith("net."):
             if host_network:
                 raise InvalidArgument(f"sysctl {name[:60]!r} not allowed in host network namespace")
+        elif (shared.ipc and (name in IPC or name.startswith("fs.mqueue."))) or (
+            shared.uts and name == "kernel.domainname"
+        ):
+            raise InvalidArgument(f"sysctl {name[:60]!r} not allowed in a namespace of the host")
         elif not (name in IPC or name.startswith("fs.mqueue.") or name == "kernel.domainname"):
             raise InvalidArgument(
                 f"sysctl {name[:60]!r} is not allowed",

@@ -28,6 +28,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 _SAME = {
     *("image", "name", "user", "working_dir", "hostname", "tty", "open_stdin", "attach_stdin", "auto_remove"),
     *("publish_all", "privileged", "read_only", "stop_signal", "mac_address", "ip", "shm_size", "init"),
+    *("ipc", "pid", "uts"),
 }
 _LISTS = {
     *("command", "env", "cap_add", "cap_drop", "security_opt", "dns", "dns_search", "add_host", "tmpfs", "group_add"),

@@ -32,6 +32,7 @@ class ContainerFlags:
     init: bool = False
     interactive: bool = False
     ip: str = ""
+    ipc: str = ""
     label: Texts = None
     label_file: Texts = None
     mac_address: str = ""
@@ -42,6 +43,7 @@ class ContainerFlags:
     name: str = ""
     network: str = ""
     oom_score_adj: int | None = None
+    pid: str = ""
     pids_limit: int = 0
     privileged: bool = False
     publish: Texts = None
@@ -58,6 +60,7 @@ class ContainerFlags:
     tty: bool = False
     ulimit: Texts = None
     user: str = ""
+    uts: str = ""
     volume: Texts = None
     workdir: str = ""
 
@@ -132,6 +135,9 @@ def container_flags(
     security_opt: Annotated[
         Texts, typer.Option("--security-opt", metavar="OPTION", help="seccomp=…, no-new-privileges.")
     ] = None,
+    ipc: Annotated[str, typer.Option("--ipc", metavar="MODE", help="private, host, or none: no /dev/shm.")] = "",
+    pid: Annotated[str, typer.Option("--pid", metavar="MODE", help="host: it sees the host's processes.")] = "",
+    uts: Annotated[str, typer.Option("--uts", metavar="MODE", help="host: its name is the host's.")] = "",
     init: Annotated[bool, typer.Option("--init", help="A small init that reaps processes.")] = False,
     label: Annotated[Texts, typer.Option("--label", "-l", metavar="KEY=VALUE", help="Labels.")] = None,
     label_file: Annotated[Texts, typer.Option("--label-file", metavar="FILE", help="A KEY=VALUE a line.")] = None,

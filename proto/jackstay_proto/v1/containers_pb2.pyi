@@ -121,6 +121,9 @@ class CreateContainerRequest(_message.Message):
     INIT_FIELD_NUMBER: _builtins.int
     OOM_SCORE_ADJ_FIELD_NUMBER: _builtins.int
     REPLACE_FIELD_NUMBER: _builtins.int
+    IPC_FIELD_NUMBER: _builtins.int
+    PID_FIELD_NUMBER: _builtins.int
+    UTS_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     name: _builtins.str
     """or empty: one is made"""
@@ -149,6 +152,12 @@ class CreateContainerRequest(_message.Message):
     oom_score_adj: _builtins.int
     replace: _builtins.bool
     """remove a container of that name first"""
+    ipc: _builtins.str
+    """its own: "", "private", or "none" without /dev/shm; or "host" """
+    pid: _builtins.str
+    """its own: "", or "host" """
+    uts: _builtins.str
+    """its own: "", or "host" """
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """empty: the image's"""
@@ -237,10 +246,13 @@ class CreateContainerRequest(_message.Message):
         init: _builtins.bool = ...,
         oom_score_adj: _builtins.int | None = ...,
         replace: _builtins.bool = ...,
+        ipc: _builtins.str = ...,
+        pid: _builtins.str = ...,
+        uts: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "entrypoint", b"entrypoint", "oom_score_adj", b"oom_score_adj", "resources", b"resources", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "add_host", b"add_host", "annotations", b"annotations", "attach_stdin", b"attach_stdin", "auto_remove", b"auto_remove", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "dns", b"dns", "dns_search", b"dns_search", "entrypoint", b"entrypoint", "env", b"env", "group_add", b"group_add", "hostname", b"hostname", "image", b"image", "init", b"init", "ip", b"ip", "labels", b"labels", "mac_address", b"mac_address", "mounts", b"mounts", "name", b"name", "network", b"network", "oom_score_adj", b"oom_score_adj", "open_stdin", b"open_stdin", "ports", b"ports", "privileged", b"privileged", "publish_all", b"publish_all", "read_only", b"read_only", "replace", b"replace", "resources", b"resources", "security_opt", b"security_opt", "shm_size", b"shm_size", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tmpfs", b"tmpfs", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "add_host", b"add_host", "annotations", b"annotations", "attach_stdin", b"attach_stdin", "auto_remove", b"auto_remove", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "dns", b"dns", "dns_search", b"dns_search", "entrypoint", b"entrypoint", "env", b"env", "group_add", b"group_add", "hostname", b"hostname", "image", b"image", "init", b"init", "ip", b"ip", "ipc", b"ipc", "labels", b"labels", "mac_address", b"mac_address", "mounts", b"mounts", "name", b"name", "network", b"network", "oom_score_adj", b"oom_score_adj", "open_stdin", b"open_stdin", "pid", b"pid", "ports", b"ports", "privileged", b"privileged", "publish_all", b"publish_all", "read_only", b"read_only", "replace", b"replace", "resources", b"resources", "security_opt", b"security_opt", "shm_size", b"shm_size", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tmpfs", b"tmpfs", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "uts", b"uts", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__oom_score_adj: _TypeAlias = _typing.Literal["oom_score_adj"]  # noqa: Y015
     _WhichOneofArgType__oom_score_adj: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj"]  # noqa: Y015

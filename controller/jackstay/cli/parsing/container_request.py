@@ -81,6 +81,9 @@ def build_request(
         init=flags.init,
         oom_score_adj=flags.oom_score_adj,
         replace=flags.replace,
+        ipc=flags.ipc,
+        pid=flags.pid,
+        uts=flags.uts,
     )
 
 

@@ -249,3 +249,14 @@ def test_security_options_on_hosts_with_and_without() -> None:
     for bad in ("nonsense", "apparmor", "seccomp=", "no-new-privileges=maybe", "", "systempaths=open"):
         with pytest.raises(InvalidArgument, match="invalid --security-opt"):
             security.parse([bad], FACTS)
+
+
+@pytest.mark.parametrize("kind", ["pid", "ipc", "uts"])
+def test_a_namespace_of_the_host(kind: str) -> None:
+    built = build(**{kind: "host"})
+    assert kind not in [namespace["type"] for namespace in built["linux"]["namespaces"]]
+    assert ("hostname" in built) == (kind != "uts")
+    types = {mount["destination"]: mount["type"] for mount in built["mounts"]}
+    assert (types["/dev/shm"] == "bind") == (kind == "ipc")
+    with pytest.raises(InvalidArgument, match=f"--{kind}: invalid mode"):
+        build(**{kind: "container:x"})
