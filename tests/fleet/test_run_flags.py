@@ -139,6 +139,12 @@ ROWS = [
         "02:11:22:33:44:55\n10.88.7.7/16\n",
     ),
     Row("--pid host", "ps | awk '/jackstayd/ && !/awk/ { print \"the agent\"; exit }'", "the agent\n"),
+    Row(
+        "--device /dev/full:/dev/brim:rw --device /dev/loop-control:/loops:r --device /dev/net:/dev/nets",
+        "echo x 2>/dev/null >/dev/brim || echo brimful; : </loops && echo opened; "
+        "(: >/loops) 2>/dev/null || echo refused; stat -c %t:%T /dev/brim /dev/nets/tun",
+        "brimful\nopened\nrefused\n1:7\na:c8\n",
+    ),
     Row("--ipc none", "ls -d /dev/shm 2>/dev/null || echo none", "none\n"),
     Row("--network none", "ls /sys/class/net", "lo\n"),
     Row("--net host", "ls -d /sys/class/net/jackstay0", "/sys/class/net/jackstay0\n"),
@@ -187,12 +193,14 @@ def test_memory_shared_with_the_host(web1: Laptop, host: Host) -> None:
     web1.run("run", "--rm", "base:1", "test", "-e", "/dev/shm/jackstay-test").ended(1)
 
 
-def test_what_the_hosts_namespaces_forbid(web1: Laptop, host: Host) -> None:
+def test_what_of_the_host_is_refused(web1: Laptop, host: Host) -> None:
     of_host = host.exec(["hostname"]).stdout
     assert web1.ok("run", "--rm", "--uts", "host", "base:1", "hostname").stdout == of_host
     for flags, told in [
         ("--uts host --hostname x", "conflicting options: hostname and the UTS mode"),
         ("--uts host --sysctl kernel.domainname=x", "'kernel.domainname' not allowed"),
+        ("--device /dev/no-such", 'custom device "/dev/no-such": No such file or directory'),
+        ("--device /etc/hostname", 'custom device "/etc/hostname": not a device'),
         ("--ipc host --sysctl kernel.shmmax=1", "'kernel.shmmax' not allowed"),
     ]:
         assert told in web1.run("run", "--rm", *flags.split(), "base:1", "true").ended(125).stderr

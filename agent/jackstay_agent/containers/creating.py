@@ -14,7 +14,7 @@ import time
 
 import msgspec
 
-from jackstay_agent.containers import host_facts, spec
+from jackstay_agent.containers import device_mappings, host_facts, spec
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.ids import new_id, new_name
 from jackstay_agent.containers.process import ProcessPlan, merge
@@ -141,6 +141,7 @@ async def _rehearse(container: str, settings: Settings, plan: ProcessPlan) -> li
         netns_path=None,
         cgroups_path=f"{CGROUP}/{container}",
         facts=await asyncio.to_thread(host_facts.read),
+        devices=await asyncio.to_thread(device_mappings.resolve, settings.devices),
         mounts=tuple(
             ResolvedMount(
                 source=mount.source if mount.type == "bind" else "/",

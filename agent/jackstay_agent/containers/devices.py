@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from jackstay_agent.containers.device_mappings import GivenDevice
 from jackstay_agent.containers.host_facts import Device
 
 _DENY_ALL = {"allow": False, "access": "rwm"}
@@ -16,8 +17,8 @@ _DEFAULT = (("c", 1, 5), ("c", 1, 3), ("c", 1, 9), ("c", 1, 8), ("c", 5, 0), ("c
 """zero, null, urandom, random, tty, console."""
 
 
-def rules(*, privileged: bool) -> list[dict[str, Any]]:
-    """``linux.resources.devices``."""
+def rules(given: Iterable[GivenDevice] = (), *, privileged: bool) -> list[dict[str, Any]]:
+    """``linux.resources.devices``, with what *given* allow."""
     if privileged:
         return [{"allow": True, "access": "rwm"}]
     return [
@@ -27,13 +28,23 @@ def rules(*, privileged: bool) -> list[dict[str, Any]]:
             for kind, major, minor in _DEFAULT
         ),
         {"allow": False, "type": "c", "major": 10, "minor": 229, "access": "rwm"},  # fuse
+        *(
+            {
+                "allow": True,
+                "type": each.device.type,
+                "major": each.device.major,
+                "minor": each.device.minor,
+                "access": each.permissions,
+            }
+            for each in given
+        ),
     ]
 
 
-def nodes(devices: Iterable[Device], *, privileged: bool) -> list[dict[str, Any]]:
-    """``linux.devices``: every node of the host for a privileged container, else none beyond the runtime's own."""
-    if not privileged:
-        return []
+def nodes(devices: Iterable[Device], given: Iterable[GivenDevice] = (), *, privileged: bool) -> list[dict[str, Any]]:
+    """``linux.devices``: every node of the host for a privileged container, and those *given*, the last of a path."""
+    wanted = {device.path: device for device in devices} if privileged else {}
+    wanted |= {each.device.path: each.device for each in given}
     return [
         {
             "path": device.path,
@@ -44,5 +55,5 @@ def nodes(devices: Iterable[Device], *, privileged: bool) -> list[dict[str, Any]
             "uid": device.uid,
             "gid": device.gid,
         }
-        for device in devices
+        for device in wanted.values()
     ]

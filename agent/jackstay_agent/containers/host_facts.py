@@ -103,6 +103,20 @@ def _text(path: str) -> str:
         return ""
 
 
+def devices_at(path: str) -> list[Device]:
+    """The device that *path* is, through symbolic links too, or those below the folder that it is; [] for neither.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        return list(_devices(path))
+    if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        return [_device(path, status)]
+    return []
+
+
 def _devices(folder: str) -> Iterator[Device]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -117,12 +131,16 @@ def _devices(folder: str) -> Iterator[Device]:
             if entry.name not in _DEVICE_FOLDERS_SKIPPED:
                 yield from _devices(entry.path)
         elif entry.name not in ("console", "ptmx") and (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
-            yield Device(
-                path=entry.path,
-                type="c" if stat.S_ISCHR(status.st_mode) else "b",
-                major=os.major(status.st_rdev),
-                minor=os.minor(status.st_rdev),
-                mode=stat.S_IMODE(status.st_mode),
-                uid=status.st_uid,
-                gid=status.st_gid,
-            )
+            yield _device(entry.path, status)
+
+
+def _device(path: str, status: os.stat_result) -> Device:
+    return Device(
+        path=path,
+        type="c" if stat.S_ISCHR(status.st_mode) else "b",
+        major=os.major(status.st_rdev),
+        minor=os.minor(status.st_rdev),
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+    )

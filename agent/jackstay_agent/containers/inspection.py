@@ -172,7 +172,14 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "CpuQuota": 0,
         "CpusetCpus": limits.cpuset_cpus,
         "CpusetMems": "",
-        "Devices": [],
+        "Devices": [
+            {
+                "PathOnHost": device.host_path,
+                "PathInContainer": device.container_path,
+                "CgroupPermissions": device.permissions,
+            }
+            for device in settings.devices
+        ],
         "DeviceCgroupRules": None,
         "DeviceRequests": None,
         "MemoryReservation": limits.memory_reservation,

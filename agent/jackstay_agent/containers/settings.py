@@ -21,6 +21,14 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     anonymous: bool = False
 
 
+class DeviceMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """A device of the host, or a folder of them, and where it is in the container; `permissions` of "rwm"."""
+
+    host_path: str
+    container_path: str
+    permissions: str = "rwm"
+
+
 class Port(msgspec.Struct, frozen=True, kw_only=True):
     """A published port as asked for; `host_port` 0 is any free one, `host_ip` "" every address."""
 
@@ -94,3 +102,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ipc: str = ""
     pid: str = ""
     uts: str = ""
+    devices: tuple[DeviceMapping, ...] = ()

@@ -23,6 +23,7 @@ from jackstay_agent.containers import (
     spec_mounts,
     sysctls,
 )
+from jackstay_agent.containers.device_mappings import GivenDevice
 from jackstay_agent.containers.host_facts import HostFacts
 from jackstay_agent.containers.namespaces import Shared
 from jackstay_agent.containers.process import ProcessPlan, environment
@@ -66,6 +67,7 @@ class SpecContext:
     user: ResolvedUser = ROOT
     mounts: tuple[ResolvedMount, ...] = ()  # volumes and binds, the image's volumes too
     files: dict[str, str] = field(default_factory=dict)  # "/etc/hosts", "/etc/resolv.conf", "/etc/hostname" → host path
+    devices: tuple[GivenDevice, ...] = ()
     warnings: list[str] = field(default_factory=list)
 
 
@@ -85,7 +87,7 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
     )
     open_paths = settings.privileged or options.system_paths_unconfined
     limits = resources.linux(settings.resources, facts, context.warnings)
-    limits["devices"] = devices.rules(privileged=settings.privileged)
+    limits["devices"] = devices.rules(context.devices, privileged=settings.privileged)
     mounts = spec_mounts.build(
         context.mounts,
         settings.tmpfs,
@@ -177,7 +179,7 @@ def _namespaces(context: SpecContext, shared: Shared, *, host_network: bool) -> 
 def _device_nodes(settings: Settings, context: SpecContext) -> list[dict[str, Any]]:
     if any(mount.target.rstrip("/") == "/dev" for mount in context.mounts):
         return []  # the runtime would make them in the host's folder
-    return devices.nodes(context.facts.devices, privileged=settings.privileged)
+    return devices.nodes(context.facts.devices, context.devices, privileged=settings.privileged)
 
 
 def _init_mount(mounts: list[dict[str, Any]], facts: HostFacts) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from jackstay_agent import faults
-from jackstay_agent.containers import host_facts, runtime, spec, state, users
+from jackstay_agent.containers import device_mappings, host_facts, runtime, spec, state, users
 from jackstay_agent.containers.copy_up import copy_up
 from jackstay_agent.containers.creating import CGROUP
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
@@ -91,6 +91,7 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
         netns_path=attachment.netns_path,
         cgroups_path=f"{CGROUP}/{container}",
         facts=await asyncio.to_thread(host_facts.read),
+        devices=await asyncio.to_thread(device_mappings.resolve, run.settings.devices),
         user=await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add),
         mounts=mounts,
         files={target: os.path.join(bundle, name) for target, name in FILES.items()},

@@ -255,6 +255,14 @@ def parse_settings(request: pb.CreateContainerRequest) -> Settings:
             )
             for mount in request.mounts
         ),
+        devices=tuple(
+            values.DeviceMapping(
+                host_path=device.host_path,
+                container_path=device.container_path or device.host_path,
+                permissions=device.permissions or "rwm",
+            )
+            for device in request.devices
+        ),
         ports=tuple(
             values.Port(
                 container_port=port.container_port,

@@ -22,6 +22,7 @@ class ContainerFlags:
     cpu_shares: int = 0
     cpus: str | None = None
     cpuset_cpus: str = ""
+    device: Texts = None
     dns: Texts = None
     dns_search: Texts = None
     entrypoint: str | None = None
@@ -138,6 +139,9 @@ def container_flags(
     ipc: Annotated[str, typer.Option("--ipc", metavar="MODE", help="private, host, or none: no /dev/shm.")] = "",
     pid: Annotated[str, typer.Option("--pid", metavar="MODE", help="host: it sees the host's processes.")] = "",
     uts: Annotated[str, typer.Option("--uts", metavar="MODE", help="host: its name is the host's.")] = "",
+    device: Annotated[
+        Texts, typer.Option("--device", metavar="HOST-PATH[:PATH][:rwm]", help="A device, or a folder of them.")
+    ] = None,
     init: Annotated[bool, typer.Option("--init", help="A small init that reaps processes.")] = False,
     label: Annotated[Texts, typer.Option("--label", "-l", metavar="KEY=VALUE", help="Labels.")] = None,
     label_file: Annotated[Texts, typer.Option("--label-file", metavar="FILE", help="A KEY=VALUE a line.")] = None,

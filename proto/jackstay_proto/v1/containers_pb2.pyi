@@ -124,6 +124,7 @@ class CreateContainerRequest(_message.Message):
     IPC_FIELD_NUMBER: _builtins.int
     PID_FIELD_NUMBER: _builtins.int
     UTS_FIELD_NUMBER: _builtins.int
+    DEVICES_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     name: _builtins.str
     """or empty: one is made"""
@@ -204,6 +205,8 @@ class CreateContainerRequest(_message.Message):
     def sysctls(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def group_add(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceMapping]: ...
     def __init__(
         self,
         *,
@@ -249,10 +252,11 @@ class CreateContainerRequest(_message.Message):
         ipc: _builtins.str = ...,
         pid: _builtins.str = ...,
         uts: _builtins.str = ...,
+        devices: _abc.Iterable[Global___DeviceMapping] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "entrypoint", b"entrypoint", "oom_score_adj", b"oom_score_adj", "resources", b"resources", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "add_host", b"add_host", "annotations", b"annotations", "attach_stdin", b"attach_stdin", "auto_remove", b"auto_remove", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "dns", b"dns", "dns_search", b"dns_search", "entrypoint", b"entrypoint", "env", b"env", "group_add", b"group_add", "hostname", b"hostname", "image", b"image", "init", b"init", "ip", b"ip", "ipc", b"ipc", "labels", b"labels", "mac_address", b"mac_address", "mounts", b"mounts", "name", b"name", "network", b"network", "oom_score_adj", b"oom_score_adj", "open_stdin", b"open_stdin", "pid", b"pid", "ports", b"ports", "privileged", b"privileged", "publish_all", b"publish_all", "read_only", b"read_only", "replace", b"replace", "resources", b"resources", "security_opt", b"security_opt", "shm_size", b"shm_size", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tmpfs", b"tmpfs", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "uts", b"uts", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "add_host", b"add_host", "annotations", b"annotations", "attach_stdin", b"attach_stdin", "auto_remove", b"auto_remove", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "devices", b"devices", "dns", b"dns", "dns_search", b"dns_search", "entrypoint", b"entrypoint", "env", b"env", "group_add", b"group_add", "hostname", b"hostname", "image", b"image", "init", b"init", "ip", b"ip", "ipc", b"ipc", "labels", b"labels", "mac_address", b"mac_address", "mounts", b"mounts", "name", b"name", "network", b"network", "oom_score_adj", b"oom_score_adj", "open_stdin", b"open_stdin", "pid", b"pid", "ports", b"ports", "privileged", b"privileged", "publish_all", b"publish_all", "read_only", b"read_only", "replace", b"replace", "resources", b"resources", "security_opt", b"security_opt", "shm_size", b"shm_size", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tmpfs", b"tmpfs", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "uts", b"uts", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__oom_score_adj: _TypeAlias = _typing.Literal["oom_score_adj"]  # noqa: Y015
     _WhichOneofArgType__oom_score_adj: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj"]  # noqa: Y015
@@ -264,6 +268,34 @@ class CreateContainerRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_timeout) -> _WhichOneofReturnType__stop_timeout | None: ...
 
 Global___CreateContainerRequest: _TypeAlias = CreateContainerRequest  # noqa: Y015
+
+@_typing.final
+class DeviceMapping(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_PATH_FIELD_NUMBER: _builtins.int
+    CONTAINER_PATH_FIELD_NUMBER: _builtins.int
+    PERMISSIONS_FIELD_NUMBER: _builtins.int
+    host_path: _builtins.str
+    """a device node, or a folder: every node below it"""
+    container_path: _builtins.str
+    """or empty: the same"""
+    permissions: _builtins.str
+    """of "rwm", or empty: all"""
+    def __init__(
+        self,
+        *,
+        host_path: _builtins.str = ...,
+        container_path: _builtins.str = ...,
+        permissions: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_path", b"container_path", "host_path", b"host_path", "permissions", b"permissions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeviceMapping: _TypeAlias = DeviceMapping  # noqa: Y015
 
 @_typing.final
 class Entrypoint(_message.Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from jackstay.cli.parsing.devices import parse_device
 from jackstay.cli.parsing.environment import parse_environment, parse_pairs, read_environment_file
 from jackstay.cli.parsing.mounts import MountSpec, parse_mount, parse_volume
 from jackstay.cli.parsing.ports import parse_publish
@@ -84,6 +85,12 @@ def build_request(
         ipc=flags.ipc,
         pid=flags.pid,
         uts=flags.uts,
+        devices=[
+            messages.DeviceMapping(
+                host_path=device.host_path, container_path=device.container_path, permissions=device.permissions
+            )
+            for device in map(parse_device, flags.device or ())
+        ],
     )
 
 
