@@ -53,7 +53,7 @@ async def prune(engine: Engine, texts: Iterable[str]) -> Pruned:
                 await remove_locked(engine, entry, row, volumes=False)
         except NotFound:
             continue
-        except Error as error:
+        except (Error, OSError) as error:
             _log.error("cannot prune", container=found.id, error=str(error))
             continue
         pruned.removed.append(found.id)
