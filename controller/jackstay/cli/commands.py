@@ -47,6 +47,13 @@ ATTACH = _entry("attach", "Join the terminal of a running container.")
 WAIT = _entry("wait", "Wait until containers stop, and print their exit codes.")
 COMMIT = _entry("commit", "Make an image of a container's changes.")
 EXPORT = _entry("export", "Write a container's file system as a tar.")
+CP = _entry("cp", "Copy files between a container and this machine.")
+DIFF = _entry("diff", "List what a container changed in its image's files.")
+TOP = _entry("top", "Show the processes of a container.")
+STATS = _entry("stats", "Show what containers use, live.")
+PORT = _entry("port", "Show the published ports of a container.")
+UPDATE = _entry("update", "Change limits or the restart policy of containers.")
+EVENTS = _entry("events", "Show what happens on hosts.")
 IMAGES = _entry("images", "List images.")
 LOAD = _entry("load", "Load images from an archive.")
 IMPORT = _entry("import_image", "Make an image of a tar of a file system.")
@@ -74,6 +81,12 @@ ROOT: Mapping[str, Entry | Group] = {
     "wait": WAIT,
     "commit": COMMIT,
     "export": EXPORT,
+    "cp": CP,
+    "diff": DIFF,
+    "top": TOP,
+    "stats": STATS,
+    "port": PORT,
+    "update": UPDATE,
     "images": IMAGES,
     "load": LOAD,
     "save": SAVE,
@@ -82,6 +95,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "rmi": RMI,
     "history": HISTORY,
     "inspect": _entry("inspect", "Show everything about containers or images."),
+    "events": EVENTS,
     "info": _entry("info", "Show a host and its agent."),
     "version": _entry("version", "Show the versions here and on the hosts."),
     "completion": _entry("completion", "Print the completion script of a shell."),
@@ -105,6 +119,14 @@ ROOT: Mapping[str, Entry | Group] = {
             "wait": WAIT,
             "commit": COMMIT,
             "export": EXPORT,
+            "cp": CP,
+            "diff": DIFF,
+            "top": TOP,
+            "stats": STATS,
+            "port": PORT,
+            "update": UPDATE,
+            "exists": _entry("container_exists", "Tell by the exit code whether a container exists."),
+            "prune": _entry("container_prune", "Remove the containers that do not run."),
             "inspect": _entry("container_inspect", "Show everything about containers."),
         },
     ),
@@ -136,6 +158,11 @@ ROOT: Mapping[str, Entry | Group] = {
     "network": Group(
         "Networks.",
         {
+            "create": _entry("network_create", "Create a network."),
+            "rm": _entry("network_rm", "Remove networks."),
+            "connect": _entry("network_connect", "Give a container a place in a network."),
+            "disconnect": _entry("network_disconnect", "Take a container out of a network."),
+            "prune": _entry("network_prune", "Remove networks that no container is in."),
             "ls": _entry("network_ls", "List networks."),
             "inspect": _entry("network_inspect", "Show everything about networks."),
         },
@@ -154,6 +181,8 @@ ROOT: Mapping[str, Entry | Group] = {
         {
             "check": _entry("system_check", "Check every blob and layer, and repair."),
             "df": _entry("system_df", "Show what takes space."),
+            "prune": _entry("system_prune", "Remove what nothing uses."),
+            "events": EVENTS,
             "info": _entry("info", "Show a host and its agent."),
         },
     ),

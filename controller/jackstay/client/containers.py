@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
     from jackstay.client.calls import BidiCall, Calls
     from jackstay_proto.v1.containers_pb2 import (
+        CopyFromReply,
+        CopyFromRequest,
+        CopyToReply,
+        CopyToRequest,
         CreateContainerReply,
         CreateContainerRequest,
+        DiffContainerReply,
+        DiffContainerRequest,
         InspectContainerReply,
         InspectContainerRequest,
         KillContainerReply,
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
         LogsRequest,
         PauseContainerReply,
         PauseContainerRequest,
+        PruneContainersReply,
+        PruneContainersRequest,
         RemoveContainerReply,
         RemoveContainerRequest,
         RenameContainerReply,
@@ -35,12 +43,20 @@ if TYPE_CHECKING:
         RestartContainerRequest,
         StartContainerReply,
         StartContainerRequest,
+        StatPathReply,
+        StatPathRequest,
+        StatsReply,
+        StatsRequest,
         StopContainerReply,
         StopContainerRequest,
         StreamInput,
         StreamOutput,
+        TopReply,
+        TopRequest,
         UnpauseContainerReply,
         UnpauseContainerRequest,
+        UpdateContainerReply,
+        UpdateContainerRequest,
         WaitContainerReply,
         WaitContainerRequest,
     )
@@ -121,3 +137,35 @@ class Containers:
     def exec(self) -> BidiCall[StreamInput, StreamOutput]:
         """Run a command in a container. The first request is ``exec``."""
         return self._calls.bidi(self._stub.Exec)
+
+    def copy_from(self, request: CopyFromRequest) -> AsyncIterator[CopyFromReply]:
+        """One path of a container: what it is, then a tar of it."""
+        return self._calls.stream(self._stub.CopyFrom, request)
+
+    def copy_to(self) -> BidiCall[CopyToRequest, CopyToReply]:
+        """Unpack a tar into a folder of a container. The first request is ``start``."""
+        return self._calls.bidi(self._stub.CopyTo)
+
+    async def stat_path(self, request: StatPathRequest, *, timeout: float | None = None) -> StatPathReply:
+        """What a path of a container is."""
+        return await self._calls.unary(self._stub.StatPath, request, timeout)
+
+    async def diff(self, request: DiffContainerRequest, *, timeout: float | None = None) -> DiffContainerReply:
+        """What a container changed in its image's files."""
+        return await self._calls.unary(self._stub.Diff, request, timeout)
+
+    async def top(self, request: TopRequest, *, timeout: float | None = None) -> TopReply:
+        """The processes of a container."""
+        return await self._calls.unary(self._stub.Top, request, timeout)
+
+    def stats(self, request: StatsRequest) -> AsyncIterator[StatsReply]:
+        """What containers use; with ``stream`` again every second."""
+        return self._calls.stream(self._stub.Stats, request)
+
+    async def update(self, request: UpdateContainerRequest, *, timeout: float | None = None) -> UpdateContainerReply:
+        """Change a container's limits or restart policy."""
+        return await self._calls.unary(self._stub.Update, request, timeout)
+
+    async def prune(self, request: PruneContainersRequest, *, timeout: float | None = None) -> PruneContainersReply:
+        """Remove the containers that do not run."""
+        return await self._calls.unary(self._stub.Prune, request, timeout)

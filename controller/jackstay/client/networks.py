@@ -11,10 +11,20 @@ if TYPE_CHECKING:
 
     from jackstay.client.calls import Calls
     from jackstay_proto.v1.networks_pb2 import (
+        ConnectNetworkReply,
+        ConnectNetworkRequest,
+        CreateNetworkReply,
+        CreateNetworkRequest,
+        DisconnectNetworkReply,
+        DisconnectNetworkRequest,
         InspectNetworkReply,
         InspectNetworkRequest,
         ListNetworksReply,
         ListNetworksRequest,
+        PruneNetworksReply,
+        PruneNetworksRequest,
+        RemoveNetworkReply,
+        RemoveNetworkRequest,
     )
 
 
@@ -32,3 +42,25 @@ class Networks:
     async def inspect(self, request: InspectNetworkRequest, *, timeout: float | None = None) -> InspectNetworkReply:
         """One network as docker's JSON object."""
         return await self._calls.unary(self._stub.Inspect, request, timeout)
+
+    async def create(self, request: CreateNetworkRequest, *, timeout: float | None = None) -> CreateNetworkReply:
+        """Make a network."""
+        return await self._calls.unary(self._stub.Create, request, timeout)
+
+    async def remove(self, request: RemoveNetworkRequest, *, timeout: float | None = None) -> RemoveNetworkReply:
+        """Remove a network."""
+        return await self._calls.unary(self._stub.Remove, request, timeout)
+
+    async def connect(self, request: ConnectNetworkRequest, *, timeout: float | None = None) -> ConnectNetworkReply:
+        """Give a container a place in a network."""
+        return await self._calls.unary(self._stub.Connect, request, timeout)
+
+    async def disconnect(
+        self, request: DisconnectNetworkRequest, *, timeout: float | None = None
+    ) -> DisconnectNetworkReply:
+        """Take a container out of a network."""
+        return await self._calls.unary(self._stub.Disconnect, request, timeout)
+
+    async def prune(self, request: PruneNetworksRequest, *, timeout: float | None = None) -> PruneNetworksReply:
+        """Remove the networks that no container is in."""
+        return await self._calls.unary(self._stub.Prune, request, timeout)

@@ -114,6 +114,46 @@ class ContainersStub:
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerReply.FromString,
                 _registered_method=True)
+        self.CopyFrom = channel.unary_stream(
+                '/jackstay.v1.Containers/CopyFrom',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyFromRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyFromReply.FromString,
+                _registered_method=True)
+        self.CopyTo = channel.stream_stream(
+                '/jackstay.v1.Containers/CopyTo',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyToRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyToReply.FromString,
+                _registered_method=True)
+        self.StatPath = channel.unary_unary(
+                '/jackstay.v1.Containers/StatPath',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.StatPathRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.StatPathReply.FromString,
+                _registered_method=True)
+        self.Diff = channel.unary_unary(
+                '/jackstay.v1.Containers/Diff',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerReply.FromString,
+                _registered_method=True)
+        self.Top = channel.unary_unary(
+                '/jackstay.v1.Containers/Top',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.TopReply.FromString,
+                _registered_method=True)
+        self.Stats = channel.unary_stream(
+                '/jackstay.v1.Containers/Stats',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.StatsRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.StatsReply.FromString,
+                _registered_method=True)
+        self.Update = channel.unary_unary(
+                '/jackstay.v1.Containers/Update',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerReply.FromString,
+                _registered_method=True)
+        self.Prune = channel.unary_unary(
+                '/jackstay.v1.Containers/Prune',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.FromString,
+                _registered_method=True)
 
 
 class ContainersServicer:
@@ -219,6 +259,59 @@ class ContainersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CopyFrom(self, request, context):
+        """CopyFrom streams one path of a container, running or not: what it is, then a tar of it whose names begin with its
+        base name, in pieces of at most 1 MiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CopyTo(self, request_iterator, context):
+        """CopyTo unpacks a tar into a folder of a container, running or not. The first request is `start`, the others `data`;
+        the only reply comes at the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StatPath(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Diff(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Top(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Stats(self, request, context):
+        """Stats gives one sample of every container asked for, then with `stream` one a second until the caller goes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Update(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Prune(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContainersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -301,6 +394,46 @@ def add_ContainersServicer_to_server(servicer, server):
                     servicer.Export,
                     request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerReply.SerializeToString,
+            ),
+            'CopyFrom': grpc.unary_stream_rpc_method_handler(
+                    servicer.CopyFrom,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyFromRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyFromReply.SerializeToString,
+            ),
+            'CopyTo': grpc.stream_stream_rpc_method_handler(
+                    servicer.CopyTo,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyToRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyToReply.SerializeToString,
+            ),
+            'StatPath': grpc.unary_unary_rpc_method_handler(
+                    servicer.StatPath,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.StatPathRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.StatPathReply.SerializeToString,
+            ),
+            'Diff': grpc.unary_unary_rpc_method_handler(
+                    servicer.Diff,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerReply.SerializeToString,
+            ),
+            'Top': grpc.unary_unary_rpc_method_handler(
+                    servicer.Top,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.TopReply.SerializeToString,
+            ),
+            'Stats': grpc.unary_stream_rpc_method_handler(
+                    servicer.Stats,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.StatsRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.StatsReply.SerializeToString,
+            ),
+            'Update': grpc.unary_unary_rpc_method_handler(
+                    servicer.Update,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerReply.SerializeToString,
+            ),
+            'Prune': grpc.unary_unary_rpc_method_handler(
+                    servicer.Prune,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -735,6 +868,222 @@ class Containers:
             '/jackstay.v1.Containers/Export',
             jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_containers__pb2.ExportContainerReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyFrom(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/jackstay.v1.Containers/CopyFrom',
+            jackstay__proto_dot_v1_dot_containers__pb2.CopyFromRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.CopyFromReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyTo(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/jackstay.v1.Containers/CopyTo',
+            jackstay__proto_dot_v1_dot_containers__pb2.CopyToRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.CopyToReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StatPath(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Containers/StatPath',
+            jackstay__proto_dot_v1_dot_containers__pb2.StatPathRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.StatPathReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Diff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Containers/Diff',
+            jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Top(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Containers/Top',
+            jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.TopReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/jackstay.v1.Containers/Stats',
+            jackstay__proto_dot_v1_dot_containers__pb2.StatsRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.StatsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Update(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Containers/Update',
+            jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Prune(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Containers/Prune',
+            jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,21 @@ class ContainersStub:
     """Exec runs a command in a running container. The first request is `exec`; with `detach` the only reply is `ready`."""
     Export: _grpc.UnaryStreamMultiCallable[_containers_pb2.ExportContainerRequest, _containers_pb2.ExportContainerReply]
     """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
+    CopyFrom: _grpc.UnaryStreamMultiCallable[_containers_pb2.CopyFromRequest, _containers_pb2.CopyFromReply]
+    """CopyFrom streams one path of a container, running or not: what it is, then a tar of it whose names begin with its
+    base name, in pieces of at most 1 MiB.
+    """
+    CopyTo: _grpc.StreamStreamMultiCallable[_containers_pb2.CopyToRequest, _containers_pb2.CopyToReply]
+    """CopyTo unpacks a tar into a folder of a container, running or not. The first request is `start`, the others `data`;
+    the only reply comes at the end.
+    """
+    StatPath: _grpc.UnaryUnaryMultiCallable[_containers_pb2.StatPathRequest, _containers_pb2.StatPathReply]
+    Diff: _grpc.UnaryUnaryMultiCallable[_containers_pb2.DiffContainerRequest, _containers_pb2.DiffContainerReply]
+    Top: _grpc.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]
+    Stats: _grpc.UnaryStreamMultiCallable[_containers_pb2.StatsRequest, _containers_pb2.StatsReply]
+    """Stats gives one sample of every container asked for, then with `stream` one a second until the caller goes."""
+    Update: _grpc.UnaryUnaryMultiCallable[_containers_pb2.UpdateContainerRequest, _containers_pb2.UpdateContainerReply]
+    Prune: _grpc.UnaryUnaryMultiCallable[_containers_pb2.PruneContainersRequest, _containers_pb2.PruneContainersReply]
 
 @_typing.type_check_only
 class ContainersAsyncStub(ContainersStub):
@@ -77,6 +92,21 @@ class ContainersAsyncStub(ContainersStub):
     """Exec runs a command in a running container. The first request is `exec`; with `detach` the only reply is `ready`."""
     Export: _aio.UnaryStreamMultiCallable[_containers_pb2.ExportContainerRequest, _containers_pb2.ExportContainerReply]  # type: ignore[assignment]
     """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
+    CopyFrom: _aio.UnaryStreamMultiCallable[_containers_pb2.CopyFromRequest, _containers_pb2.CopyFromReply]  # type: ignore[assignment]
+    """CopyFrom streams one path of a container, running or not: what it is, then a tar of it whose names begin with its
+    base name, in pieces of at most 1 MiB.
+    """
+    CopyTo: _aio.StreamStreamMultiCallable[_containers_pb2.CopyToRequest, _containers_pb2.CopyToReply]  # type: ignore[assignment]
+    """CopyTo unpacks a tar into a folder of a container, running or not. The first request is `start`, the others `data`;
+    the only reply comes at the end.
+    """
+    StatPath: _aio.UnaryUnaryMultiCallable[_containers_pb2.StatPathRequest, _containers_pb2.StatPathReply]  # type: ignore[assignment]
+    Diff: _aio.UnaryUnaryMultiCallable[_containers_pb2.DiffContainerRequest, _containers_pb2.DiffContainerReply]  # type: ignore[assignment]
+    Top: _aio.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]  # type: ignore[assignment]
+    Stats: _aio.UnaryStreamMultiCallable[_containers_pb2.StatsRequest, _containers_pb2.StatsReply]  # type: ignore[assignment]
+    """Stats gives one sample of every container asked for, then with `stream` one a second until the caller goes."""
+    Update: _aio.UnaryUnaryMultiCallable[_containers_pb2.UpdateContainerRequest, _containers_pb2.UpdateContainerReply]  # type: ignore[assignment]
+    Prune: _aio.UnaryUnaryMultiCallable[_containers_pb2.PruneContainersRequest, _containers_pb2.PruneContainersReply]  # type: ignore[assignment]
 
 class ContainersServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -195,5 +225,68 @@ class ContainersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_containers_pb2.ExportContainerReply], _abc.AsyncIterator[_containers_pb2.ExportContainerReply]]:
         """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
+
+    @_abc_1.abstractmethod
+    def CopyFrom(
+        self,
+        request: _containers_pb2.CopyFromRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_containers_pb2.CopyFromReply], _abc.AsyncIterator[_containers_pb2.CopyFromReply]]:
+        """CopyFrom streams one path of a container, running or not: what it is, then a tar of it whose names begin with its
+        base name, in pieces of at most 1 MiB.
+        """
+
+    @_abc_1.abstractmethod
+    def CopyTo(
+        self,
+        request_iterator: _MaybeAsyncIterator[_containers_pb2.CopyToRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_containers_pb2.CopyToReply], _abc.AsyncIterator[_containers_pb2.CopyToReply]]:
+        """CopyTo unpacks a tar into a folder of a container, running or not. The first request is `start`, the others `data`;
+        the only reply comes at the end.
+        """
+
+    @_abc_1.abstractmethod
+    def StatPath(
+        self,
+        request: _containers_pb2.StatPathRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_containers_pb2.StatPathReply, _abc.Awaitable[_containers_pb2.StatPathReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Diff(
+        self,
+        request: _containers_pb2.DiffContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_containers_pb2.DiffContainerReply, _abc.Awaitable[_containers_pb2.DiffContainerReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Top(
+        self,
+        request: _containers_pb2.TopRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_containers_pb2.TopReply, _abc.Awaitable[_containers_pb2.TopReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Stats(
+        self,
+        request: _containers_pb2.StatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_containers_pb2.StatsReply], _abc.AsyncIterator[_containers_pb2.StatsReply]]:
+        """Stats gives one sample of every container asked for, then with `stream` one a second until the caller goes."""
+
+    @_abc_1.abstractmethod
+    def Update(
+        self,
+        request: _containers_pb2.UpdateContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_containers_pb2.UpdateContainerReply, _abc.Awaitable[_containers_pb2.UpdateContainerReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Prune(
+        self,
+        request: _containers_pb2.PruneContainersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_containers_pb2.PruneContainersReply, _abc.Awaitable[_containers_pb2.PruneContainersReply]]: ...
 
 def add_ContainersServicer_to_server(servicer: ContainersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
