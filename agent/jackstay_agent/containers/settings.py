@@ -9,7 +9,7 @@ import msgspec
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
-    """A volume or a bind mount. `source` is a volume's name or an absolute host path."""
+    """A volume, a bind mount or a file system in memory. `source` is a volume's name or an absolute host path."""
 
     type: str
     source: str
@@ -19,6 +19,39 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     propagation: str = "rprivate"
     create_source: bool = False
     anonymous: bool = False
+    subpath: str = ""
+    tmpfs_size: int = 0
+    tmpfs_mode: int | None = None
+    non_recursive: bool = False
+    labels: dict[str, str] = {}
+
+
+class NetworkAttachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A network that the container is in, and what it is asked to be there; "" and () are "choose"."""
+
+    network: str = "bridge"
+    aliases: tuple[str, ...] = ()
+    ip: str = ""
+    ip6: str = ""
+    mac_address: str = ""
+
+
+class RestartPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When a container that ended is started again. `maximum_retries` is of "on-failure", 0 for no bound."""
+
+    name: str = "no"
+    maximum_retries: int = 0
+
+
+class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """How to see that a container works. Durations in nanoseconds; 0 and () are the image's, else the default's."""
+
+    test: tuple[str, ...] = ()
+    interval: int = 0
+    timeout: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+    retries: int = 0
 
 
 class DeviceMapping(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +81,10 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     cpu_shares: int = 0
     cpuset_cpus: str = ""
     pids_limit: int = 0
+    cpuset_mems: str = ""
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    blkio_weight: int = 0
 
 
 class Ulimit(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,14 +121,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     privileged: bool = False
     security_opt: tuple[str, ...] = ()
     read_only: bool = False
-    network: str = "bridge"
+    networks: tuple[NetworkAttachment, ...] = (NetworkAttachment(),)
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     add_host: tuple[str, ...] = ()
     stop_signal: str = ""
     stop_timeout: int | None = None
-    mac_address: str = ""
-    ip: str = ""
     tmpfs: tuple[str, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     sysctls: dict[str, str] = {}
@@ -99,7 +134,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     group_add: tuple[str, ...] = ()
     init: bool = False
     oom_score_adj: int | None = None
+    restart: RestartPolicy = RestartPolicy()
+    health: HealthCheck | None = None
     ipc: str = ""
     pid: str = ""
     uts: str = ""
+    userns: str = ""
+    cgroupns: str = ""
     devices: tuple[DeviceMapping, ...] = ()
+    cdi_devices: tuple[str, ...] = ()
+    log_driver: str = ""
+    log_opts: dict[str, str] = {}
+    volumes_from: tuple[str, ...] = ()
+    platform: str = ""
+
+    @property
+    def network(self) -> str:
+        """The network that the container is reached by; "host", "none" and "container:NAME" stand alone."""
+        return self.networks[0].network
+
+    @property
+    def ip(self) -> str:
+        """The IPv4 address asked for in it, or ""."""
+        return self.networks[0].ip
+
+    @property
+    def mac_address(self) -> str:
+        """The link address asked for in it, or ""."""
+        return self.networks[0].mac_address

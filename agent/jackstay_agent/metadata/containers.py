@@ -33,6 +33,10 @@ class ContainerRow:
     oom: int = 0
     started: int = 0
     finished: int = 0
+    restart_at: int = 0  # it is to be started again then; 0 for not
+    restart_count: int = 0  # how often it was, by its policy
+    stopped: int = 0  # by a user
+    health: str = ""
 
 
 _COLUMNS = tuple(field.name for field in fields(ContainerRow))

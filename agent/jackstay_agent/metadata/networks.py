@@ -68,13 +68,20 @@ def ensure_network(connection: sqlite3.Connection, wanted: NetworkRow) -> Networ
 
 def network(connection: sqlite3.Connection, name: str) -> NetworkRow | None:
     """The network called *name*, or None."""
-    row = connection.execute("SELECT * FROM networks WHERE name = ?", (name,)).fetchone()
+    row = connection.execute(
+        "SELECT id, name, driver, bridge, subnet, gateway, created FROM networks WHERE name = ?", (name,)
+    ).fetchone()
     return NetworkRow(*row) if row else None
 
 
 def networks(connection: sqlite3.Connection) -> list[NetworkRow]:
     """Every network, by name."""
-    return [NetworkRow(*row) for row in connection.execute("SELECT * FROM networks ORDER BY name")]
+    return [
+        NetworkRow(*row)
+        for row in connection.execute(
+            "SELECT id, name, driver, bridge, subnet, gateway, created FROM networks ORDER BY name"
+        )
+    ]
 
 
 def add_endpoint(

@@ -27,11 +27,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 _SAME = {
     *("image", "name", "user", "working_dir", "hostname", "tty", "open_stdin", "attach_stdin", "auto_remove"),
-    *("publish_all", "privileged", "read_only", "stop_signal", "mac_address", "ip", "shm_size", "init"),
-    *("ipc", "pid", "uts"),
+    *("publish_all", "privileged", "read_only", "stop_signal", "shm_size", "init", "ipc", "pid"),
+    *("uts", "userns", "cgroupns", "log_driver", "platform"),
 }
 _LISTS = {
     *("command", "env", "cap_add", "cap_drop", "security_opt", "dns", "dns_search", "add_host", "tmpfs", "group_add"),
+    *("cdi_devices", "volumes_from"),
 }
 _RESOURCES = tuple(field.name for field in msgspec.structs.fields(values.Resources))
 
@@ -229,6 +230,27 @@ def _size(size: pb.WindowSize) -> tuple[int, int]:
     return size.height, size.width
 
 
+def parse_resources(resources: pb.Resources) -> values.Resources:
+    """The limits that *resources* asks for."""
+    return values.Resources(**{name: getattr(resources, name) for name in _RESOURCES})
+
+
+def parse_restart(policy: pb.RestartPolicy) -> values.RestartPolicy:
+    """The restart policy that *policy* asks for; an empty one is "no"."""
+    return values.RestartPolicy(name=policy.name or "no", maximum_retries=policy.maximum_retries)
+
+
+def _health(check: pb.HealthCheck) -> values.HealthCheck:
+    return values.HealthCheck(
+        test=tuple(check.test),
+        interval=check.interval_ns,
+        timeout=check.timeout_ns,
+        start_period=check.start_period_ns,
+        start_interval=check.start_interval_ns,
+        retries=check.retries,
+    )
+
+
 def parse_settings(request: pb.CreateContainerRequest) -> Settings:
     """The settings that *request* asks for."""
     given: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
@@ -239,10 +261,23 @@ def parse_settings(request: pb.CreateContainerRequest) -> Settings:
         labels=dict(request.labels),
         annotations=dict(request.annotations),
         sysctls=dict(request.sysctls),
-        network=request.network or "bridge",
+        log_opts=dict(request.log_opts),
+        networks=tuple(
+            values.NetworkAttachment(
+                network=each.network or "bridge",
+                aliases=tuple(each.aliases),
+                ip=each.ip,
+                ip6=each.ip6,
+                mac_address=each.mac_address,
+            )
+            for each in request.networks
+        )
+        or (values.NetworkAttachment(),),
+        restart=parse_restart(request.restart),
+        health=_health(request.health) if request.HasField("health") else None,
         stop_timeout=request.stop_timeout if request.HasField("stop_timeout") else None,
         oom_score_adj=request.oom_score_adj if request.HasField("oom_score_adj") else None,
-        resources=values.Resources(**{name: getattr(request.resources, name) for name in _RESOURCES}),
+        resources=parse_resources(request.resources),
         mounts=tuple(
             values.Mount(
                 type=mount.type,
@@ -252,6 +287,11 @@ def parse_settings(request: pb.CreateContainerRequest) -> Settings:
                 no_copy=mount.no_copy,
                 propagation=mount.propagation or "rprivate",
                 create_source=mount.create_source,
+                subpath=mount.subpath,
+                tmpfs_size=mount.tmpfs_size,
+                tmpfs_mode=mount.tmpfs_mode if mount.HasField("tmpfs_mode") else None,
+                non_recursive=mount.non_recursive,
+                labels=dict(mount.labels),
             )
             for mount in request.mounts
         ),
@@ -302,7 +342,7 @@ def _summary(item: Listed) -> pb.ContainerSummary:
         ],
         exposed=[port for port, _protocol in item.plan.exposed_ports],
         labels=item.plan.labels,
-        networks=[settings.network],
+        networks=[each.network for each in settings.networks],
         mounts=[mount.source for mount in settings.mounts],
         size_rw=item.size_rw,
         size_root=item.size_root,

@@ -82,6 +82,26 @@ class CreateContainerRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class LogOptsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     IMAGE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     COMMAND_FIELD_NUMBER: _builtins.int
@@ -105,14 +125,12 @@ class CreateContainerRequest(_message.Message):
     PRIVILEGED_FIELD_NUMBER: _builtins.int
     SECURITY_OPT_FIELD_NUMBER: _builtins.int
     READ_ONLY_FIELD_NUMBER: _builtins.int
-    NETWORK_FIELD_NUMBER: _builtins.int
+    NETWORKS_FIELD_NUMBER: _builtins.int
     DNS_FIELD_NUMBER: _builtins.int
     DNS_SEARCH_FIELD_NUMBER: _builtins.int
     ADD_HOST_FIELD_NUMBER: _builtins.int
     STOP_SIGNAL_FIELD_NUMBER: _builtins.int
     STOP_TIMEOUT_FIELD_NUMBER: _builtins.int
-    MAC_ADDRESS_FIELD_NUMBER: _builtins.int
-    IP_FIELD_NUMBER: _builtins.int
     TMPFS_FIELD_NUMBER: _builtins.int
     ULIMITS_FIELD_NUMBER: _builtins.int
     SYSCTLS_FIELD_NUMBER: _builtins.int
@@ -121,10 +139,19 @@ class CreateContainerRequest(_message.Message):
     INIT_FIELD_NUMBER: _builtins.int
     OOM_SCORE_ADJ_FIELD_NUMBER: _builtins.int
     REPLACE_FIELD_NUMBER: _builtins.int
+    RESTART_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
     IPC_FIELD_NUMBER: _builtins.int
     PID_FIELD_NUMBER: _builtins.int
     UTS_FIELD_NUMBER: _builtins.int
+    USERNS_FIELD_NUMBER: _builtins.int
+    CGROUPNS_FIELD_NUMBER: _builtins.int
     DEVICES_FIELD_NUMBER: _builtins.int
+    CDI_DEVICES_FIELD_NUMBER: _builtins.int
+    LOG_DRIVER_FIELD_NUMBER: _builtins.int
+    LOG_OPTS_FIELD_NUMBER: _builtins.int
+    VOLUMES_FROM_FIELD_NUMBER: _builtins.int
+    PLATFORM_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     name: _builtins.str
     """or empty: one is made"""
@@ -140,13 +167,9 @@ class CreateContainerRequest(_message.Message):
     publish_all: _builtins.bool
     privileged: _builtins.bool
     read_only: _builtins.bool
-    network: _builtins.str
-    """"bridge" (default), "host", "none" """
     stop_signal: _builtins.str
     stop_timeout: _builtins.int
     """seconds"""
-    mac_address: _builtins.str
-    ip: _builtins.str
     shm_size: _builtins.int
     """bytes, 0: 64 MiB"""
     init: _builtins.bool
@@ -154,11 +177,19 @@ class CreateContainerRequest(_message.Message):
     replace: _builtins.bool
     """remove a container of that name first"""
     ipc: _builtins.str
-    """its own: "", "private", or "none" without /dev/shm; or "host" """
+    """"private" (default), "shareable", "host", "none", "container:NAME" """
     pid: _builtins.str
-    """its own: "", or "host" """
+    """own (default), "host", "container:NAME" """
     uts: _builtins.str
-    """its own: "", or "host" """
+    """own (default), "host" """
+    userns: _builtins.str
+    """none (default), "host", "auto", "auto:size=65536" """
+    cgroupns: _builtins.str
+    """"private" (default with cgroup v2), "host" (with v1)"""
+    log_driver: _builtins.str
+    """"json-file", "local", "k8s-file" (all the same here; default), "none" """
+    platform: _builtins.str
+    """"os/arch[/variant]", or empty: the image's that is here"""
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """empty: the image's"""
@@ -188,6 +219,10 @@ class CreateContainerRequest(_message.Message):
     @_builtins.property
     def security_opt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
+    def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___NetworkAttachment]:
+        """the first is the one it is reached by; none: "bridge" """
+
+    @_builtins.property
     def dns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def dns_search(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -206,7 +241,27 @@ class CreateContainerRequest(_message.Message):
     @_builtins.property
     def group_add(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
+    def restart(self) -> Global___RestartPolicy:
+        """absent: "no" """
+
+    @_builtins.property
+    def health(self) -> Global___HealthCheck:
+        """absent: the image's; a field of it that is 0 or empty: the image's"""
+
+    @_builtins.property
     def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceMapping]: ...
+    @_builtins.property
+    def cdi_devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"nvidia.com/gpu=all" """
+
+    @_builtins.property
+    def log_opts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """"max-size", "max-file" """
+
+    @_builtins.property
+    def volumes_from(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"CONTAINER[:ro|rw]" """
+
     def __init__(
         self,
         *,
@@ -233,14 +288,12 @@ class CreateContainerRequest(_message.Message):
         privileged: _builtins.bool = ...,
         security_opt: _abc.Iterable[_builtins.str] | None = ...,
         read_only: _builtins.bool = ...,
-        network: _builtins.str = ...,
+        networks: _abc.Iterable[Global___NetworkAttachment] | None = ...,
         dns: _abc.Iterable[_builtins.str] | None = ...,
         dns_search: _abc.Iterable[_builtins.str] | None = ...,
         add_host: _abc.Iterable[_builtins.str] | None = ...,
         stop_signal: _builtins.str = ...,
         stop_timeout: _builtins.int | None = ...,
-        mac_address: _builtins.str = ...,
-        ip: _builtins.str = ...,
         tmpfs: _abc.Iterable[_builtins.str] | None = ...,
         ulimits: _abc.Iterable[Global___Ulimit] | None = ...,
         sysctls: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
@@ -249,14 +302,23 @@ class CreateContainerRequest(_message.Message):
         init: _builtins.bool = ...,
         oom_score_adj: _builtins.int | None = ...,
         replace: _builtins.bool = ...,
+        restart: Global___RestartPolicy | None = ...,
+        health: Global___HealthCheck | None = ...,
         ipc: _builtins.str = ...,
         pid: _builtins.str = ...,
         uts: _builtins.str = ...,
+        userns: _builtins.str = ...,
+        cgroupns: _builtins.str = ...,
         devices: _abc.Iterable[Global___DeviceMapping] | None = ...,
+        cdi_devices: _abc.Iterable[_builtins.str] | None = ...,
+        log_driver: _builtins.str = ...,
+        log_opts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        volumes_from: _abc.Iterable[_builtins.str] | None = ...,
+        platform: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "entrypoint", b"entrypoint", "oom_score_adj", b"oom_score_adj", "resources", b"resources", "stop_timeout", b"stop_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "entrypoint", b"entrypoint", "health", b"health", "oom_score_adj", b"oom_score_adj", "resources", b"resources", "restart", b"restart", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "add_host", b"add_host", "annotations", b"annotations", "attach_stdin", b"attach_stdin", "auto_remove", b"auto_remove", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "devices", b"devices", "dns", b"dns", "dns_search", b"dns_search", "entrypoint", b"entrypoint", "env", b"env", "group_add", b"group_add", "hostname", b"hostname", "image", b"image", "init", b"init", "ip", b"ip", "ipc", b"ipc", "labels", b"labels", "mac_address", b"mac_address", "mounts", b"mounts", "name", b"name", "network", b"network", "oom_score_adj", b"oom_score_adj", "open_stdin", b"open_stdin", "pid", b"pid", "ports", b"ports", "privileged", b"privileged", "publish_all", b"publish_all", "read_only", b"read_only", "replace", b"replace", "resources", b"resources", "security_opt", b"security_opt", "shm_size", b"shm_size", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tmpfs", b"tmpfs", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "uts", b"uts", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "add_host", b"add_host", "annotations", b"annotations", "attach_stdin", b"attach_stdin", "auto_remove", b"auto_remove", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "cdi_devices", b"cdi_devices", "cgroupns", b"cgroupns", "command", b"command", "devices", b"devices", "dns", b"dns", "dns_search", b"dns_search", "entrypoint", b"entrypoint", "env", b"env", "group_add", b"group_add", "health", b"health", "hostname", b"hostname", "image", b"image", "init", b"init", "ipc", b"ipc", "labels", b"labels", "log_driver", b"log_driver", "log_opts", b"log_opts", "mounts", b"mounts", "name", b"name", "networks", b"networks", "oom_score_adj", b"oom_score_adj", "open_stdin", b"open_stdin", "pid", b"pid", "platform", b"platform", "ports", b"ports", "privileged", b"privileged", "publish_all", b"publish_all", "read_only", b"read_only", "replace", b"replace", "resources", b"resources", "restart", b"restart", "security_opt", b"security_opt", "shm_size", b"shm_size", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tmpfs", b"tmpfs", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "userns", b"userns", "uts", b"uts", "volumes_from", b"volumes_from", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__oom_score_adj: _TypeAlias = _typing.Literal["oom_score_adj"]  # noqa: Y015
     _WhichOneofArgType__oom_score_adj: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj"]  # noqa: Y015
@@ -268,6 +330,110 @@ class CreateContainerRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_timeout) -> _WhichOneofReturnType__stop_timeout | None: ...
 
 Global___CreateContainerRequest: _TypeAlias = CreateContainerRequest  # noqa: Y015
+
+@_typing.final
+class NetworkAttachment(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORK_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
+    IP_FIELD_NUMBER: _builtins.int
+    IP6_FIELD_NUMBER: _builtins.int
+    MAC_ADDRESS_FIELD_NUMBER: _builtins.int
+    network: _builtins.str
+    """name or id; "host", "none", "container:NAME" only alone"""
+    ip: _builtins.str
+    """IPv4, or empty: one is chosen"""
+    ip6: _builtins.str
+    mac_address: _builtins.str
+    @_builtins.property
+    def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """more names it is found by"""
+
+    def __init__(
+        self,
+        *,
+        network: _builtins.str = ...,
+        aliases: _abc.Iterable[_builtins.str] | None = ...,
+        ip: _builtins.str = ...,
+        ip6: _builtins.str = ...,
+        mac_address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "ip", b"ip", "ip6", b"ip6", "mac_address", b"mac_address", "network", b"network"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NetworkAttachment: _TypeAlias = NetworkAttachment  # noqa: Y015
+
+@_typing.final
+class RestartPolicy(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MAXIMUM_RETRIES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"no", "on-failure", "always", "unless-stopped" """
+    maximum_retries: _builtins.int
+    """of on-failure; 0: no bound"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        maximum_retries: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum_retries", b"maximum_retries", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestartPolicy: _TypeAlias = RestartPolicy  # noqa: Y015
+
+@_typing.final
+class HealthCheck(_message.Message):
+    """Durations in nanoseconds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEST_FIELD_NUMBER: _builtins.int
+    INTERVAL_NS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_NS_FIELD_NUMBER: _builtins.int
+    START_PERIOD_NS_FIELD_NUMBER: _builtins.int
+    START_INTERVAL_NS_FIELD_NUMBER: _builtins.int
+    RETRIES_FIELD_NUMBER: _builtins.int
+    interval_ns: _builtins.int
+    """30 s"""
+    timeout_ns: _builtins.int
+    """30 s"""
+    start_period_ns: _builtins.int
+    """0"""
+    start_interval_ns: _builtins.int
+    """5 s"""
+    retries: _builtins.int
+    """3"""
+    @_builtins.property
+    def test(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """["NONE"], ["CMD", …], ["CMD-SHELL", line]"""
+
+    def __init__(
+        self,
+        *,
+        test: _abc.Iterable[_builtins.str] | None = ...,
+        interval_ns: _builtins.int = ...,
+        timeout_ns: _builtins.int = ...,
+        start_period_ns: _builtins.int = ...,
+        start_interval_ns: _builtins.int = ...,
+        retries: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_ns", b"interval_ns", "retries", b"retries", "start_interval_ns", b"start_interval_ns", "start_period_ns", b"start_period_ns", "test", b"test", "timeout_ns", b"timeout_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HealthCheck: _TypeAlias = HealthCheck  # noqa: Y015
 
 @_typing.final
 class DeviceMapping(_message.Message):
@@ -323,6 +489,26 @@ Global___Entrypoint: _TypeAlias = Entrypoint  # noqa: Y015
 class Mount(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TYPE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
@@ -330,8 +516,13 @@ class Mount(_message.Message):
     NO_COPY_FIELD_NUMBER: _builtins.int
     PROPAGATION_FIELD_NUMBER: _builtins.int
     CREATE_SOURCE_FIELD_NUMBER: _builtins.int
+    SUBPATH_FIELD_NUMBER: _builtins.int
+    TMPFS_SIZE_FIELD_NUMBER: _builtins.int
+    TMPFS_MODE_FIELD_NUMBER: _builtins.int
+    NON_RECURSIVE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """"volume", "bind" """
+    """"volume", "bind", "tmpfs" """
     source: _builtins.str
     """volume name (empty: anonymous) or absolute host path"""
     target: _builtins.str
@@ -343,6 +534,17 @@ class Mount(_message.Message):
     """bind: "rprivate" (default), …"""
     create_source: _builtins.bool
     """bind: make the host path when missing (-v), else refuse (--mount)"""
+    subpath: _builtins.str
+    """volume: this path inside it, which must exist"""
+    tmpfs_size: _builtins.int
+    """bytes, 0: the kernel's default"""
+    tmpfs_mode: _builtins.int
+    non_recursive: _builtins.bool
+    """bind: without what is mounted below the source"""
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """volume: of one that is made for it"""
+
     def __init__(
         self,
         *,
@@ -353,12 +555,19 @@ class Mount(_message.Message):
         no_copy: _builtins.bool = ...,
         propagation: _builtins.str = ...,
         create_source: _builtins.bool = ...,
+        subpath: _builtins.str = ...,
+        tmpfs_size: _builtins.int = ...,
+        tmpfs_mode: _builtins.int | None = ...,
+        non_recursive: _builtins.bool = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tmpfs_mode", b"_tmpfs_mode", "tmpfs_mode", b"tmpfs_mode"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_source", b"create_source", "no_copy", b"no_copy", "propagation", b"propagation", "read_only", b"read_only", "source", b"source", "target", b"target", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tmpfs_mode", b"_tmpfs_mode", "create_source", b"create_source", "labels", b"labels", "no_copy", b"no_copy", "non_recursive", b"non_recursive", "propagation", b"propagation", "read_only", b"read_only", "source", b"source", "subpath", b"subpath", "target", b"target", "tmpfs_mode", b"tmpfs_mode", "tmpfs_size", b"tmpfs_size", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__tmpfs_mode: _TypeAlias = _typing.Literal["tmpfs_mode"]  # noqa: Y015
+    _WhichOneofArgType__tmpfs_mode: _TypeAlias = _typing.Literal["_tmpfs_mode", b"_tmpfs_mode"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tmpfs_mode) -> _WhichOneofReturnType__tmpfs_mode | None: ...
 
 Global___Mount: _TypeAlias = Mount  # noqa: Y015
 
@@ -404,6 +613,10 @@ class Resources(_message.Message):
     CPU_SHARES_FIELD_NUMBER: _builtins.int
     CPUSET_CPUS_FIELD_NUMBER: _builtins.int
     PIDS_LIMIT_FIELD_NUMBER: _builtins.int
+    CPUSET_MEMS_FIELD_NUMBER: _builtins.int
+    CPU_PERIOD_FIELD_NUMBER: _builtins.int
+    CPU_QUOTA_FIELD_NUMBER: _builtins.int
+    BLKIO_WEIGHT_FIELD_NUMBER: _builtins.int
     memory: _builtins.int
     """bytes, 0: no limit"""
     memory_reservation: _builtins.int
@@ -415,6 +628,13 @@ class Resources(_message.Message):
     cpuset_cpus: _builtins.str
     pids_limit: _builtins.int
     """0 or -1: no limit"""
+    cpuset_mems: _builtins.str
+    cpu_period: _builtins.int
+    """microseconds"""
+    cpu_quota: _builtins.int
+    """microseconds of each period"""
+    blkio_weight: _builtins.int
+    """10 to 1000"""
     def __init__(
         self,
         *,
@@ -425,10 +645,14 @@ class Resources(_message.Message):
         cpu_shares: _builtins.int = ...,
         cpuset_cpus: _builtins.str = ...,
         pids_limit: _builtins.int = ...,
+        cpuset_mems: _builtins.str = ...,
+        cpu_period: _builtins.int = ...,
+        cpu_quota: _builtins.int = ...,
+        blkio_weight: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_shares", b"cpu_shares", "cpuset_cpus", b"cpuset_cpus", "memory", b"memory", "memory_reservation", b"memory_reservation", "memory_swap", b"memory_swap", "nano_cpus", b"nano_cpus", "pids_limit", b"pids_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blkio_weight", b"blkio_weight", "cpu_period", b"cpu_period", "cpu_quota", b"cpu_quota", "cpu_shares", b"cpu_shares", "cpuset_cpus", b"cpuset_cpus", "cpuset_mems", b"cpuset_mems", "memory", b"memory", "memory_reservation", b"memory_reservation", "memory_swap", b"memory_swap", "nano_cpus", b"nano_cpus", "pids_limit", b"pids_limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -815,7 +1039,7 @@ class ListContainersRequest(_message.Message):
     """the newest N, of any state; 0: no such bound"""
     @_builtins.property
     def filters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"name=", "id=", "status=", "label=", "ancestor=", "exited=", "volume=", "network=" """
+        """"name=", "id=", "status=", "label=", "ancestor=", … as docker's"""
 
     def __init__(
         self,
@@ -896,6 +1120,7 @@ class ContainerSummary(_message.Message):
     MOUNTS_FIELD_NUMBER: _builtins.int
     SIZE_RW_FIELD_NUMBER: _builtins.int
     SIZE_ROOT_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     image: _builtins.str
@@ -904,13 +1129,15 @@ class ContainerSummary(_message.Message):
     created: _builtins.int
     """seconds since 1970"""
     state: _builtins.str
-    """created, running, paused, exited, dead"""
+    """created, running, paused, restarting, exited, removing, dead"""
     started: _builtins.int
     """seconds since 1970, 0 never"""
     finished: _builtins.int
     exit_code: _builtins.int
     size_rw: _builtins.int
     size_root: _builtins.int
+    health: _builtins.str
+    """"", "starting", "healthy", "unhealthy" """
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """entrypoint and command as run"""
@@ -947,10 +1174,11 @@ class ContainerSummary(_message.Message):
         mounts: _abc.Iterable[_builtins.str] | None = ...,
         size_rw: _builtins.int = ...,
         size_root: _builtins.int = ...,
+        health: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "created", b"created", "exit_code", b"exit_code", "exposed", b"exposed", "finished", b"finished", "id", b"id", "image", b"image", "image_id", b"image_id", "labels", b"labels", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "size_root", b"size_root", "size_rw", b"size_rw", "started", b"started", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "created", b"created", "exit_code", b"exit_code", "exposed", b"exposed", "finished", b"finished", "health", b"health", "id", b"id", "image", b"image", "image_id", b"image_id", "labels", b"labels", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "size_root", b"size_root", "size_rw", b"size_rw", "started", b"started", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1375,6 +1603,519 @@ class ExportContainerReply(_message.Message):
 Global___ExportContainerReply: _TypeAlias = ExportContainerReply  # noqa: Y015
 
 @_typing.final
+class PathStat(_message.Message):
+    """What a path of a container is. Links are followed inside the container only."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    MODIFIED_NS_FIELD_NUMBER: _builtins.int
+    LINK_TARGET_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """base name"""
+    size: _builtins.int
+    """bytes"""
+    mode: _builtins.int
+    """st_mode"""
+    modified_ns: _builtins.int
+    """nanoseconds since 1970"""
+    link_target: _builtins.str
+    """of a symbolic link"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        size: _builtins.int = ...,
+        mode: _builtins.int = ...,
+        modified_ns: _builtins.int = ...,
+        link_target: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["link_target", b"link_target", "mode", b"mode", "modified_ns", b"modified_ns", "name", b"name", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PathStat: _TypeAlias = PathStat  # noqa: Y015
+
+@_typing.final
+class CopyFromRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    FOLLOW_LINK_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    path: _builtins.str
+    follow_link: _builtins.bool
+    """what a symbolic link at the path's end points to, in the container"""
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        path: _builtins.str = ...,
+        follow_link: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "follow_link", b"follow_link", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyFromRequest: _TypeAlias = CopyFromRequest  # noqa: Y015
+
+@_typing.final
+class CopyFromReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAT_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    @_builtins.property
+    def stat(self) -> Global___PathStat:
+        """first"""
+
+    def __init__(
+        self,
+        *,
+        stat: Global___PathStat | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "reply", b"reply", "stat", b"stat"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "reply", b"reply", "stat", b"stat"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_reply: _TypeAlias = _typing.Literal["stat", "data"]  # noqa: Y015
+    _WhichOneofArgType_reply: _TypeAlias = _typing.Literal["reply", b"reply"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_reply) -> _WhichOneofReturnType_reply | None: ...
+
+Global___CopyFromReply: _TypeAlias = CopyFromReply  # noqa: Y015
+
+@_typing.final
+class CopyToRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """at most 1 MiB of a tar, plain"""
+    @_builtins.property
+    def start(self) -> Global___CopyToStart:
+        """first"""
+
+    def __init__(
+        self,
+        *,
+        start: Global___CopyToStart | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "request", b"request", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "request", b"request", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "data"]  # noqa: Y015
+    _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
+
+Global___CopyToRequest: _TypeAlias = CopyToRequest  # noqa: Y015
+
+@_typing.final
+class CopyToStart(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    KEEP_OWNER_FIELD_NUMBER: _builtins.int
+    NO_OVERWRITE_KIND_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    path: _builtins.str
+    """a folder that exists"""
+    keep_owner: _builtins.bool
+    """the tar's owners, else root's"""
+    no_overwrite_kind: _builtins.bool
+    """refuse to put a folder where a file is, or a file where a folder is"""
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        path: _builtins.str = ...,
+        keep_owner: _builtins.bool = ...,
+        no_overwrite_kind: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "keep_owner", b"keep_owner", "no_overwrite_kind", b"no_overwrite_kind", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyToStart: _TypeAlias = CopyToStart  # noqa: Y015
+
+@_typing.final
+class CopyToReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyToReply: _TypeAlias = CopyToReply  # noqa: Y015
+
+@_typing.final
+class StatPathRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    FOLLOW_LINK_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    path: _builtins.str
+    follow_link: _builtins.bool
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        path: _builtins.str = ...,
+        follow_link: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "follow_link", b"follow_link", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatPathRequest: _TypeAlias = StatPathRequest  # noqa: Y015
+
+@_typing.final
+class StatPathReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stat(self) -> Global___PathStat: ...
+    def __init__(
+        self,
+        *,
+        stat: Global___PathStat | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stat", b"stat"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stat", b"stat"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatPathReply: _TypeAlias = StatPathReply  # noqa: Y015
+
+@_typing.final
+class DiffContainerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffContainerRequest: _TypeAlias = DiffContainerRequest  # noqa: Y015
+
+@_typing.final
+class DiffContainerReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PathChange]:
+        """by path"""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___PathChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffContainerReply: _TypeAlias = DiffContainerReply  # noqa: Y015
+
+@_typing.final
+class PathChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """"C" changed, "A" added, "D" deleted"""
+    path: _builtins.bytes
+    """absolute"""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        path: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PathChange: _TypeAlias = PathChange  # noqa: Y015
+
+@_typing.final
+class TopRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    PS_OPTIONS_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    @_builtins.property
+    def ps_options(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of ps; none: "-ef" """
+
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        ps_options: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "ps_options", b"ps_options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopRequest: _TypeAlias = TopRequest  # noqa: Y015
+
+@_typing.final
+class TopReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TITLES_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def titles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def processes(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopProcess]: ...
+    def __init__(
+        self,
+        *,
+        titles: _abc.Iterable[_builtins.str] | None = ...,
+        processes: _abc.Iterable[Global___TopProcess] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processes", b"processes", "titles", b"titles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopReply: _TypeAlias = TopReply  # noqa: Y015
+
+@_typing.final
+class TopProcess(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """one a title"""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopProcess: _TypeAlias = TopProcess  # noqa: Y015
+
+@_typing.final
+class StatsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINERS_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """with none named: also those that do not run"""
+    stream: _builtins.bool
+    @_builtins.property
+    def containers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """none: every running one"""
+
+    def __init__(
+        self,
+        *,
+        containers: _abc.Iterable[_builtins.str] | None = ...,
+        all: _builtins.bool = ...,
+        stream: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "containers", b"containers", "stream", b"stream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatsRequest: _TypeAlias = StatsRequest  # noqa: Y015
+
+@_typing.final
+class StatsReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def containers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContainerStats]: ...
+    def __init__(
+        self,
+        *,
+        containers: _abc.Iterable[Global___ContainerStats] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["containers", b"containers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatsReply: _TypeAlias = StatsReply  # noqa: Y015
+
+@_typing.final
+class ContainerStats(_message.Message):
+    """Counters since the container's start. CPU per cent is of the difference to the sample before; the first has it too."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    TIME_NS_FIELD_NUMBER: _builtins.int
+    CPU_NS_FIELD_NUMBER: _builtins.int
+    CPU_PERCENT_FIELD_NUMBER: _builtins.int
+    MEMORY_FIELD_NUMBER: _builtins.int
+    MEMORY_LIMIT_FIELD_NUMBER: _builtins.int
+    NETWORK_RECEIVED_FIELD_NUMBER: _builtins.int
+    NETWORK_SENT_FIELD_NUMBER: _builtins.int
+    BLOCK_READ_FIELD_NUMBER: _builtins.int
+    BLOCK_WRITTEN_FIELD_NUMBER: _builtins.int
+    PIDS_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name: _builtins.str
+    running: _builtins.bool
+    time_ns: _builtins.int
+    cpu_ns: _builtins.int
+    cpu_percent: _builtins.float
+    """100 is one CPU"""
+    memory: _builtins.int
+    """bytes, without the page cache that can be dropped"""
+    memory_limit: _builtins.int
+    """bytes: its own, else the host's"""
+    network_received: _builtins.int
+    network_sent: _builtins.int
+    block_read: _builtins.int
+    block_written: _builtins.int
+    pids: _builtins.int
+    document: _builtins.str
+    """JSON, docker's object of the stats API"""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        running: _builtins.bool = ...,
+        time_ns: _builtins.int = ...,
+        cpu_ns: _builtins.int = ...,
+        cpu_percent: _builtins.float = ...,
+        memory: _builtins.int = ...,
+        memory_limit: _builtins.int = ...,
+        network_received: _builtins.int = ...,
+        network_sent: _builtins.int = ...,
+        block_read: _builtins.int = ...,
+        block_written: _builtins.int = ...,
+        pids: _builtins.int = ...,
+        document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_read", b"block_read", "block_written", b"block_written", "cpu_ns", b"cpu_ns", "cpu_percent", b"cpu_percent", "document", b"document", "id", b"id", "memory", b"memory", "memory_limit", b"memory_limit", "name", b"name", "network_received", b"network_received", "network_sent", b"network_sent", "pids", b"pids", "running", b"running", "time_ns", b"time_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerStats: _TypeAlias = ContainerStats  # noqa: Y015
+
+@_typing.final
+class UpdateContainerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    RESTART_FIELD_NUMBER: _builtins.int
+    container: _builtins.str
+    @_builtins.property
+    def resources(self) -> Global___Resources:
+        """0 or empty: as it is"""
+
+    @_builtins.property
+    def restart(self) -> Global___RestartPolicy:
+        """absent: as it is"""
+
+    def __init__(
+        self,
+        *,
+        container: _builtins.str = ...,
+        resources: Global___Resources | None = ...,
+        restart: Global___RestartPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources", "restart", b"restart"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "resources", b"resources", "restart", b"restart"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateContainerRequest: _TypeAlias = UpdateContainerRequest  # noqa: Y015
+
+@_typing.final
+class UpdateContainerReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateContainerReply: _TypeAlias = UpdateContainerReply  # noqa: Y015
+
+@_typing.final
 class PruneContainersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1403,11 +2144,9 @@ class PruneContainersReply(_message.Message):
     REMOVED_FIELD_NUMBER: _builtins.int
     RECLAIMED_FIELD_NUMBER: _builtins.int
     reclaimed: _builtins.int
-    """bytes of their writable layers"""
+    """bytes"""
     @_builtins.property
-    def removed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """ids"""
-
+    def removed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fjackstay_proto/v1/volumes.proto\x12\x0bjackstay.v1\"\xbe\x01\n\x06Volume\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmountpoint\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12/\n\x06labels\x18\x04 \x03(\x0b\x32\x1f.jackstay.v1.Volume.LabelsEntry\x12\x11\n\tanonymous\x18\x05 \x01(\x08\x12\x0e\n\x06in_use\x18\x06 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x01\n\x13\x43reateVolumeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12<\n\x06labels\x18\x02 \x03(\x0b\x32,.jackstay.v1.CreateVolumeRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x0bVolumeReply\x12#\n\x06volume\x18\x01 \x01(\x0b\x32\x13.jackstay.v1.Volume\"%\n\x12ListVolumesRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"8\n\x10ListVolumesReply\x12$\n\x07volumes\x18\x01 \x03(\x0b\x32\x13.jackstay.v1.Volume\"$\n\x14InspectVolumeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"2\n\x13RemoveVolumeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x13\n\x11RemoveVolumeReply\"\"\n\x13PruneVolumesRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\"7\n\x11PruneVolumesReply\x12\x0f\n\x07removed\x18\x01 \x03(\t\x12\x11\n\treclaimed\x18\x02 \x01(\x04\x32\xf6\x02\n\x07Volumes\x12\x44\n\x06\x43reate\x12 .jackstay.v1.CreateVolumeRequest\x1a\x18.jackstay.v1.VolumeReply\x12\x46\n\x04List\x12\x1f.jackstay.v1.ListVolumesRequest\x1a\x1d.jackstay.v1.ListVolumesReply\x12\x46\n\x07Inspect\x12!.jackstay.v1.InspectVolumeRequest\x1a\x18.jackstay.v1.VolumeReply\x12J\n\x06Remove\x12 .jackstay.v1.RemoveVolumeRequest\x1a\x1e.jackstay.v1.RemoveVolumeReply\x12I\n\x05Prune\x12 .jackstay.v1.PruneVolumesRequest\x1a\x1e.jackstay.v1.PruneVolumesReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fjackstay_proto/v1/volumes.proto\x12\x0bjackstay.v1\"\xbe\x01\n\x06Volume\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmountpoint\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12/\n\x06labels\x18\x04 \x03(\x0b\x32\x1f.jackstay.v1.Volume.LabelsEntry\x12\x11\n\tanonymous\x18\x05 \x01(\x08\x12\x0e\n\x06in_use\x18\x06 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x01\n\x13\x43reateVolumeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12<\n\x06labels\x18\x02 \x03(\x0b\x32,.jackstay.v1.CreateVolumeRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x0bVolumeReply\x12#\n\x06volume\x18\x01 \x01(\x0b\x32\x13.jackstay.v1.Volume\"%\n\x12ListVolumesRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"8\n\x10ListVolumesReply\x12$\n\x07volumes\x18\x01 \x03(\x0b\x32\x13.jackstay.v1.Volume\"$\n\x14InspectVolumeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"2\n\x13RemoveVolumeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x13\n\x11RemoveVolumeReply\"3\n\x13PruneVolumesRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\x12\x0f\n\x07\x66ilters\x18\x02 \x03(\t\"7\n\x11PruneVolumesReply\x12\x0f\n\x07removed\x18\x01 \x03(\t\x12\x11\n\treclaimed\x18\x02 \x01(\x04\x32\xf6\x02\n\x07Volumes\x12\x44\n\x06\x43reate\x12 .jackstay.v1.CreateVolumeRequest\x1a\x18.jackstay.v1.VolumeReply\x12\x46\n\x04List\x12\x1f.jackstay.v1.ListVolumesRequest\x1a\x1d.jackstay.v1.ListVolumesReply\x12\x46\n\x07Inspect\x12!.jackstay.v1.InspectVolumeRequest\x1a\x18.jackstay.v1.VolumeReply\x12J\n\x06Remove\x12 .jackstay.v1.RemoveVolumeRequest\x1a\x1e.jackstay.v1.RemoveVolumeReply\x12I\n\x05Prune\x12 .jackstay.v1.PruneVolumesRequest\x1a\x1e.jackstay.v1.PruneVolumesReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,9 +56,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMOVEVOLUMEREPLY']._serialized_start=627
   _globals['_REMOVEVOLUMEREPLY']._serialized_end=646
   _globals['_PRUNEVOLUMESREQUEST']._serialized_start=648
-  _globals['_PRUNEVOLUMESREQUEST']._serialized_end=682
-  _globals['_PRUNEVOLUMESREPLY']._serialized_start=684
-  _globals['_PRUNEVOLUMESREPLY']._serialized_end=739
-  _globals['_VOLUMES']._serialized_start=742
-  _globals['_VOLUMES']._serialized_end=1116
+  _globals['_PRUNEVOLUMESREQUEST']._serialized_end=699
+  _globals['_PRUNEVOLUMESREPLY']._serialized_start=701
+  _globals['_PRUNEVOLUMESREPLY']._serialized_end=756
+  _globals['_VOLUMES']._serialized_start=759
+  _globals['_VOLUMES']._serialized_end=1133
 # @@protoc_insertion_point(module_scope)

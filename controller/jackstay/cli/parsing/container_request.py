@@ -63,14 +63,12 @@ def build_request(
         privileged=flags.privileged,
         security_opt=flags.security_opt or (),
         read_only=flags.read_only,
-        network=flags.network,
+        networks=_networks(flags),
         dns=flags.dns or (),
         dns_search=flags.dns_search or (),
         add_host=[_host_line(text) for text in flags.add_host or ()],
         stop_signal=flags.stop_signal,
         stop_timeout=flags.stop_timeout,
-        mac_address=flags.mac_address,
-        ip=flags.ip,
         tmpfs=tmpfs,
         ulimits=[
             messages.Ulimit(name=limit.name, soft=limit.soft, hard=limit.hard)
@@ -92,6 +90,12 @@ def build_request(
             for device in map(parse_device, flags.device or ())
         ],
     )
+
+
+def _networks(flags: ContainerFlags) -> list[messages.NetworkAttachment]:
+    if not (flags.network or flags.ip or flags.mac_address):
+        return []  # the agent's choice
+    return [messages.NetworkAttachment(network=flags.network, ip=flags.ip, mac_address=flags.mac_address)]
 
 
 def _entrypoint(text: str | None) -> messages.Entrypoint | None:

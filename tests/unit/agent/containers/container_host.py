@@ -15,7 +15,7 @@ from jackstay_agent.config import Network as NetworkConfig
 from jackstay_agent.containers.attaching import Seat
 from jackstay_agent.containers.logs import Wanted
 from jackstay_agent.containers.service import Containers
-from jackstay_agent.containers.settings import Settings
+from jackstay_agent.containers.settings import NetworkAttachment, Settings
 from jackstay_agent.errors import NotFound
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.kernel.mounts import LinuxMounts
@@ -146,7 +146,8 @@ class Host:
         await self.up()
 
     async def create(self, *command: str, **settings: object) -> str:
-        given = {"image": "busybox", "name": "", "hostname": "", "network": "none", **settings}
+        networks = (NetworkAttachment(network=str(settings.pop("network", "none"))),)
+        given = {"image": "busybox", "name": "", "hostname": "", "networks": networks, **settings}
         container, _warnings = await self.containers.create(Settings(command=command, **given))  # type: ignore[arg-type]
         return container
 

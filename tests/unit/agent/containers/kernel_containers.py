@@ -18,7 +18,7 @@ import pytest
 from jackstay_agent.containers import attach as attach_module
 from jackstay_agent.containers.exec_process import ExecRequest
 from jackstay_agent.containers.logs import Wanted
-from jackstay_agent.containers.settings import Mount, Port, Settings
+from jackstay_agent.containers.settings import Mount, NetworkAttachment, Port, Settings
 from jackstay_agent.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -196,7 +196,7 @@ async def test_names_are_unique_and_can_be_replaced(host: Host) -> None:
     assert (await host.containers.find(first[:6])).id == first
     with pytest.raises(NotFound):
         await host.containers.find("web")
-    settings = Settings(image="busybox", name="old", hostname="", network="none")
+    settings = Settings(image="busybox", name="old", hostname="", networks=(NetworkAttachment(network="none"),))
     second, _ = await host.containers.create(settings, replace=True)
     assert (await host.containers.find("old")).id == second != first
 
@@ -565,7 +565,11 @@ async def stub(host: Host, tmp_path: Path) -> AsyncIterator[ContainersStub]:
 
 async def test_over_grpc_it_runs_attached(stub: ContainersStub) -> None:
     request = pb.CreateContainerRequest(
-        image="busybox", command=["sh", "-c", "cat; exit 3"], network="none", open_stdin=True, attach_stdin=True
+        image="busybox",
+        command=["sh", "-c", "cat; exit 3"],
+        networks=[pb.NetworkAttachment(network="none")],
+        open_stdin=True,
+        attach_stdin=True,
     )
     created = await stub.Create(request)
     start = pb.AttachStart(container=created.id, stdin=True, stdout=True, stderr=True)
@@ -588,7 +592,11 @@ async def test_over_grpc_it_runs_attached(stub: ContainersStub) -> None:
 
 
 async def test_over_grpc_exec_with_a_terminal_takes_sizes_and_signals(stub: ContainersStub) -> None:
-    created = await stub.Create(pb.CreateContainerRequest(image="busybox", command=["sleep", "100"], network="none"))
+    created = await stub.Create(
+        pb.CreateContainerRequest(
+            image="busybox", command=["sleep", "100"], networks=[pb.NetworkAttachment(network="none")]
+        )
+    )
     await stub.Start(pb.StartContainerRequest(container=created.id))
     start = pb.ExecStart(
         container=created.id,

@@ -9,7 +9,7 @@ import pytest
 
 from jackstay_agent.containers import inspection, process
 from jackstay_agent.containers.inspection import Surroundings
-from jackstay_agent.containers.settings import Mount, Port, Resources, Ulimit
+from jackstay_agent.containers.settings import Mount, NetworkAttachment, Port, Resources, Ulimit
 from jackstay_agent.metadata.containers import ContainerRow
 from tests.unit.agent.containers.container_values import image, settings
 
@@ -107,7 +107,8 @@ def test_host_config() -> None:
                Port(container_port=53, protocol="udp", host_port=53)),
         resources=Resources(memory=64 << 20, nano_cpus=5 * 10**8, pids_limit=9),
         ulimits=(Ulimit(name="nofile", soft=1, hard=2),),
-        tmpfs=("/t:size=1m", "/u"), cap_add=("NET_ADMIN",), auto_remove=True, read_only=True, network="host",
+        tmpfs=("/t:size=1m", "/u"), cap_add=("NET_ADMIN",), auto_remove=True, read_only=True,
+        networks=(NetworkAttachment(network="host"),),
     )["HostConfig"]  # fmt: skip
     assert built["Binds"] == ["data:/d:ro", "/srv:/s:rslave"]
     assert built["PortBindings"] == {

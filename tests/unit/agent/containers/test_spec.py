@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jackstay_agent.containers import capabilities, cpuset, process, resources, rlimits, security, spec, sysctls
-from jackstay_agent.containers.settings import Resources, Ulimit
+from jackstay_agent.containers.settings import NetworkAttachment, Resources, Ulimit
 from jackstay_agent.containers.spec_mounts import ResolvedMount
 from jackstay_agent.containers.users import ResolvedUser
 from jackstay_agent.errors import InvalidArgument, Unsupported
@@ -86,7 +86,7 @@ def test_another_user_holds_no_capability() -> None:
     ],
 )
 def test_network_namespace(network: str, path: str | None, expected: list[dict[str, str]]) -> None:
-    built = build({"netns_path": path}, network=network)
+    built = build({"netns_path": path}, networks=(NetworkAttachment(network=network),))
     assert [n for n in built["linux"]["namespaces"] if n["type"] == "network"] == expected
     # A sysctl of a network that is the host's would change the host.
     assert (built["linux"]["sysctl"] == {}) == (network == "host")

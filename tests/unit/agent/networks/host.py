@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from jackstay_agent import config
-from jackstay_agent.containers.settings import Port, Settings
+from jackstay_agent.containers.settings import NetworkAttachment, Port, Settings
 from jackstay_agent.errors import AddressTaken, Error, InvalidArgument, PortTaken, RuntimeFailed, Unsupported
 from jackstay_agent.kernel import spawner
 from jackstay_agent.kernel.programs import Completed, LinuxPrograms
@@ -87,7 +87,8 @@ class Host:
         return Networks(config.Network(), RUN, self.database, self.jobs, self.programs)
 
     async def create(self, letter: str, **settings: str) -> tuple[str, Settings]:
-        made = Settings(image="image", name=letter, hostname=letter, **settings)
+        networks = (NetworkAttachment(**settings),)
+        made = Settings(image="image", name=letter, hostname=letter, networks=networks)
         await self.database.write("test", lambda c: self._create(c, letter * 64, made))
         return letter * 64, made
 
