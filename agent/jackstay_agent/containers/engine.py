@@ -21,9 +21,11 @@ from jackstay_agent.containers.exits import Exits
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.process import ProcessPlan, merge
+from jackstay_agent.containers.restarts import Restarts
 from jackstay_agent.containers.runtime import Runtime
 from jackstay_agent.containers.settings import Settings
 from jackstay_agent.errors import NotFound
+from jackstay_agent.events.event import Record, unrecorded
 from jackstay_agent.images.service import Images
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
@@ -46,11 +48,14 @@ class Entry:
         self.ends = 0  # how often it ended
         self.code = 0  # of the last end
         self.gone = False  # its row is removed
+        self.stopped = False  # a user ended the run under way, or is about to
+        self.kept = False  # its end is not followed by its removal, as it is started again at once
         self.over = asyncio.Event()  # set when the run under way ends; a new one for each run
         self._changed = asyncio.Event()
 
     def begin(self) -> None:
         """A run begins."""
+        self.stopped = False
         self.over = asyncio.Event()
 
     def end(self, code: int) -> None:
@@ -97,10 +102,12 @@ class Engine:
     monitors: Monitors
     execs: Execs
     exits: Exits
+    restarts: Restarts
     entries: dict[str, Entry] = field(default_factory=dict)
     work: set[asyncio.Task[Any]] = field(default_factory=set)
     draining: set[Hub] = field(default_factory=set)
     image_gone: Callable[[], None] = lambda: None  # called when an image went with its last container
+    record: Record = unrecorded
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def entry(self, container: str) -> Entry:

@@ -23,6 +23,7 @@ from jackstay_agent.containers.service import Containers
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.daemon import idle as idleness
 from jackstay_agent.daemon import logging, notify, state_folder
+from jackstay_agent.events.log import Events
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images.receiving import Receiver
 from jackstay_agent.images.room import Room
@@ -72,15 +73,17 @@ async def _serve(config: Config, jobs: Spawner, idle: float | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     database = await Database.open(os.path.join(config.state, "jackstay.db"))
+    events = await Events.open(os.path.join(config.state, "events.db"))
     try:
-        await _serve_with(config, jobs, database, stop, idle)
+        await _serve_with(config, jobs, database, events, stop, idle)
     finally:
+        await events.close()
         await database.close()
         await jobs.close()
 
 
 async def _serve_with(
-    config: Config, jobs: Spawner, database: Database, stop: asyncio.Event, idle: float | None
+    config: Config, jobs: Spawner, database: Database, events: Events, stop: asyncio.Event, idle: float | None
 ) -> None:
     programs = LinuxPrograms()
     mounts = LinuxMounts(jobs)
@@ -103,6 +106,8 @@ async def _serve_with(
     containers = Containers(config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes)
 
     containers.engine.image_gone = collector.soon
+    for part in (containers.engine, images, networks, volumes):
+        part.record = events.record
 
     removed = await content.clean()
     removed += await snapshotter.clean()

@@ -18,6 +18,7 @@ from typing import Any
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import Ambiguous, InvalidReference, NotFound
+from jackstay_agent.events.event import Record, unrecorded
 from jackstay_agent.images import description
 from jackstay_agent.images.sizes import LayerSizes
 from jackstay_agent.images.stored import StoredImage
@@ -38,6 +39,7 @@ class Images:
     def __init__(self, content: ContentStore) -> None:
         self._content = content
         self._database = content.database
+        self.record: Record = unrecorded
 
     async def find(self, text: str) -> StoredImage:
         """The image that *text* means: a reference, ``repository@digest``, an id, or the start of one.

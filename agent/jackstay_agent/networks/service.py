@@ -21,6 +21,7 @@ import structlog
 
 from jackstay_agent import config
 from jackstay_agent.errors import Error, InvalidArgument, NotFound, Unsupported
+from jackstay_agent.events.event import Record, unrecorded
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.programs import Programs
 from jackstay_agent.metadata import networks as rows
@@ -51,6 +52,7 @@ class Networks:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._filter = PacketFilter(database, programs)
         self._keeping: asyncio.Task[None] | None = None
+        self.record: Record = unrecorded
 
     async def recover(self) -> None:
         """Bring the host's state to the database's, as at the agent's start: before `Containers.recover`. Idempotent.

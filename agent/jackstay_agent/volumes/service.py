@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import structlog
 
 from jackstay_agent.errors import Error, InUse, NotFound
+from jackstay_agent.events.event import Record, unrecorded
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.metadata import volumes as rows
 from jackstay_agent.metadata.database import Database
@@ -48,6 +49,7 @@ class Volumes:
         # Rows and folders change together only for who holds it, so that no folder is made while its old one goes.
         self._lock = asyncio.Lock()
         self._going: set[str] = set()  # entries of the folder that are being deleted
+        self.record: Record = unrecorded
 
     async def create(self, name: str | None, labels: Mapping[str, str], anonymous: bool = False) -> Volume:
         """Make a volume, with a name of its own when *name* is None or ""; the existing one when it is there already.
