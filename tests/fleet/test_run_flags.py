@@ -145,6 +145,7 @@ ROWS = [
         "(: >/loops) 2>/dev/null || echo refused; stat -c %t:%T /dev/brim /dev/nets/tun",
         "brimful\nopened\nrefused\n1:7\na:c8\n",
     ),
+    Row("--cgroupns private", "readlink /proc/self/ns/cgroup | cut -d: -f1", "cgroup\n"),
     Row("--ipc none", "ls -d /dev/shm 2>/dev/null || echo none", "none\n"),
     Row("--network none", "ls /sys/class/net", "lo\n"),
     Row("--net host", "ls -d /sys/class/net/jackstay0", "/sys/class/net/jackstay0\n"),

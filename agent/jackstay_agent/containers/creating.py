@@ -14,7 +14,7 @@ import time
 
 import msgspec
 
-from jackstay_agent.containers import device_mappings, host_facts, spec
+from jackstay_agent.containers import device_mappings, host_facts, joining, spec
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.ids import new_id, new_name
 from jackstay_agent.containers.process import ProcessPlan, merge
@@ -60,6 +60,7 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
         raise InvalidArgument("conflicting options: hostname and the UTS mode", hint="leave out --hostname or --uts")
     of_host = "host" in (settings.network, settings.uts)
     hostname = settings.hostname or (os.uname().nodename if of_host else container[:12])
+    settings = await joining.name_by_id(engine, settings)
     settings = msgspec.structs.replace(settings, hostname=hostname)
     plan = merge(settings, config)
     settings = msgspec.structs.replace(settings, mounts=_mounts(settings, plan))

@@ -142,7 +142,7 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "Annotations": dict(settings.annotations),
         "CapAdd": list(settings.cap_add) or None,
         "CapDrop": list(settings.cap_drop) or None,
-        "CgroupnsMode": "private" if around.cgroup_v2 else "host",
+        "CgroupnsMode": settings.cgroupns or ("private" if around.cgroup_v2 else "host"),
         "Dns": list(settings.dns),
         "DnsOptions": [],
         "DnsSearch": list(settings.dns_search),

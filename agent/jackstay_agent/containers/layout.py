@@ -50,6 +50,10 @@ class Layout:
         """Where the root filesystem of *container* is mounted while it runs."""
         return os.path.join(self.bundle(container), "rootfs")
 
+    def shm(self, container: str) -> str:
+        """Where the ``/dev/shm`` of *container* is mounted that others may join, or that it has from another."""
+        return os.path.join(self.bundle(container), "shm")
+
     def persist(self, container: str) -> str:
         """conmon's persistent folder: its second exit file, and ``oom``."""
         return os.path.join(self.bundle(container), "persist")

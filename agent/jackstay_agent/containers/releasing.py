@@ -25,6 +25,7 @@ async def release(engine: Engine, container: str) -> str:
         engine.monitors.discard(container),
         engine.networks.disconnect(container),
         engine.snapshotter.unmount(engine.layout.rootfs(container)),
+        engine.mounts.unmount(engine.layout.shm(container)),
     ):
         try:
             await step

@@ -9,6 +9,7 @@ there; what each part means is in the siblings (`capabilities`, `devices`, `reso
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +69,8 @@ class SpecContext:
     mounts: tuple[ResolvedMount, ...] = ()  # volumes and binds, the image's volumes too
     files: dict[str, str] = field(default_factory=dict)  # "/etc/hosts", "/etc/resolv.conf", "/etc/hostname" → host path
     devices: tuple[GivenDevice, ...] = ()
+    joined: Mapping[str, str] = field(default_factory=dict)  # types of other containers' namespaces → their paths
+    shm: str = ""  # host path of what is to be /dev/shm; "" for one of its own
     warnings: list[str] = field(default_factory=list)
 
 
@@ -95,8 +98,9 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
         shm_size=settings.shm_size,
         writable_system=settings.privileged,
         read_only_root=settings.read_only,
-        cgroup_v2=facts.cgroup_v2,
+        own_cgroup=shared.own_cgroup(cgroup_v2=facts.cgroup_v2),
         shared=shared,
+        shm=context.shm,
     )
     args = list(plan.args)
     if settings.init:
@@ -167,11 +171,12 @@ def process_capabilities(caps: tuple[str, ...], uid: int) -> dict[str, list[str]
 
 def _namespaces(context: SpecContext, shared: Shared, *, host_network: bool) -> list[dict[str, str]]:
     made = [{"type": kind} for kind in shared.own]
+    made += [{"type": kind, "path": path} for kind, path in context.joined.items()]
     if context.netns_path is not None:
         made.append({"type": "network", "path": context.netns_path})
     elif not host_network:
         made.append({"type": "network"})
-    if context.facts.cgroup_v2:
+    if shared.own_cgroup(cgroup_v2=context.facts.cgroup_v2):
         made.append({"type": "cgroup"})
     return made
 

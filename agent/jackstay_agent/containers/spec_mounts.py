@@ -64,8 +64,9 @@ def build(
     shm_size: int,
     writable_system: bool,
     read_only_root: bool,
-    cgroup_v2: bool,
+    own_cgroup: bool,
     shared: Shared = OWN,
+    shm: str = "",
 ) -> list[dict[str, Any]]:
     """The ``mounts`` of a runtime specification.
 
@@ -76,8 +77,9 @@ def build(
         shm_size: bytes of ``/dev/shm``, 0 for the default.
         writable_system: ``/sys`` and the cgroups may be written to, as in a privileged container.
         read_only_root: the files are then read-only too.
-        cgroup_v2: the container has a cgroup namespace of its own.
+        own_cgroup: the container has a cgroup namespace of its own.
         shared: with the host's IPC namespace ``/dev/shm`` is the host's, as docker has it.
+        shm: the host path of what is ``/dev/shm``, where it is not the container's alone.
 
     Raises:
         InvalidArgument: a target that is relative, the root, or there twice; a malformed tmpfs option or propagation.
@@ -94,7 +96,7 @@ def build(
     own_dev = "/dev" in asked
     kept = [
         mount
-        for mount in _defaults(shm_size or DEFAULT_SHM, writable_system, cgroup_v2, shared)
+        for mount in _defaults(shm_size or DEFAULT_SHM, writable_system, own_cgroup, shared, shm)
         if mount["destination"] not in asked and not (own_dev and mount["destination"].startswith("/dev/"))
     ]
     # The sort is stable: the defaults keep their order, and come before what was asked for at the same depth.
@@ -107,7 +109,7 @@ def root_propagation(mounts: Iterable[ResolvedMount]) -> str:
     return "shared" if "shared" in kinds else "rslave" if "slave" in kinds else ""
 
 
-def _defaults(shm_size: int, writable_system: bool, cgroup_v2: bool, shared: Shared) -> list[dict[str, Any]]:
+def _defaults(shm_size: int, writable_system: bool, own_cgroup: bool, shared: Shared, shm: str) -> list[dict[str, Any]]:
     access = "rw" if writable_system else "ro"
     cgroup = ["nosuid", "noexec", "nodev", "relatime", access]
     rows = [
@@ -115,8 +117,8 @@ def _defaults(shm_size: int, writable_system: bool, cgroup_v2: bool, shared: Sha
         ("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         ("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", access]),
         ("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-        *_ipc(shm_size, shared),
-        ("/sys/fs/cgroup", "cgroup", "cgroup", cgroup if cgroup_v2 else [*cgroup, "rprivate"]),
+        *_ipc(shm_size, shared, shm),
+        ("/sys/fs/cgroup", "cgroup", "cgroup", cgroup if own_cgroup else [*cgroup, "rprivate"]),
     ]
     return [
         {"destination": target, "type": kind, "source": source, "options": options}
@@ -124,11 +126,11 @@ def _defaults(shm_size: int, writable_system: bool, cgroup_v2: bool, shared: Sha
     ]
 
 
-def _ipc(shm_size: int, shared: Shared) -> list[tuple[str, str, str, list[str]]]:
+def _ipc(shm_size: int, shared: Shared, shm: str) -> list[tuple[str, str, str, list[str]]]:
     # A message queue file system shows the queues of the IPC namespace it is mounted in: the host needs none mounted.
     rows = [("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"])]
-    if shared.ipc:
-        rows.append(("/dev/shm", "bind", "/dev/shm", ["rbind", "rprivate", "nosuid", "noexec", "nodev"]))  # noqa: S108
+    if shared.ipc or shm:
+        rows.append(("/dev/shm", "bind", shm or "/dev/shm", ["rbind", "rprivate", "nosuid", "noexec", "nodev"]))  # noqa: S108
     elif shared.shm:
         options = ["nosuid", "noexec", "nodev", "mode=1777", f"size={shm_size}"]
         rows.append(("/dev/shm", "tmpfs", "shm", options))  # noqa: S108

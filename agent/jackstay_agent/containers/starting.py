@@ -21,6 +21,7 @@ from jackstay_agent.containers import device_mappings, host_facts, runtime, spec
 from jackstay_agent.containers.copy_up import copy_up
 from jackstay_agent.containers.creating import CGROUP
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
+from jackstay_agent.containers.joining import Joined, joined
 from jackstay_agent.containers.monitor import Streams
 from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.containers.releasing import forget, release
@@ -61,8 +62,8 @@ async def start(engine: Engine, text: str) -> str:
     return found.id
 
 
-async def start_locked(engine: Engine, entry: Entry, container: str) -> None:
-    """`start` for a caller that holds the container's lock."""
+async def start_locked(engine: Engine, entry: Entry, container: str, *, by_policy: bool = False) -> None:
+    """`start` for a caller that holds the container's lock. *by_policy*: the container waited for it, nobody asked."""
     row = await engine.get(container)
     if not state.can_start(row.state, row.id):
         return
@@ -88,6 +89,20 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
         id=container,
         rootfs=rootfs,
         hostname=run.settings.hostname,
+    async with joined(engine, container, run.settings) as others:
+        await _create(engine, entry, run, attachment, mounts, others)
+
+
+async def _create(
+    engine: Engine,
+    entry: Entry,
+    run: _Run,
+    attachment: Attachment,
+    mounts: tuple[ResolvedMount, ...],
+    others: Joined,
+) -> None:
+    container = run.row.id
+    bundle, rootfs = engine.layout.bundle(container), engine.layout.rootfs(container)
         netns_path=attachment.netns_path,
         cgroups_path=f"{CGROUP}/{container}",
         facts=await asyncio.to_thread(host_facts.read),
@@ -99,6 +114,8 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
     await finish(_write_spec, bundle, spec.build(run.settings, run.plan, context))
     with runtime.naming(run.plan.args[0]):
         monitored = await engine.monitors.create(container, run.row.name, streams_of(run.settings))
+        joined=others.namespaces,
+        shm=others.shm,
         if entry.hub is not None and entry.hub.has_clients:
             await entry.hub.open()
         started = time.time_ns()

@@ -53,6 +53,10 @@ class RecordingMounts:
         """Record the mount."""
         self.calls.append(("bind", source, target))
 
+    async def tmpfs(self, target: str, size: int) -> None:
+        """Record the mount."""
+        self.calls.append(("tmpfs", target, str(size)))
+
     async def unmount(self, target: str) -> None:
         """Record the unmount."""
         self.calls.append(("unmount", target))

@@ -28,6 +28,10 @@ class Mounts(Protocol):
         mounted below one of them later is not below the other."""
         ...
 
+    async def tmpfs(self, target: str, size: int) -> None:
+        """Mount an empty file system in memory of *size* bytes at *target* that everybody may write to, as /dev/shm."""
+        ...
+
     async def unmount(self, target: str) -> None:
         """Unmount *target*, at once for everyone who does not use it still; no error when nothing is mounted there."""
         ...
@@ -54,6 +58,10 @@ class LinuxMounts:
     async def bind(self, source: str, target: str, *, read_only: bool = False) -> None:
         """See `Mounts.bind`."""
         await asyncio.to_thread(_bind, source, target, read_only)
+
+    async def tmpfs(self, target: str, size: int) -> None:
+        """See `Mounts.tmpfs`."""
+        await asyncio.to_thread(_tmpfs, target, size)
 
     async def unmount(self, target: str) -> None:
         """See `Mounts.unmount`."""
@@ -86,6 +94,12 @@ def _bind(source: str, target: str, read_only: bool) -> None:
         faults.point("kernel.mount.bind")
     finally:
         os.close(mount)
+
+
+def _tmpfs(target: str, size: int) -> None:
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+    syscalls.mount("shm", target, "tmpfs", flags, f"mode=1777,size={size}")
+    faults.point("kernel.mount.tmpfs")
 
 
 def _unmount(target: str) -> None:

@@ -18,6 +18,7 @@ class ContainerFlags:
     annotation: Texts = None
     cap_add: Texts = None
     cap_drop: Texts = None
+    cgroupns: str = ""
     cidfile: str | None = None
     cpu_shares: int = 0
     cpus: str | None = None
@@ -136,10 +137,17 @@ def container_flags(
     security_opt: Annotated[
         Texts, typer.Option("--security-opt", metavar="OPTION", help="seccomp=…, no-new-privileges.")
     ] = None,
-    ipc: Annotated[str, typer.Option("--ipc", metavar="MODE", help="private, host, or none: no /dev/shm.")] = "",
-    pid: Annotated[str, typer.Option("--pid", metavar="MODE", help="host: it sees the host's processes.")] = "",
+    ipc: Annotated[
+        str, typer.Option("--ipc", metavar="MODE", help="private, shareable, host, container:NAME, none.")
+    ] = "",
+    pid: Annotated[
+        str, typer.Option("--pid", metavar="MODE", help="host, container:NAME: whose processes it sees.")
+    ] = "",
     uts: Annotated[str, typer.Option("--uts", metavar="MODE", help="host: its name is the host's.")] = "",
     device: Annotated[
+    cgroupns: Annotated[
+        str, typer.Option("--cgroupns", metavar="MODE", help="private or host: what of the cgroups it sees.")
+    ] = "",
         Texts, typer.Option("--device", metavar="HOST-PATH[:PATH][:rwm]", help="A device, or a folder of them.")
     ] = None,
     init: Annotated[bool, typer.Option("--init", help="A small init that reaps processes.")] = False,

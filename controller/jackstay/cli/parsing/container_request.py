@@ -88,6 +88,7 @@ def build_request(
                 host_path=device.host_path, container_path=device.container_path, permissions=device.permissions
             )
             for device in map(parse_device, flags.device or ())
+        cgroupns=flags.cgroupns,
         ],
     )
 

@@ -259,4 +259,22 @@ def test_a_namespace_of_the_host(kind: str) -> None:
     types = {mount["destination"]: mount["type"] for mount in built["mounts"]}
     assert (types["/dev/shm"] == "bind") == (kind == "ipc")
     with pytest.raises(InvalidArgument, match=f"--{kind}: invalid mode"):
-        build(**{kind: "container:x"})
+        build(**{kind: "mine"})
+
+
+def test_namespaces_of_another_container() -> None:
+    joined = {"pid": "/proc/1/fd/7", "ipc": "/proc/1/fd/8"}
+    built = build({"joined": joined, "shm": "/run/shm"}, pid="container:a", ipc="container:a")
+    namespaces = {namespace["type"]: namespace.get("path") for namespace in built["linux"]["namespaces"]}
+    assert (namespaces["pid"], namespaces["ipc"]) == ("/proc/1/fd/7", "/proc/1/fd/8")
+    (shm,) = [mount for mount in built["mounts"] if mount["destination"] == "/dev/shm"]
+    assert (shm["type"], shm["source"]) == ("bind", "/run/shm")
+
+
+@pytest.mark.parametrize(
+    ("mode", "v2", "own"),
+    [("", True, True), ("", False, False), ("host", True, False), ("private", False, True)],
+)
+def test_cgroup_namespace(mode: str, v2: bool, own: bool) -> None:
+    built = build({"facts": dataclasses.replace(FACTS, cgroup_v2=v2)}, cgroupns=mode)
+    assert ("cgroup" in [namespace["type"] for namespace in built["linux"]["namespaces"]]) == own

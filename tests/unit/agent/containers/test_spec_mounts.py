@@ -14,7 +14,7 @@ FILES = {"/etc/hosts": "/run/c1/hosts"}
 
 
 def build(*mounts: ResolvedMount, tmpfs: tuple[str, ...] = (), **values: Any) -> list[dict[str, Any]]:
-    given = {"shm_size": 0, "writable_system": False, "read_only_root": False, "cgroup_v2": True, **values}
+    given = {"shm_size": 0, "writable_system": False, "read_only_root": False, "own_cgroup": True, **values}
     return spec_mounts.build(mounts, tmpfs, FILES, **given)
 
 
