@@ -18,6 +18,7 @@ from jackstay.cli.container_flags import ContainerFlags
 from tests.fleet.conftest import settled
 from tests.lab.emptying import empty
 from tests.lab.host import Host
+from tests.lab.images import architecture
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop, data
 
@@ -145,6 +146,7 @@ ROWS = [
         "(: >/loops) 2>/dev/null || echo refused; stat -c %t:%T /dev/brim /dev/nets/tun",
         "brimful\nopened\nrefused\n1:7\na:c8\n",
     ),
+    Row(f"--on 1 --platform linux/{architecture()}", "echo ran", "ran\n"),
     Row("--cgroupns private", "readlink /proc/self/ns/cgroup | cut -d: -f1", "cgroup\n"),
     Row("--ipc none", "ls -d /dev/shm 2>/dev/null || echo none", "none\n"),
     Row("--network none", "ls /sys/class/net", "lo\n"),
@@ -202,6 +204,7 @@ def test_what_of_the_host_is_refused(web1: Laptop, host: Host) -> None:
         ("--uts host --sysctl kernel.domainname=x", "'kernel.domainname' not allowed"),
         ("--device /dev/no-such", 'custom device "/dev/no-such": No such file or directory'),
         ("--device /etc/hostname", 'custom device "/etc/hostname": not a device'),
+        ("--platform linux/s390x", f"wanted linux/s390x, actual: linux/{architecture()}"),
         ("--ipc host --sysctl kernel.shmmax=1", "'kernel.shmmax' not allowed"),
     ]:
         assert told in web1.run("run", "--rm", *flags.split(), "base:1", "true").ended(125).stderr

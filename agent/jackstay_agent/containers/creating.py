@@ -24,7 +24,10 @@ from jackstay_agent.errors import InvalidArgument, NotFound
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata.containers import ContainerRow
+from jackstay_oci import platforms
 from jackstay_oci.config_values import absolute
+from jackstay_oci.documents import Platform
+from jackstay_oci.image_config import ImageConfig
 
 CGROUP = "/jackstay"
 
@@ -54,6 +57,7 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     """
     image = await engine.images.find(settings.image)
     config = await engine.images.config(image)
+    _check_platform(settings, config)
     container = new_id()
     named = check_name(settings.name) if settings.name else ""
     if settings.hostname and settings.uts == "host":
@@ -68,6 +72,20 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     warnings = await _rehearse(container, settings, plan)
     await _insert(engine, container, msgspec.structs.replace(settings, name=named), image)
     return container, warnings
+
+
+def _check_platform(settings: Settings, config: ImageConfig) -> None:
+    """Raise `NotFound` in docker's words for an image of another platform than was asked for."""
+    if not settings.platform:
+        return
+    actual = platforms.normalise(Platform(os=config.os, architecture=config.architecture, variant=config.variant))
+    wanted = platforms.parse(settings.platform)
+    if not platforms.fits(actual, wanted):
+        raise NotFound(
+            f"image with reference {settings.image} was found but does not match the specified platform: "
+            f"wanted {wanted}, actual: {actual}",
+            hint=f"bring that platform's image to this host: copy or load it with --platform {wanted}",
+        )
 
 
 async def _insert(engine: Engine, container: str, settings: Settings, image: StoredImage) -> None:

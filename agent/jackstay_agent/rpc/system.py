@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
@@ -22,6 +23,7 @@ from jackstay_agent.content.store import ContentStore
 from jackstay_agent.layers.probing import Choice
 from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
+from jackstay_agent.rpc import room
 from jackstay_oci import platforms
 from jackstay_proto.v1 import system_pb2 as pb
 from jackstay_proto.v1.system_pb2_grpc import SystemServicer
@@ -89,6 +91,7 @@ class SystemService(SystemServicer):
             "Architecture": platform.machine(),
             "NCPU": len(os.sched_getaffinity(0)),
             "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            **await asyncio.to_thread(room.measure, self._config.state),
         }
         return pb.InfoReply(document=json.dumps(document))
 

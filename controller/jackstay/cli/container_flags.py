@@ -44,9 +44,11 @@ class ContainerFlags:
     mount: Texts = None
     name: str = ""
     network: str = ""
+    on: int | None = None
     oom_score_adj: int | None = None
     pid: str = ""
     pids_limit: int = 0
+    platform: str = ""
     privileged: bool = False
     publish: Texts = None
     publish_all: bool = False
@@ -157,6 +159,12 @@ def container_flags(
     stop_signal: Annotated[str, typer.Option("--stop-signal", metavar="SIGNAL", help="What stop sends.")] = "",
     stop_timeout: Annotated[
         int | None, typer.Option("--stop-timeout", metavar="SECONDS", min=0, help="How long stop waits (10).")
+    ] = None,
+    platform: Annotated[
+        str, typer.Option("--platform", metavar="OS/ARCH", help="Refuse an image that is for another.")
+    ] = "",
+    on: Annotated[
+        int | None, typer.Option("--on", metavar="N", min=1, help="Only on N of the hosts, those with most room.")
     ] = None,
     cidfile: Annotated[str | None, typer.Option("--cidfile", metavar="FILE", help="Write its id there.")] = None,
 ) -> ContainerFlags:

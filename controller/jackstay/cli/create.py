@@ -31,10 +31,11 @@ def command(
     """
     from jackstay.cli.creating import create, environment, id_file
     from jackstay.cli.parsing.container_request import build_request
+    from jackstay.cli.placing import place
 
     flags = group_value(ctx, container_flags)
     request = build_request(flags, image, args or (), environment(), detach=False)
-    hosts = select(ctx)
+    hosts = place(flags, select(ctx))
     with id_file(flags, hosts) as file:
 
         async def work(agent: AgentClient) -> str:

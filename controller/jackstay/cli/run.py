@@ -44,12 +44,13 @@ def command(
     """
     from jackstay.cli.creating import environment, id_file
     from jackstay.cli.parsing.container_request import build_request
+    from jackstay.cli.placing import place
     from jackstay.cli.terminal import require_terminal
 
     flags = group_value(ctx, container_flags)
     keys = parse_detach_keys(detach_keys)
     request = build_request(flags, image, args or (), environment(), detach=detach)
-    hosts = select(ctx)
+    hosts = place(flags, select(ctx))
     _check(flags, hosts, detach)
     if not detach and flags.tty and flags.interactive:
         require_terminal("run")

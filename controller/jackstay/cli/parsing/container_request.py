@@ -11,6 +11,7 @@ from jackstay.cli.parsing.mounts import MountSpec, parse_mount, parse_volume
 from jackstay.cli.parsing.ports import parse_publish
 from jackstay.cli.parsing.sizes import parse_bytes, parse_memory_swap, parse_nano_cpus
 from jackstay.cli.parsing.ulimits import parse_ulimit
+from jackstay.cli.platform_flags import canonical_platform
 from jackstay.client import messages
 from jackstay.errors import UsageError
 
@@ -89,6 +90,7 @@ def build_request(
             )
             for device in map(parse_device, flags.device or ())
         cgroupns=flags.cgroupns,
+        platform=canonical_platform(flags.platform),
         ],
     )
 

@@ -33,7 +33,7 @@ def test_everything() -> None:
         pids_limit=-1, oom_score_adj=-5, ulimit=["nofile=1:2"], sysctl=["a.b=1"], cap_add=["NET_ADMIN"],
         cap_drop=["ALL"], privileged=True, security_opt=["no-new-privileges"], init=True, label=["k=v"],
         annotation=["n=m"], stop_signal="QUIT", stop_timeout=0,
-        ipc="none", pid="host", uts="host", cgroupns="host", device=["/dev/a:r"],
+        ipc="none", pid="host", uts="host", cgroupns="host", platform="x86_64", device=["/dev/a:r"],
     )  # fmt: skip
     assert list(request.env) == ["HOME=/root", "A=1"]
     assert (request.tty, request.open_stdin, request.attach_stdin, request.auto_remove) == (True, True, True, True)
@@ -51,7 +51,8 @@ def test_everything() -> None:
     assert dict(request.sysctls) == {"a.b": "1"}
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}
     to_come = {"restart", "health", "userns", "cdi_devices", "log_driver", "log_opts", "volumes_from"}
-    assert unset == {"entrypoint", "platform", *to_come}
+    assert request.platform == "linux/amd64"
+    assert unset == {"entrypoint", *to_come}
 
 
 def test_entrypoint_absent_empty_and_given() -> None:
