@@ -11,6 +11,13 @@ from typing import Any, Protocol
 from jackstay_agent import faults
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.kernel.jobs import Jobs
+from jackstay_agent.kernel.threads import finish
+
+_WHOLE_PATHS = 3800
+"""Bytes of paths, with a separator each, that leave room for the other options in a page."""
+
+_SPECIAL = set(":,\\")
+"""What overlayfs takes for more than a part of a name."""
 
 
 class Mounts(Protocol):
@@ -50,10 +57,14 @@ class LinuxMounts:
     async def overlay(
         self, folder: str, target: str, lower: Sequence[str], upper: str, work: str, *, read_only: bool = False
     ) -> None:
-        """See `Mounts.overlay`. A child does it, since its working folder must be *folder*."""
-        await self._jobs.run(
-            "jackstay_agent.kernel.mounts:mount_overlay", [folder, target, list(lower), upper, work, read_only]
-        )
+        """See `Mounts.overlay`. Where whole paths do not fit, a child does it, whose working folder is *folder*."""
+        paths = [os.path.join(folder, name) for name in (*lower, upper, work) if name]
+        if sum(len(os.fsencode(path)) + 1 for path in paths) <= _WHOLE_PATHS and not _SPECIAL & set("".join(paths)):
+            above = (os.path.join(folder, upper), os.path.join(folder, work)) if upper else ("", "")
+            await finish(_mount_overlay, target, [os.path.join(folder, name) for name in lower], *above, read_only)
+        else:
+            argument = [folder, target, list(lower), upper, work, read_only]
+            await self._jobs.run("jackstay_agent.kernel.mounts:mount_overlay", argument)
 
     async def bind(self, source: str, target: str, *, read_only: bool = False) -> None:
         """See `Mounts.bind`."""
@@ -74,8 +85,12 @@ class LinuxMounts:
 
 def mount_overlay(argument: Any, _descriptors: list[int]) -> None:
     """The job behind `LinuxMounts.overlay`."""
-    folder, target, lower, upper, work, read_only = argument
+    folder, *rest = argument
     os.chdir(folder)
+    _mount_overlay(*rest)
+
+
+def _mount_overlay(target: str, lower: Sequence[str], upper: str, work: str, read_only: bool) -> None:
     # No redirect_dir and no metacopy: a commit reads the upper folder and must find whole files at their own names.
     options = f"lowerdir={':'.join(lower)},index=off,redirect_dir=off,metacopy=off"
     if upper:

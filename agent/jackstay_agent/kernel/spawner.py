@@ -133,7 +133,10 @@ class Spawner:
 
 
 def start(modules: Iterable[str]) -> Spawner:
-    """Fork the spawner, with *modules* (where the jobs live) imported in it. Call before any thread and gRPC exist."""
+    """Fork the spawner, with *modules* (where the jobs live) imported in it. Call before any thread and gRPC exist.
+
+    A module's function ``warm`` is called there, once: what it makes, every child has.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     agent = os.getpid()
     pid = os.fork()  # the one fork of the agent, before it has a thread
@@ -147,7 +150,7 @@ def start(modules: Iterable[str]) -> Spawner:
         syscalls.set_death_signal(signal.SIGKILL)
         if os.getppid() == agent:
             for module in modules:
-                importlib.import_module(module)
+                getattr(importlib.import_module(module), "warm", _cold)()
             gc.freeze()
             _serve(theirs)
             status = 0
@@ -155,6 +158,10 @@ def start(modules: Iterable[str]) -> Spawner:
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def _cold() -> None:
+    """Nothing to make."""
 
 
 def _serve(channel: socket.socket) -> None:

@@ -12,7 +12,7 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyroute2 import IPRoute
@@ -26,6 +26,12 @@ from jackstay_agent.networks.flows import forget_addresses
 from jackstay_agent.networks.plan import Actual, Bridge, Step, bridge_steps
 
 _IFF_UP = 1
+
+
+def warm() -> None:
+    """Called once in the spawner: what a first socket of netlink's loads and makes is then there in every child."""
+    with contextlib.suppress(OSError, NetlinkError), IPRoute() as route:
+        route.get_links("lo")
 
 
 def observe(argument: Any, _descriptors: list[int]) -> dict[str, Any]:
@@ -56,12 +62,12 @@ def connect(argument: Any, _descriptors: list[int]) -> None:
             _clear(folder, container, endpoint)
             try:
                 inner = _make_netns(os.path.join(folder, container))
-                with IPRoute() as route:
-                    route.link("set", index=1, state="up")
-                _open_to_users()
+                with IPRoute() as within:
+                    within.link("set", index=1, state="up")
+                    _open_to_users()
+                    if endpoint is not None:
+                        _link(host, inner, within, endpoint)
                 syscalls.setns(host)
-                if endpoint is not None:
-                    _link(host, inner, endpoint)
             except BaseException:
                 syscalls.setns(host)
                 _clear(folder, container, endpoint)
@@ -74,10 +80,7 @@ def disconnect(argument: Any, _descriptors: list[int]) -> None:
     """Job: undo `connect`; *argument* is ``[folder, container, [interface, …], [address, …]]``."""
     folder, container, interfaces, addresses = argument
     with _told(f"disconnecting the container {container[:12]}"):
-        if interfaces:
-            with IPRoute() as route:
-                for interface in interfaces:
-                    _delete_link(route, interface)
+        _delete_links(interfaces)
         _remove_netns(os.path.join(folder, container))
         if addresses:
             forget_addresses(addresses)
@@ -119,13 +122,13 @@ def _do(route: IPRoute, folder: str, step: Step) -> None:
             _write_sysctl(f"/proc/sys/net/ipv6/conf/{step.subject}/disable_ipv6", "1")
         case "remove_address":
             address, _, prefix = step.value.partition("/")
-            route.addr("del", index=_index(route, step.subject), address=address, prefixlen=int(prefix))
+            route.addr("del", index=_index(step.subject), address=address, prefixlen=int(prefix))
         case "add_address":
             interface = ipaddress.IPv4Interface(step.value)
             try:
                 route.addr(
                     "add",
-                    index=_index(route, step.subject),
+                    index=_index(step.subject),
                     address=str(interface.ip),
                     prefixlen=interface.network.prefixlen,
                     broadcast=str(interface.network.broadcast_address),
@@ -134,16 +137,16 @@ def _do(route: IPRoute, folder: str, step: Step) -> None:
                 if error.code != errno.EEXIST:
                     raise
         case "bridge_up":
-            route.link("set", index=_index(route, step.subject), state="up")
+            route.link("set", index=_index(step.subject), state="up")
         case "route_localnet":
             _write_sysctl(f"/proc/sys/net/ipv4/conf/{step.subject}/route_localnet", "1")
         case "forward":
             _write_sysctl("/proc/sys/net/ipv4/ip_forward", "1")
         case "attach":
-            route.link("set", index=_index(route, step.subject), master=_index(route, step.value))
+            route.link("set", index=_index(step.subject), master=_index(step.value))
             _join(route, step.subject)
         case "delete_link":
-            _delete_link(route, step.subject)
+            _delete_links([step.subject])
         case "remove_netns":
             _remove_netns(os.path.join(folder, step.subject))
 
@@ -164,8 +167,9 @@ def _open_to_users() -> None:
     _write_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 2147483647")
 
 
-def _link(host: int, inner: int, endpoint: dict[str, Any]) -> None:
-    """Join the namespace *inner* to the bridge; begins and ends in the namespace *host*."""
+def _link(host: int, inner: int, within: IPRoute, endpoint: dict[str, Any]) -> None:
+    """Join the namespace *inner*, of which *within* is, to the bridge; begins and ends in *inner*."""
+    syscalls.setns(host)
     bridge = Bridge(endpoint["bridge"], endpoint["gateway_cidr"], endpoint["bridge_mac"])
     with IPRoute() as route:
         # Somebody may have taken the bridge away since the agent started.
@@ -175,7 +179,7 @@ def _link(host: int, inner: int, endpoint: dict[str, Any]) -> None:
             "add",
             ifname=endpoint["interface"],
             kind="veth",
-            master=_index(route, bridge.name),  # in one with the creation, so that what a crash leaves is known as ours
+            master=_index(bridge.name),  # in one with the creation, so that what a crash leaves is known as ours
             peer={"ifname": "eth0", "address": endpoint["mac"], "net_ns_fd": inner},
         )
         faults.point("networks.netns.linked")
@@ -183,18 +187,16 @@ def _link(host: int, inner: int, endpoint: dict[str, Any]) -> None:
     syscalls.setns(inner)
     _write_sysctl("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1")
     interface = ipaddress.IPv4Interface(endpoint["cidr"])
-    with IPRoute() as route:
-        index = _index(route, "eth0")
-        route.addr(
-            "add",
-            index=index,
-            address=str(interface.ip),
-            prefixlen=interface.network.prefixlen,
-            broadcast=str(interface.network.broadcast_address),
-        )
-        route.link("set", index=index, state="up")
-        route.route("add", dst="default", gateway=endpoint["gateway"], oif=index)
-    syscalls.setns(host)
+    index = _index("eth0")
+    within.addr(
+        "add",
+        index=index,
+        address=str(interface.ip),
+        prefixlen=interface.network.prefixlen,
+        broadcast=str(interface.network.broadcast_address),
+    )
+    within.link("set", index=index, state="up")
+    within.route("add", dst="default", gateway=endpoint["gateway"], oif=index)
 
 
 def _join(route: IPRoute, interface: str) -> None:
@@ -203,7 +205,7 @@ def _join(route: IPRoute, interface: str) -> None:
     A host with br_netfilter (another engine loads it) translates a container's packet to its own published port inside
     the bridge, which then has to send it out of the port it came in by.
     """
-    index = _index(route, interface)
+    index = _index(interface)
     route.brport("set", index=index, mode=1)
     route.link("set", index=index, state="up")
 
@@ -211,18 +213,22 @@ def _join(route: IPRoute, interface: str) -> None:
 def _clear(folder: str, container: str, endpoint: dict[str, Any] | None) -> None:
     """Take away what an earlier start of *container* left; called in the host's namespace."""
     if endpoint is not None:
-        with IPRoute() as route:
-            _delete_link(route, endpoint["interface"])
+        _delete_links([endpoint["interface"]])
     _remove_netns(os.path.join(folder, container))
 
 
-def _delete_link(route: IPRoute, name: str) -> None:
-    for index in route.link_lookup(ifname=name):
-        try:
-            route.link("del", index=index)
-        except NetlinkError as error:
-            if error.code != errno.ENODEV:
-                raise
+def _delete_links(names: Iterable[str]) -> None:
+    """Delete those of the links *names* that are there."""
+    there = {name for _index, name in socket.if_nameindex()}.intersection(names)
+    if not there:
+        return  # without a socket of netlink's, whose set-up takes longer than everything else here
+    with IPRoute() as route:
+        for name in there:
+            try:
+                route.link("del", index=_index(name))
+            except NetlinkError as error:
+                if error.code != errno.ENODEV:
+                    raise
 
 
 def _remove_netns(path: str) -> None:
@@ -235,11 +241,12 @@ def _remove_netns(path: str) -> None:
         os.unlink(path)
 
 
-def _index(route: IPRoute, name: str) -> int:
-    found = route.link_lookup(ifname=name)
-    if not found:
-        raise Error(f"the network interface {name} went away", hint="retry")
-    return int(found[0])
+def _index(name: str) -> int:
+    """The number of the link called *name* in the namespace that this process is in."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise Error(f"the network interface {name} went away", hint="retry") from error
 
 
 def _sysctl(name: str) -> str:
