@@ -148,7 +148,7 @@ ROWS = [
     ),
     Row(f"--on 1 --platform linux/{architecture()}", "echo ran", "ran\n"),
     Row("--cgroupns private", "readlink /proc/self/ns/cgroup | cut -d: -f1", "cgroup\n"),
-    Row("--ipc none", "ls -d /dev/shm 2>/dev/null || echo none", "none\n"),
+    Row("--restart no --ipc none", "ls -d /dev/shm 2>/dev/null || echo none", "none\n"),
     Row("--network none", "ls /sys/class/net", "lo\n"),
     Row("--net host", "ls -d /sys/class/net/jackstay0", "/sys/class/net/jackstay0\n"),
     Row(

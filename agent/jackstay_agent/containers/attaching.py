@@ -121,7 +121,7 @@ async def attach(engine: Engine, text: str, *, stdout: bool, stderr: bool) -> At
     entry = engine.entry(found.id)
     async with entry.lock:
         row = await engine.get(found.id)
-        state.check_can_attach(row.state, row.id)
+        state.check_can_attach(state.of(row), row.id)
         if entry.hub is None or entry.hub.ended.is_set():
             entry.hub = Hub(engine.layout.bundle(row.id))
         hub = entry.hub
@@ -143,7 +143,7 @@ async def execute(engine: Engine, text: str, request: ExecRequest) -> Session:
     Raises `NotFound`, `WrongState`, `InvalidArgument`, `CommandNotFound`, `CommandNotExecutable`, `RuntimeFailed`.
     """
     row = await engine.find(text)
-    state.check_can_exec(row.state, row.id)
+    state.check_can_exec(state.of(row), row.id)
     own = await asyncio.to_thread(_own_process, os.path.join(engine.layout.bundle(row.id), "config.json"))
     settings = settings_of(row)
     user = None

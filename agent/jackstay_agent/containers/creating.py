@@ -14,7 +14,7 @@ import time
 
 import msgspec
 
-from jackstay_agent.containers import device_mappings, host_facts, joining, spec
+from jackstay_agent.containers import device_mappings, host_facts, joining, restarting, spec
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.ids import new_id, new_name
 from jackstay_agent.containers.process import ProcessPlan, merge
@@ -55,6 +55,7 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
 
     Raises `NotFound` for the image or network, `NameTaken`, `AddressTaken`, `InvalidArgument`, `Unsupported`.
     """
+    restarting.check(settings)
     image = await engine.images.find(settings.image)
     config = await engine.images.config(image)
     _check_platform(settings, config)
@@ -63,8 +64,8 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     if settings.hostname and settings.uts == "host":
         raise InvalidArgument("conflicting options: hostname and the UTS mode", hint="leave out --hostname or --uts")
     of_host = "host" in (settings.network, settings.uts)
-    hostname = settings.hostname or (os.uname().nodename if of_host else container[:12])
     settings = await joining.name_by_id(engine, settings)
+    hostname = settings.hostname or (os.uname().nodename if of_host else container[:12])
     settings = msgspec.structs.replace(settings, hostname=hostname)
     plan = merge(settings, config)
     settings = msgspec.structs.replace(settings, mounts=_mounts(settings, plan))

@@ -171,7 +171,7 @@ def _container(item: Listed, size: int, root: int) -> dict[str, Any]:
         "ImageID": row.image_id,
         "Command": " ".join(item.plan.args),
         "Created": row.created // 10**9,
-        "State": state.shown(row.state),
+        "State": state.shown(state.of(row)),
         "Started": row.started // 10**9,
         "Finished": row.finished // 10**9,
         "ExitCode": row.exit_code or 0,

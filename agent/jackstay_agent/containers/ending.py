@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 
 import structlog
 
-from jackstay_agent.containers import identity
+from jackstay_agent.containers import identity, restarting
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.exits import Exit
 from jackstay_agent.containers.releasing import forget, release
@@ -41,6 +43,15 @@ async def ended_locked(engine: Engine, entry: Entry, container: str, how: Exit) 
     code, error = await asyncio.to_thread(_judge, row, how)
     wrong = await release(engine, container)
     engine.let_drain(entry)
+    settings = settings_of(row)
+    again = restarting.after_end(
+        settings.restart,
+        replace(row, stopped=int(row.stopped or entry.stopped)),
+        code=code,
+        finished=how.finished,
+        now=time.time_ns(),
+        previous=engine.restarts.previous(container),
+    )
     await engine.change(
         "exited",
         container,
@@ -53,13 +64,18 @@ async def ended_locked(engine: Engine, entry: Entry, container: str, how: Exit) 
         error=error or wrong,
         oom=int(how.oom),
         finished=how.finished,
+        restart_at=again.at if again else 0,
+        restart_count=again.count if again else row.restart_count,
+        stopped=int(row.stopped or entry.stopped),
     )
     try:
         await forget(engine, container)
     except Error as stuck:
         _log.error("cannot delete the bundle", container=container, error=str(stuck))
     entry.end(code)
-    if settings_of(row).auto_remove:
+    if again is not None:
+        engine.restarts.plan(container, max(0, again.at - time.time_ns()), again.delay)
+    elif settings.auto_remove and not entry.kept:
         await remove_locked(engine, entry, await engine.get(container), volumes=True)
 
 

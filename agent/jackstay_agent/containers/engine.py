@@ -21,6 +21,7 @@ from jackstay_agent.containers.exits import Exits
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.process import ProcessPlan, merge
+from jackstay_agent.containers.restarts import Restarts
 from jackstay_agent.containers.runtime import Runtime
 from jackstay_agent.containers.settings import Settings
 from jackstay_agent.errors import NotFound
@@ -47,11 +48,14 @@ class Entry:
         self.ends = 0  # how often it ended
         self.code = 0  # of the last end
         self.gone = False  # its row is removed
+        self.stopped = False  # a user ended the run under way, or is about to
+        self.kept = False  # its end is not followed by its removal, as it is started again at once
         self.over = asyncio.Event()  # set when the run under way ends; a new one for each run
         self._changed = asyncio.Event()
 
     def begin(self) -> None:
         """A run begins."""
+        self.stopped = False
         self.over = asyncio.Event()
 
     def end(self, code: int) -> None:
@@ -98,6 +102,7 @@ class Engine:
     monitors: Monitors
     execs: Execs
     exits: Exits
+    restarts: Restarts
     entries: dict[str, Entry] = field(default_factory=dict)
     work: set[asyncio.Task[Any]] = field(default_factory=set)
     draining: set[Hub] = field(default_factory=set)
@@ -143,10 +148,14 @@ class Engine:
 
     async def finish(self, verb: Coroutine[Any, Any, T]) -> T:
         """Await *verb*; when the caller is cancelled, it goes on to its end."""
+        return await asyncio.shield(self.carry_out(verb))
+
+    def carry_out(self, verb: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin *verb*, which goes on to its end; `work` has it until then."""
         task = asyncio.ensure_future(verb)
         self.work.add(task)
         task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self.work.discard(task)

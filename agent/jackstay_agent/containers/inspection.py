@@ -45,7 +45,7 @@ def document(row: ContainerRow, settings: Settings, plan: ProcessPlan, around: S
         "HostsPath": around.files.get("/etc/hosts", ""),
         "LogPath": around.log_path,
         "Name": f"/{row.name}",
-        "RestartCount": 0,
+        "RestartCount": row.restart_count,
         "Driver": around.storage,
         "Platform": "linux",
         "MountLabel": "",
@@ -66,12 +66,12 @@ def document(row: ContainerRow, settings: Settings, plan: ProcessPlan, around: S
 
 
 def _state(row: ContainerRow) -> dict[str, Any]:
-    shown = state.shown(row.state)
+    shown = state.shown(state.of(row))
     return {
         "Status": shown,
-        "Running": state.is_live(row.state),
+        "Running": state.is_live(row.state) or shown == "restarting",
         "Paused": shown == "paused",
-        "Restarting": False,
+        "Restarting": shown == "restarting",
         "OOMKilled": bool(row.oom),
         "Dead": shown == "dead",
         "Pid": row.pid if state.is_live(row.state) else 0,
@@ -134,7 +134,7 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "LogConfig": {"Type": "k8s-file", "Config": {}},
         "NetworkMode": settings.network,
         "PortBindings": _port_bindings(settings.ports),
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": {"Name": settings.restart.name, "MaximumRetryCount": settings.restart.maximum_retries},
         "AutoRemove": settings.auto_remove,
         "VolumeDriver": "",
         "VolumesFrom": None,

@@ -61,7 +61,7 @@ async def list_containers(
         candidates = candidates[:last]
     elif not every and not wanted.any_state:
         # docker applies "before" and "since" to all containers, so those not shown must still be there to be named.
-        shown = {row.id for row in found if state.is_live(row.state)}
+        shown = {row.id for row in found if state.is_live(row.state) or state.of(row) == "restarting"}
         chosen = filters.select(wanted, candidates, ancestor_ids=ancestors)
         return await _sized(engine, [listed[item.id] for item in chosen if item.id in shown], size)
     chosen = filters.select(wanted, candidates, ancestor_ids=ancestors)
@@ -126,7 +126,7 @@ def _candidate(row: ContainerRow, settings: Settings, plan: ProcessPlan, network
     return filters.Candidate(
         id=row.id,
         name=row.name,
-        state=state.shown(row.state),
+        state=state.shown(state.of(row)),
         exit_code=row.exit_code,
         image=row.image,
         image_id=row.image_id,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from jackstay_agent.containers import listing
+from jackstay_agent.containers import listing, state
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.removing import remove_locked
 from jackstay_agent.errors import Error, NotFound
@@ -40,7 +40,7 @@ async def prune(engine: Engine, texts: Iterable[str]) -> Pruned:
     pruned = Pruned()
     for item in await listing.list_containers(engine, every=True, texts=(), last=0, size=True):
         found = item.row
-        if found.state not in PRUNED or not wanted.labels_fit(item.plan.labels):
+        if state.of(found) not in PRUNED or not wanted.labels_fit(item.plan.labels):
             continue
         if wanted.until is not None and found.created >= wanted.until:
             continue
@@ -48,7 +48,7 @@ async def prune(engine: Engine, texts: Iterable[str]) -> Pruned:
         try:
             async with entry.lock:
                 row = await engine.get(found.id)
-                if row.state not in PRUNED:
+                if state.of(row) not in PRUNED:
                     continue
                 await remove_locked(engine, entry, row, volumes=False)
         except NotFound:

@@ -17,7 +17,7 @@ import time
 import structlog
 
 from jackstay_agent import faults
-from jackstay_agent.containers import identity
+from jackstay_agent.containers import identity, restarter
 from jackstay_agent.containers.ending import UNKNOWN, ended_locked
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.exits import Exit, read_exit
@@ -46,6 +46,7 @@ async def recover(engine: Engine) -> None:
         async with turns, entry.lock:
             try:
                 await _recover_one(engine, entry, row, rebooted)
+                await restarter.mark_locked(engine, row.id)
             except (Error, OSError) as error:
                 _log.error("cannot recover", container=row.id, error=str(error))
 
@@ -53,6 +54,7 @@ async def recover(engine: Engine) -> None:
     await _sweep(engine, {row.id for row in await engine.database.read(rows.every)})
     await engine.exits.settle()
     await finish(_remember_boot, engine.layout)
+    await restarter.plan_all(engine)
 
 
 async def _recover_one(engine: Engine, entry: Entry, row: ContainerRow, rebooted: bool) -> None:

@@ -29,7 +29,7 @@ async def remove(engine: Engine, text: str, *, force: bool, volumes: bool) -> st
     entry = engine.entry(found.id)
     async with entry.lock:
         row = await engine.get(found.id)
-        state.check_can_remove(row.state, row.id, force=force)
+        state.check_can_remove(state.of(row), row.id, force=force)
         await remove_locked(engine, entry, row, volumes=volumes)
     return found.id
 
@@ -38,6 +38,7 @@ async def remove_locked(engine: Engine, entry: Entry, row: ContainerRow, *, volu
     """`remove` for a caller that holds the lock and has decided that *row* may go."""
     container = row.id
     engine.exits.forget(container)
+    engine.restarts.cancel(container)
     anonymous = await engine.volumes.anonymous_of(container) if volumes else []
     await engine.change("removing", container, state="removing")
     try:

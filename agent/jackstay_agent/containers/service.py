@@ -21,6 +21,7 @@ from jackstay_agent.containers import (
     pruning,
     recovery,
     removing,
+    restarter,
     starting,
     state,
     stopping,
@@ -32,6 +33,7 @@ from jackstay_agent.containers.exec_process import ExecRequest
 from jackstay_agent.containers.exits import Exit, Exits
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.containers.monitor import Monitors
+from jackstay_agent.containers.restarts import Restarts
 from jackstay_agent.containers.runtime import PREFERRED, Runtime, choose
 from jackstay_agent.containers.settings import Settings
 from jackstay_agent.content.store import ContentStore
@@ -82,6 +84,7 @@ class Containers:
             monitors=monitors,
             execs=Execs(monitors, layout),
             exits=Exits(layout, self._ended),
+            restarts=Restarts(self._again),
         )
 
     async def recover(self) -> None:
@@ -94,6 +97,7 @@ class Containers:
 
     async def close(self) -> None:
         """Let go of the containers, which go on; verbs under way are finished first, for at most 30 s."""
+        self.engine.restarts.close()
         if self.engine.work:
             await asyncio.wait(tuple(self.engine.work), timeout=30)
         hubs = [entry.hub for entry in self.engine.entries.values() if entry.hub is not None]
@@ -212,6 +216,9 @@ class Containers:
             state.check_can_rename(row.state, row.id)
             config = creating.with_name(settings_of(row), name)
             await self.engine.database.write("containers.renamed", lambda c: rows.rename(c, row.id, name, config))
+
+    def _again(self, container: str) -> None:
+        self.engine.carry_out(restarter.again(self.engine, container))
 
     async def _ended(self, container: str, how: Exit) -> None:
         await ending.ended(self.engine, container, how)

@@ -65,10 +65,14 @@ async def start(engine: Engine, text: str) -> str:
 async def start_locked(engine: Engine, entry: Entry, container: str, *, by_policy: bool = False) -> None:
     """`start` for a caller that holds the container's lock. *by_policy*: the container waited for it, nobody asked."""
     row = await engine.get(container)
-    if not state.can_start(row.state, row.id):
+    if not state.can_start(row.state if by_policy else state.of(row), row.id):
         return
     run = _Run(row, settings_of(row), await engine.plan(row))
-    await engine.change("starting", row.id, state="starting", error="")
+    if by_policy:
+        await engine.change("starting", row.id, state="starting", error="")
+    else:
+        engine.restarts.cancel(row.id)
+        await engine.change("starting", row.id, state="starting", error="", restart_count=0, stopped=0)
     try:
         await _run(engine, entry, run)
     except BaseException as error:
@@ -85,10 +89,6 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
     attachment = await engine.networks.connect(container, run.settings, _published(run.settings, run.plan))
     await finish(_write_files, bundle, run.settings, attachment)
     mounts = await _volumes(engine, run.settings, rootfs)
-    context = spec.SpecContext(
-        id=container,
-        rootfs=rootfs,
-        hostname=run.settings.hostname,
     async with joined(engine, container, run.settings) as others:
         await _create(engine, entry, run, attachment, mounts, others)
 
@@ -103,6 +103,10 @@ async def _create(
 ) -> None:
     container = run.row.id
     bundle, rootfs = engine.layout.bundle(container), engine.layout.rootfs(container)
+    context = spec.SpecContext(
+        id=container,
+        rootfs=rootfs,
+        hostname=run.settings.hostname,
         netns_path=attachment.netns_path,
         cgroups_path=f"{CGROUP}/{container}",
         facts=await asyncio.to_thread(host_facts.read),
@@ -110,12 +114,12 @@ async def _create(
         user=await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add),
         mounts=mounts,
         files={target: os.path.join(bundle, name) for target, name in FILES.items()},
+        joined=others.namespaces,
+        shm=others.shm,
     )
     await finish(_write_spec, bundle, spec.build(run.settings, run.plan, context))
     with runtime.naming(run.plan.args[0]):
         monitored = await engine.monitors.create(container, run.row.name, streams_of(run.settings))
-        joined=others.namespaces,
-        shm=others.shm,
         if entry.hub is not None and entry.hub.has_clients:
             await entry.hub.open()
         started = time.time_ns()
@@ -135,6 +139,7 @@ async def _create(
         oom=0,
         started=started,
         finished=0,
+        restart_at=0,
     )
     await engine.exits.watch(container, monitored.monitor_pid, monitored.monitor_start)
 
@@ -149,9 +154,12 @@ async def _undo(engine: Engine, entry: Entry, run: _Run, error: BaseException) -
         _log.error("cannot delete the bundle", container=container, error=str(stuck))
     told = error if isinstance(error, Error) else Error(f"the start was cut: {error}")
     code = runtime.exit_code(told)
-    await engine.change("unstarted", container, state=run.row.state, error=told.message, exit_code=code)
+    await engine.change("unstarted", container, state=run.row.state, error=told.message, exit_code=code, restart_at=0)
     engine.let_drain(entry)
-    entry.fail(code)
+    if run.row.restart_at:
+        entry.end(code)  # there are those who wait for the end of what was about to run
+    else:
+        entry.fail(code)
     if run.settings.auto_remove:
         await remove_locked(engine, entry, await engine.get(container), volumes=True)
 

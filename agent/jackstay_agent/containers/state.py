@@ -7,6 +7,9 @@
 
 ``starting`` and ``removing`` mark work under way, so that an agent that died in it finds what to undo or finish.
 ``dead`` is a container whose removal failed. Docker shows ``starting`` as "created".
+
+``restarting`` is no state of its own in a row: the container is exited (or starting), and the row says when its policy
+starts it again.
 """
 
 from __future__ import annotations
@@ -14,11 +17,17 @@ from __future__ import annotations
 from typing import Literal
 
 from jackstay_agent.errors import WrongState
+from jackstay_agent.metadata.containers import ContainerRow
 
-State = Literal["created", "starting", "running", "paused", "exited", "removing", "dead"]
+State = Literal["created", "starting", "running", "paused", "restarting", "exited", "removing", "dead"]
 
 LIVE: frozenset[str] = frozenset({"running", "paused"})
 """States in which a process exists."""
+
+
+def of(row: ContainerRow) -> str:
+    """The state of *row*'s container, "restarting" among them."""
+    return "restarting" if row.restart_at and row.state in ("exited", "starting") else row.state
 
 
 def shown(state: str) -> str:
@@ -32,11 +41,12 @@ def is_live(state: str) -> bool:
 
 
 def can_start(state: str, container: str) -> bool:
-    """Whether a start has anything to do: False for a running container, as docker's start succeeds on one.
+    """Whether a start has anything to do: False for a container that runs or is about to, as docker's start succeeds on
+    one.
 
     Raises `WrongState` where a start is not possible.
     """
-    if state == "running":
+    if state in ("running", "restarting"):
         return False
     if state == "paused":
         raise WrongState(
@@ -64,6 +74,7 @@ def check_can_pause(state: str, container: str) -> None:
     """Raise `WrongState` unless the container runs and is not paused."""
     if state == "paused":
         raise WrongState(f"container {container} is already paused", hint=f"jackstay unpause {container[:12]}")
+    _check_not_restarting(state, container)
     if state != "running":
         raise _not_running(container)
 
@@ -81,6 +92,7 @@ def check_can_exec(state: str, container: str) -> None:
             f"container {container} is paused, unpause the container before exec",
             hint=f"jackstay unpause {container[:12]}",
         )
+    _check_not_restarting(state, container)
     if state != "running":
         raise _not_running(container)
 
@@ -92,13 +104,14 @@ def check_can_attach(state: str, container: str) -> None:
             f"container {container} is paused, unpause the container before attach",
             hint=f"jackstay unpause {container[:12]}",
         )
+    _check_not_restarting(state, container)
     if state in ("removing", "dead"):
         raise _not_running(container)
 
 
 def check_can_remove(state: str, container: str, *, force: bool) -> None:
-    """Raise `WrongState` for a container with a process unless *force*."""
-    if force or state not in LIVE:
+    """Raise `WrongState` for a container that has a process, or is about to, unless *force*."""
+    if force or (state not in LIVE and state != "restarting"):
         return
     if state == "paused":
         raise WrongState(
@@ -106,7 +119,7 @@ def check_can_remove(state: str, container: str, *, force: bool) -> None:
             hint="unpause and then stop the container before attempting removal, or force remove (rm -f)",
         )
     raise WrongState(
-        f"you cannot remove a running container {container}",
+        f"you cannot remove a {state} container {container}",
         hint="stop the container before attempting removal, or force remove (rm -f)",
     )
 
@@ -115,6 +128,14 @@ def check_can_rename(state: str, container: str) -> None:
     """Raise `WrongState` for a container that is going away."""
     if state in ("removing", "dead"):
         raise WrongState(f"container {container} is marked for removal and cannot be renamed")
+
+
+def _check_not_restarting(state: str, container: str) -> None:
+    if state == "restarting":
+        raise WrongState(
+            f"container {container} is restarting, wait until the container is running",
+            hint=f"jackstay stop {container[:12]} ends that",
+        )
 
 
 def _not_running(container: str) -> WrongState:

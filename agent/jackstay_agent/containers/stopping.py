@@ -6,7 +6,8 @@ import asyncio
 import signal as signals
 
 from jackstay_agent.containers import state
-from jackstay_agent.containers.engine import Engine, settings_of
+from jackstay_agent.containers.engine import Engine, Entry, settings_of
+from jackstay_agent.containers.restarter import give_up_locked
 from jackstay_agent.containers.starting import start_locked
 from jackstay_agent.errors import RuntimeFailed
 from jackstay_agent.metadata.containers import ContainerRow
@@ -21,8 +22,9 @@ _KILL_SECONDS = 30
 async def stop(engine: Engine, text: str, timeout: int | None) -> str:
     """Stop the container that *text* means: its stop signal, then after *timeout* seconds SIGKILL; its id.
 
-    *timeout* None is the container's own, else `DEFAULT_TIMEOUT`. No effect on one that does not run. Returns when its
-    row says that it ended. Raises `NotFound`, `RuntimeFailed` when even SIGKILL does not end it.
+    *timeout* None is the container's own, else `DEFAULT_TIMEOUT`. No effect on one that does not run; one that waits to
+    be started again waits no more. Returns when its row says that it ended. Raises `NotFound`, `RuntimeFailed` when
+    even SIGKILL does not end it.
     """
     row = await engine.find(text)
     await _stop(engine, row.id, timeout)
@@ -32,8 +34,12 @@ async def stop(engine: Engine, text: str, timeout: int | None) -> str:
 async def restart(engine: Engine, text: str, timeout: int | None) -> str:
     """`stop`, then start; its id. Raises what both raise."""
     row = await engine.find(text)
-    await _stop(engine, row.id, timeout)
     entry = engine.entry(row.id)
+    entry.kept = True
+    try:
+        await _stop(engine, row.id, timeout)
+    finally:
+        entry.kept = False
     async with entry.lock:
         await start_locked(engine, entry, row.id)
     return row.id
@@ -42,14 +48,21 @@ async def restart(engine: Engine, text: str, timeout: int | None) -> str:
 async def kill(engine: Engine, text: str, signal: str) -> str:
     """Send *signal* ("" for KILL) to the container's first process; its id.
 
-    Raises `NotFound`, `InvalidArgument`, `WrongState` when it does not run.
+    SIGKILL and the container's stop signal count as a stop: its policy does not start it again. In docker any signal
+    does, where no stop signal is set; but a reload by SIGHUP must not cost a container its policy. Raises `NotFound`,
+    `InvalidArgument`, `WrongState` when it does not run.
     """
     number = names.parse(signal or "KILL")
     found = await engine.find(text)
     entry = engine.entry(found.id)
     async with entry.lock:
         row = await engine.get(found.id)
+        if state.of(row) == "restarting":
+            await give_up_locked(engine, entry, row)
+            return row.id
         state.check_can_signal(row.state, row.id)
+        if number in (signals.SIGKILL, names.parse((await engine.plan(row)).stop_signal)):
+            await _note_stop(engine, entry, row)
         await _signal(engine, row, number)
         over = entry.over
     if number == signals.SIGKILL:
@@ -62,7 +75,7 @@ async def pause(engine: Engine, text: str) -> None:
     found = await engine.find(text)
     async with engine.entry(found.id).lock:
         row = await engine.get(found.id)
-        state.check_can_pause(row.state, row.id)
+        state.check_can_pause(state.of(row), row.id)
         await engine.runtime.pause(row.id)
         await engine.change("paused", row.id, state="paused")
 
@@ -81,10 +94,14 @@ async def _stop(engine: Engine, container: str, timeout: int | None) -> None:
     entry = engine.entry(container)
     async with entry.lock:
         row = await engine.get(container)
+        if state.of(row) == "restarting":
+            await give_up_locked(engine, entry, row)
+            return
         if not state.check_can_stop(row.state):
             return
         over = entry.over
         settings = settings_of(row)
+        await _note_stop(engine, entry, row)
         if timeout is None:
             timeout = settings.stop_timeout if settings.stop_timeout is not None else DEFAULT_TIMEOUT
         if timeout > 0:
@@ -102,6 +119,13 @@ async def _stop(engine: Engine, container: str, timeout: int | None) -> None:
             f"container {container} did not end within {_KILL_SECONDS} s of SIGKILL",
             hint="a process in uninterruptible sleep cannot be killed; see the host's kernel log",
         )
+
+
+async def _note_stop(engine: Engine, entry: Entry, row: ContainerRow) -> None:
+    """The run under way ends by a user's will. At once in the row where that matters should the agent die meanwhile."""
+    entry.stopped = True
+    if settings_of(row).restart.name != "no" and not row.stopped:
+        await engine.change("stopping", row.id, stopped=1)
 
 
 async def _signal(engine: Engine, row: ContainerRow, number: int) -> None:

@@ -29,7 +29,7 @@ async def wait(engine: Engine, text: str, condition: str) -> int:
 
 
 async def _exit(entry: Entry, seen: int, row: ContainerRow, *, next_one: bool) -> int:
-    if not next_one and not (state.is_live(row.state) or row.state == "starting"):
+    if not next_one and not (state.is_live(row.state) or state.of(row) in ("starting", "restarting")):
         return row.exit_code or 0
     while entry.ends == seen and not entry.gone:
         await entry.changed()

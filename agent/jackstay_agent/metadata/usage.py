@@ -45,8 +45,11 @@ def counts(connection: sqlite3.Connection) -> Counts:
 
 
 def containers_run(connection: sqlite3.Connection) -> bool:
-    """Whether a container runs, or is being started or removed."""
-    row = connection.execute("SELECT 1 FROM containers WHERE state NOT IN ('created', 'exited', 'dead') LIMIT 1")
+    """Whether a container runs, is being started or removed, or has a restart policy."""
+    row = connection.execute(
+        "SELECT 1 FROM containers WHERE state NOT IN ('created', 'exited', 'dead')"
+        " OR COALESCE(json_extract(config, '$.restart.name'), 'no') != 'no' LIMIT 1"
+    )
     return row.fetchone() is not None
 
 

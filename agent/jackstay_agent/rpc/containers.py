@@ -327,7 +327,7 @@ def _summary(item: Listed) -> pb.ContainerSummary:
         image_id=row.image_id,
         command=item.plan.args,
         created=row.created // 10**9,
-        state=state.shown(row.state),
+        state=state.shown(state.of(row)),
         started=row.started // 10**9,
         finished=row.finished // 10**9,
         exit_code=row.exit_code or 0,

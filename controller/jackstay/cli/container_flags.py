@@ -54,6 +54,7 @@ class ContainerFlags:
     publish_all: bool = False
     read_only: bool = False
     replace: bool = False
+    restart: str = ""
     rm: bool = False
     security_opt: Texts = None
     shm_size: str | None = None
@@ -146,12 +147,15 @@ def container_flags(
         str, typer.Option("--pid", metavar="MODE", help="host, container:NAME: whose processes it sees.")
     ] = "",
     uts: Annotated[str, typer.Option("--uts", metavar="MODE", help="host: its name is the host's.")] = "",
-    device: Annotated[
     cgroupns: Annotated[
         str, typer.Option("--cgroupns", metavar="MODE", help="private or host: what of the cgroups it sees.")
     ] = "",
+    device: Annotated[
         Texts, typer.Option("--device", metavar="HOST-PATH[:PATH][:rwm]", help="A device, or a folder of them.")
     ] = None,
+    restart: Annotated[
+        str, typer.Option("--restart", metavar="POLICY", help="no, on-failure[:N], always or unless-stopped.")
+    ] = "",
     init: Annotated[bool, typer.Option("--init", help="A small init that reaps processes.")] = False,
     label: Annotated[Texts, typer.Option("--label", "-l", metavar="KEY=VALUE", help="Labels.")] = None,
     label_file: Annotated[Texts, typer.Option("--label-file", metavar="FILE", help="A KEY=VALUE a line.")] = None,

@@ -48,10 +48,12 @@ def container_object(item: messages.ContainerSummary, now: float, *, full: bool 
 
 
 def container_status(item: messages.ContainerSummary, now: float) -> str:
-    """``Up 5 minutes``, ``Up 5 minutes (Paused)``, ``Exited (0) 2 hours ago``, ``Created``, ``Dead``."""
+    """``Up 5 minutes``, ``Up 5 minutes (Paused)``, ``Exited (0) 2 hours ago``, ``Created``, …"""
     if item.state in ("running", "paused"):
         up = f"Up {human_duration(now - item.started)}"
         return up + " (Paused)" if item.state == "paused" else up
+    if item.state == "restarting":
+        return f"Restarting ({item.exit_code}) {ago(item.finished, now)}"
     if item.state == "exited":
         return f"Exited ({item.exit_code}) {ago(item.finished, now)}"
     return item.state.capitalize()

@@ -9,6 +9,7 @@ from jackstay.cli.parsing.devices import parse_device
 from jackstay.cli.parsing.environment import parse_environment, parse_pairs, read_environment_file
 from jackstay.cli.parsing.mounts import MountSpec, parse_mount, parse_volume
 from jackstay.cli.parsing.ports import parse_publish
+from jackstay.cli.parsing.restart_policy import parse_restart
 from jackstay.cli.parsing.sizes import parse_bytes, parse_memory_swap, parse_nano_cpus
 from jackstay.cli.parsing.ulimits import parse_ulimit
 from jackstay.cli.platform_flags import canonical_platform
@@ -81,18 +82,28 @@ def build_request(
         init=flags.init,
         oom_score_adj=flags.oom_score_adj,
         replace=flags.replace,
+        restart=_restart(flags),
         ipc=flags.ipc,
         pid=flags.pid,
         uts=flags.uts,
+        cgroupns=flags.cgroupns,
+        platform=canonical_platform(flags.platform),
         devices=[
             messages.DeviceMapping(
                 host_path=device.host_path, container_path=device.container_path, permissions=device.permissions
             )
             for device in map(parse_device, flags.device or ())
-        cgroupns=flags.cgroupns,
-        platform=canonical_platform(flags.platform),
         ],
     )
+
+
+def _restart(flags: ContainerFlags) -> messages.RestartPolicy | None:
+    if not flags.restart:
+        return None
+    policy = parse_restart(flags.restart)
+    if flags.rm and policy.name != "no":
+        raise UsageError("conflicting options: cannot specify both --restart and --rm", hint="leave out one of the two")
+    return messages.RestartPolicy(name=policy.name, maximum_retries=policy.maximum_retries)
 
 
 def _networks(flags: ContainerFlags) -> list[messages.NetworkAttachment]:

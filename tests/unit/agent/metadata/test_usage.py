@@ -9,6 +9,7 @@ import pytest
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import SourceFailed
+from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.digest import Digest
@@ -60,3 +61,15 @@ async def test_blobs_and_layers_of_a_container_are_in_use(database: Database) ->
     assert both == usage.DiskUsage("Images", 1, 1, 4342, 4007)
     told = [tuple(row) for row in await database.read(usage.blobs)]
     assert told == [("other", 4000, 0, 0), ("l", 300, 0, 1), ("c", 20, 0, 1), ("m", 10, 0, 1)]
+
+    for state, config, needed in [
+        ("running", "{}", True),
+        ("exited", "{}", False),
+        ("exited", '{"restart": {"name": "no"}}', False),
+        ("exited", '{"restart": {"name": "always"}}', True),
+        ("starting", "{}", True),
+    ]:
+        await database.write(
+            "test", lambda c, state=state, config=config: rows.change(c, "x", state=state, config=config)
+        )  # type: ignore[misc]
+        assert await database.read(usage.containers_run) is needed, (state, config)

@@ -66,6 +66,7 @@ def test_ps_object_has_dockers_fields() -> None:
         ({"state": "running", "started": NOW - 30}, "Up 30 seconds"),
         ({"state": "paused", "started": NOW - 300}, "Up 5 minutes (Paused)"),
         ({"state": "exited", "exit_code": 137}, "Exited (137) About a minute ago"),
+        ({"state": "restarting", "exit_code": 1, "finished": NOW - 3}, "Restarting (1) 3 seconds ago"),
         ({"state": "created"}, "Created"),
         ({"state": "dead"}, "Dead"),
     ],

@@ -32,7 +32,7 @@ def test_everything() -> None:
         memory="512m", memory_reservation="1m", memory_swap="-1", cpus="1.5", cpu_shares=7, cpuset_cpus="0",
         pids_limit=-1, oom_score_adj=-5, ulimit=["nofile=1:2"], sysctl=["a.b=1"], cap_add=["NET_ADMIN"],
         cap_drop=["ALL"], privileged=True, security_opt=["no-new-privileges"], init=True, label=["k=v"],
-        annotation=["n=m"], stop_signal="QUIT", stop_timeout=0,
+        annotation=["n=m"], stop_signal="QUIT", stop_timeout=0, restart="no",
         ipc="none", pid="host", uts="host", cgroupns="host", platform="x86_64", device=["/dev/a:r"],
     )  # fmt: skip
     assert list(request.env) == ["HOME=/root", "A=1"]
@@ -50,7 +50,7 @@ def test_everything() -> None:
     assert list(request.add_host) == ["a:::1"]
     assert dict(request.sysctls) == {"a.b": "1"}
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}
-    to_come = {"restart", "health", "userns", "cdi_devices", "log_driver", "log_opts", "volumes_from"}
+    to_come = {"health", "userns", "cdi_devices", "log_driver", "log_opts", "volumes_from"}
     assert request.platform == "linux/amd64"
     assert unset == {"entrypoint", *to_come}
 
@@ -82,6 +82,7 @@ def test_files_come_before_flags(tmp_path: Path) -> None:
         {"tmpfs": ["x"]},
         {"add_host": ["a"]},
         {"volume": ["/x"], "mount": ["target=/x"]},
+        {"rm": True, "restart": "always"},
     ],
 )
 def test_contradictions(flags: dict[str, Any]) -> None:

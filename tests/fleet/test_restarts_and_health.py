@@ -1,0 +1,162 @@
+"""Containers that are started again, and containers that are asked whether they are well, on a real host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fleet.conftest import settled
+from tests.lab.emptying import empty
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.lab.laptop import Laptop, data
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def host(shared_lab: Lab) -> Host:
+    """The host itself."""
+    return shared_lab.hosts["web1"]
+
+
+@pytest.fixture(scope="module")
+def web1(shared_lab: Lab, host: Host, base_archive: Path) -> Iterator[Laptop]:
+    """A laptop whose commands go to web1, where a container named "loops" is started again and again."""
+    laptop = Laptop(shared_lab)
+    laptop.environment["JACKSTAY_HOST"] = "web1"
+    laptop.ok("load", "-i", base_archive)
+    laptop.ok("run", "-d", "--name", "loops", "--restart", "always", "base:1", "sh", "-c", "echo again; exit 3")
+    yield laptop
+    if host.agent.find() is None:
+        host.agent.start()
+    empty(host)
+    assert settled(host) == []
+
+
+def inspect(laptop: Laptop, name: str) -> dict[str, Any]:
+    document: dict[str, Any] = data(laptop.ok("--json", "inspect", name))[0]
+    return document
+
+
+def until(laptop: Laptop, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 20) -> dict[str, Any]:
+    """The document of the container once it *holds*."""
+    deadline = time.monotonic() + seconds
+    while not holds(document := inspect(laptop, name)):
+        assert time.monotonic() < deadline, document["State"]
+        time.sleep(0.05)
+    return document
+
+
+def test_a_failure_is_tried_again_so_often(web1: Laptop) -> None:
+    ran = web1.run("run", "--name", "twice", "--restart", "on-failure:2", "base:1", "sh", "-c", "echo tried; exit 4")
+    assert (ran.code, ran.stdout) == (4, "tried\n")  # the first end is the one that run and wait are about
+    document = until(web1, "twice", lambda told: told["RestartCount"] == 2 and not told["State"]["Running"])
+    assert (document["State"]["Status"], document["State"]["ExitCode"]) == ("exited", 4)
+    assert document["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 2}
+    assert web1.ok("logs", "twice").lines == ["tried"] * 3
+    web1.ok("run", "--name", "succeeds", "--restart", "on-failure", "base:1", "true")
+    document = inspect(web1, "succeeds")
+    assert (document["State"]["Status"], document["RestartCount"]) == ("exited", 0)
+    web1.ok("rm", "twice", "succeeds")
+
+
+def test_what_a_policy_cannot_be(web1: Laptop) -> None:
+    ran = web1.run("run", "--restart", "sometimes", "base:1", "true").ended(2)
+    assert "invalid restart policy: unknown policy 'sometimes'" in ran.stderr
+    ran = web1.run("run", "--restart", "always", "--rm", "base:1", "true").ended(2)
+    assert "conflicting options: cannot specify both --restart and --rm" in ran.stderr
+
+
+def test_a_stop_is_not_followed_by_a_start_but_a_crash_is(web1: Laptop) -> None:
+    deaf = "trap '' HUP; trap 'exit 0' TERM; touch /ready; while :; do sleep 0.05; done"
+    web1.ok("run", "-d", "--name", "app", "--restart", "unless-stopped", "base:1", "sh", "-c", deaf)
+    web1.ok("exec", "app", "sh", "-c", "until [ -e /ready ]; do sleep 0.02; done")
+    web1.ok("kill", "-s", "HUP", "app")
+    web1.ok("exec", "app", "kill", "-TERM", "1")
+    document = until(web1, "app", lambda told: told["RestartCount"] == 1 and told["State"]["Status"] == "running")
+    assert document["State"]["Pid"] > 0
+    web1.ok("kill", "app")
+    document = inspect(web1, "app")
+    assert (document["State"]["Status"], document["RestartCount"]) == ("exited", 1)
+    web1.ok("restart", "-t", "0", "app")
+    document = inspect(web1, "app")
+    assert (document["State"]["Status"], document["RestartCount"]) == ("running", 0)
+    web1.ok("rm", "-f", "app")
+
+
+def test_waits_grow_and_verbs_know_of_them(web1: Laptop, host: Host) -> None:
+    document = until(web1, "loops", lambda told: told["RestartCount"] >= 6 and told["State"]["Restarting"])
+    state = document["State"]
+    assert (state["Status"], state["Running"], state["Pid"], state["ExitCode"]) == ("restarting", True, 0, 3)
+    count = document["RestartCount"]
+    host.agent.kill()
+    host.agent.start()
+    document = inspect(web1, "loops")
+    assert (document["State"]["Status"], document["RestartCount"]) == ("restarting", count)
+    (row,) = data(web1.ok("--json", "ps", "-f", "status=restarting"))
+    assert row["Names"] == "loops"
+    assert row["State"] == "restarting"
+    assert row["Status"].startswith("Restarting (3) ")
+    assert "is restarting, wait until the container is running" in web1.run("pause", "loops").ended(1).stderr
+    assert "is restarting, wait until the container is running" in web1.run("exec", "loops", "true").stderr
+    assert "you cannot remove a restarting container" in web1.run("rm", "loops").ended(1).stderr
+    waiting = web1.start("wait", "loops")
+    web1.ok("stop", "loops")
+    assert waiting.communicate(timeout=20)[0] == b"3\n"
+    document = inspect(web1, "loops")
+    assert (document["State"]["Status"], document["State"]["Restarting"]) == ("exited", False)
+
+    seen = [float(line.split("T")[1].split("Z")[0].rpartition(":")[2]) for line in web1.ok("logs", "-t", "loops").lines]
+    waits = [(after - before) % 60 for before, after in pairwise(seen)]
+    for number, waited in enumerate(waits[:6]):
+        assert waited > 0.1 * 2**number, waits
+
+
+OTHER_BOOT = "00000000-0000-4000-8000-000000000000"
+REBOOT = f"""
+cd /run/jackstay
+for file in containers/*/conmon.pid containers/*/pidfile; do kill -9 $(cat $file); done
+for mount in $(awk '$2 ~ "^/run/jackstay/" {{ print $2 }}' /proc/mounts | sort -r); do umount -l $mount; done
+rm -rf containers exits runtime netns
+echo {OTHER_BOOT} >/run/boot_id
+mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
+"""
+"""What a restart of the machine comes to: no process, nothing in /run, another boot."""
+
+
+def test_after_a_restart_of_the_host(web1: Laptop, host: Host) -> None:
+    for name, policy, command in [
+        ("none", "no", "sleep 1000"),
+        ("always", "always", "sleep 1000"),
+        ("unless", "unless-stopped", "sleep 1000"),
+        ("failing", "on-failure", "sleep 1000"),
+        ("done", "on-failure", "true"),
+        ("always-stopped", "always", "sleep 1000"),
+        ("unless-stopped", "unless-stopped", "sleep 1000"),
+    ]:
+        web1.ok("run", "-d", "--name", name, "--restart", policy, "base:1", *command.split())
+    web1.ok("create", "--name", "never", "--restart", "always", "base:1", "true")
+    web1.ok("stop", "-t", "0", "always-stopped", "unless-stopped")
+    web1.ok("wait", "done")
+    host.agent.kill()
+    assert host.exec(["sh", "-c", REBOOT]).stderr == ""
+    try:
+        host.agent.start()
+        for name in ("always", "unless", "failing", "always-stopped"):
+            until(web1, name, lambda told: told["State"]["Status"] == "running")
+        states = {row["Names"]: row["State"] for row in data(web1.ok("--json", "ps", "-a"))}
+        document = inspect(web1, "none")["State"]
+    finally:
+        host.exec(["umount", "/proc/sys/kernel/random/boot_id"])
+    assert states.items() >= {
+        "none": "exited", "always": "running", "unless": "running", "failing": "running", "done": "exited",
+        "always-stopped": "running", "unless-stopped": "exited", "never": "created",
+    }.items()  # fmt: skip
+    assert (document["ExitCode"], document["Error"]) == (255, "the host was restarted while the container ran")
+    web1.ok("rm", "-f", *states)
