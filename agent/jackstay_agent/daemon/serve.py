@@ -138,6 +138,7 @@ async def _serve_with(
                 runtime,
                 Checker(Parts(database, content, snapshotter, collector, volumes, containers.engine)),
                 containers.engine,
+                events,
             ),
             volumes=VolumesService(volumes),
         ),

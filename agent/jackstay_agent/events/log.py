@@ -35,7 +35,7 @@ UNWRITTEN = 10_000
 """Events kept in memory while the journal cannot be written, as on a full disk; then the oldest go."""
 
 _RETRY = 5.0
-_BATCH = 256
+_BATCH = 100
 
 T = TypeVar("T")
 

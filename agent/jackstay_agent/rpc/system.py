@@ -20,6 +20,8 @@ from jackstay_agent.config import Config
 from jackstay_agent.containers import disk_usage
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.content.store import ContentStore
+from jackstay_agent.events import filters
+from jackstay_agent.events.log import Events
 from jackstay_agent.layers.probing import Choice
 from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
@@ -48,6 +50,7 @@ class SystemService(SystemServicer):
         runtime: str,
         checker: Checker,
         engine: Engine,
+        events: Events,
     ) -> None:
         self._config = config
         self._database = database
@@ -56,6 +59,7 @@ class SystemService(SystemServicer):
         self._runtime = runtime
         self._checker = checker
         self._engine = engine
+        self._events = events
 
     async def Version(self, request: pb.VersionRequest, context: Context) -> pb.VersionReply:
         """See system.proto."""
@@ -113,6 +117,26 @@ class SystemService(SystemServicer):
         async with aclosing(self._checker.check(repair=request.repair)) as events:
             async for event in events:
                 yield _check_reply(event)
+
+    async def Events(self, request: pb.EventsRequest, context: Context) -> AsyncGenerator[pb.EventsReply, None]:
+        """See system.proto."""
+        wanted = filters.parse(request.filters)
+        followed = self._events.follow(wanted, since=request.since_ns, until=request.until_ns)
+        async with aclosing(followed) as batches:
+            async for batch in batches:
+                yield pb.EventsReply(
+                    events=[
+                        pb.Event(
+                            type=event.type,
+                            action=event.action,
+                            id=event.id,
+                            attributes=event.attributes,
+                            time_ns=event.time,
+                        )
+                        for event in batch.events
+                    ],
+                    live=batch.live,
+                )
 
 
 def _check_reply(event: Event) -> pb.CheckReply:

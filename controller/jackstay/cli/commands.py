@@ -47,6 +47,7 @@ ATTACH = _entry("attach", "Join the terminal of a running container.")
 WAIT = _entry("wait", "Wait until containers stop, and print their exit codes.")
 COMMIT = _entry("commit", "Make an image of a container's changes.")
 EXPORT = _entry("export", "Write a container's file system as a tar.")
+EVENTS = _entry("events", "Show what happens on hosts.")
 PORT = _entry("port", "Show where the ports of a container are published.")
 IMAGES = _entry("images", "List images.")
 LOAD = _entry("load", "Load images from an archive.")
@@ -84,6 +85,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "rmi": RMI,
     "history": HISTORY,
     "inspect": _entry("inspect", "Show everything about containers or images."),
+    "events": EVENTS,
     "info": _entry("info", "Show a host and its agent."),
     "version": _entry("version", "Show the versions here and on the hosts."),
     "completion": _entry("completion", "Print the completion script of a shell."),
@@ -159,6 +161,7 @@ ROOT: Mapping[str, Entry | Group] = {
         {
             "check": _entry("system_check", "Check every blob and layer, and repair."),
             "df": _entry("system_df", "Show what takes space."),
+            "events": EVENTS,
             "info": _entry("info", "Show a host and its agent."),
         },
     ),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         CheckRequest,
         DiskUsageReply,
         DiskUsageRequest,
+        EventsReply,
+        EventsRequest,
         InfoReply,
         InfoRequest,
         VersionReply,
@@ -46,3 +48,7 @@ class System:
     def check(self, request: CheckRequest) -> AsyncIterator[CheckReply]:
         """Look at everything: progress and findings as they come, ``done`` last."""
         return self._calls.stream(self._stub.Check, request)
+
+    def events(self, request: EventsRequest) -> AsyncIterator[EventsReply]:
+        """What has happened, ``live``, and what happens then."""
+        return self._calls.stream(self._stub.Events, request)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
 from jackstay.errors import Error
+from jackstay.library.merging import merged
 from jackstay.library.new_container import new_container
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from jackstay.copying.pouring import Write
     from jackstay.fleet import FleetResult
     from jackstay.library.hosts import Hosts
-
-QUEUE = 64
-"""Replies of at most 256 KiB that wait for a slow reader of :meth:`Containers.logs`; then the hosts wait."""
 
 
 class Containers:
@@ -182,39 +180,19 @@ class Containers:
 
         return await self._hosts.run(work)
 
-    async def logs(self, container: str, *, follow: bool = False) -> AsyncIterator[tuple[str, messages.LogEntry]]:
+    async def logs(self, container: str, *, follow: bool = False) -> AsyncGenerator[tuple[str, messages.LogEntry], None]:
         """What a container wrote on every host: the host's name and an entry, in order for each host.
 
         Raises:
             Error: a host failed; what the others had said until then was given.
         """
-        queue: asyncio.Queue[tuple[str, messages.LogEntry] | None] = asyncio.Queue(QUEUE)
         request = messages.LogsRequest(container=container, follow=follow, stdout=True, stderr=True)
 
-        async def work(agent: AgentClient) -> None:
+        async def told(agent: AgentClient) -> AsyncIterator[messages.LogEntry]:
             async for reply in agent.containers.logs(request):
                 for entry in reply.entries:
-                    await queue.put((agent.host.name, entry))
+                    yield entry
 
-        async def everything() -> FleetResult[None]:
-            try:
-                return await self._hosts.run(work)
-            finally:
-                await queue.put(None)
-
-        task = asyncio.create_task(everything())
-        try:
-            while (item := await queue.get()) is not None:
+        async with aclosing(merged(self._hosts, told, at_once=follow)) as entries:
+            async for item in entries:
                 yield item
-        finally:
-            if not task.done():
-                task.cancel()
-            # A cancelled task may still be waiting to put its end mark: make room for it.
-            while not queue.empty():
-                queue.get_nowait()
-            await asyncio.gather(task, return_exceptions=True)
-        for outcome in task.result().failed:
-            assert outcome.error is not None
-            from jackstay.errors import AgentError
-
-            raise AgentError(outcome.error.kind, f"{outcome.host}: {outcome.error.message}", outcome.error.hint)

@@ -82,11 +82,16 @@ class Hosts:
         return System(self)
 
     async def run(
-        self, work: Callable[[AgentClient], Awaitable[T]], *, so_far: Mapping[str, T] | None = None
+        self,
+        work: Callable[[AgentClient], Awaitable[T]],
+        *,
+        so_far: Mapping[str, T] | None = None,
+        at_once: bool = False,
     ) -> FleetResult[T]:
         """Do ``work`` with every host's agent; what it raises becomes that host's outcome.
 
         ``so_far`` is what ``work`` fills in by a host's name while it goes on: the ``value`` of a host that fails.
+        ``at_once``: it has no end of its own, so no host may wait for another's.
 
         Raises:
             UsageError: the fleet's options are malformed.
@@ -97,10 +102,13 @@ class Hosts:
             return replace(outcome, value=begun) if begun else outcome
 
         tell = self.on_outcome
+        options = self.fleet.options
+        if at_once:
+            options = replace(options, fanout=max(options.fanout, len(self)), serial=None)
         result = await run(
             self.hosts,
             work,
-            self.fleet.options,
+            options,
             on_outcome=(lambda outcome: tell(whole(outcome))) if tell else None,
             connector=self.fleet.connector,
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
 from jackstay.errors import Damaged
+from jackstay.library.merging import merged
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
@@ -86,3 +88,25 @@ class System:
             return told
 
         return await self._hosts.run(work, so_far=checked)
+
+    async def events(
+        self, *, filters: Sequence[str] = (), since_ns: int = 0, until_ns: int = 0
+    ) -> AsyncGenerator[tuple[str, messages.Event], None]:
+        """What happens on the hosts: a host's name and an event, in order for each host, none left out.
+
+        From ``since_ns`` on (0: from now) until ``until_ns`` (0: without end), nanoseconds since 1970; ``filters`` are
+        docker's, such as ``event=die``. Close the iterator to stop.
+
+        Raises:
+            AgentError: a host failed; what the others had told until they ended was given.
+        """
+        request = messages.EventsRequest(filters=filters, since_ns=since_ns, until_ns=until_ns)
+
+        async def told(agent: AgentClient) -> AsyncIterator[messages.Event]:
+            async for reply in agent.system.events(request):
+                for event in reply.events:
+                    yield event
+
+        async with aclosing(merged(self._hosts, told, at_once=True)) as events:
+            async for item in events:
+                yield item

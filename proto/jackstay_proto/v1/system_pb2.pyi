@@ -341,16 +341,13 @@ class EventsRequest(_message.Message):
     SINCE_NS_FIELD_NUMBER: _builtins.int
     UNTIL_NS_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
-    FOLLOW_FIELD_NUMBER: _builtins.int
     since_ns: _builtins.int
     """nanoseconds since 1970, 0: only from now on"""
     until_ns: _builtins.int
-    """0: no end"""
-    follow: _builtins.bool
-    """until the caller goes, or `until_ns`"""
+    """0: until the caller goes"""
     @_builtins.property
     def filters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"container=", "event=", "image=", "label=", "network=", "type=", "volume=" """
+        """"container=", "event=", "image=", "label=", "network=", "scope=", "type=", "volume=" """
 
     def __init__(
         self,
@@ -358,11 +355,10 @@ class EventsRequest(_message.Message):
         since_ns: _builtins.int = ...,
         until_ns: _builtins.int = ...,
         filters: _abc.Iterable[_builtins.str] | None = ...,
-        follow: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters", "follow", b"follow", "since_ns", b"since_ns", "until_ns", b"until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters", "since_ns", b"since_ns", "until_ns", b"until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -424,11 +420,11 @@ class Event(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     TIME_NS_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """"container", "image", "network", "volume", "daemon" """
+    """"container", "image", "network", "volume" """
     action: _builtins.str
     """"start", "die", "health_status: healthy", …"""
     id: _builtins.str
-    """of the container, network; name of the volume, image"""
+    """of the container, network, image; name of the volume; empty of a prune"""
     time_ns: _builtins.int
     """nanoseconds since 1970"""
     @_builtins.property

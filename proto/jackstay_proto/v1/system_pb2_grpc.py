@@ -55,6 +55,11 @@ class SystemStub:
                 request_serializer=jackstay__proto_dot_v1_dot_system__pb2.CheckRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_system__pb2.CheckReply.FromString,
                 _registered_method=True)
+        self.Events = channel.unary_stream(
+                '/jackstay.v1.System/Events',
+                request_serializer=jackstay__proto_dot_v1_dot_system__pb2.EventsRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_system__pb2.EventsReply.FromString,
+                _registered_method=True)
 
 
 class SystemServicer:
@@ -87,6 +92,13 @@ class SystemServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Events(self, request, context):
+        """Events tells what has happened since a moment, then `live`, then what happens, in order, none twice, none left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +121,11 @@ def add_SystemServicer_to_server(servicer, server):
                     servicer.Check,
                     request_deserializer=jackstay__proto_dot_v1_dot_system__pb2.CheckRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_system__pb2.CheckReply.SerializeToString,
+            ),
+            'Events': grpc.unary_stream_rpc_method_handler(
+                    servicer.Events,
+                    request_deserializer=jackstay__proto_dot_v1_dot_system__pb2.EventsRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_system__pb2.EventsReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -220,6 +237,33 @@ class System:
             '/jackstay.v1.System/Check',
             jackstay__proto_dot_v1_dot_system__pb2.CheckRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_system__pb2.CheckReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Events(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/jackstay.v1.System/Events',
+            jackstay__proto_dot_v1_dot_system__pb2.EventsRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_system__pb2.EventsReply.FromString,
             options,
             channel_credentials,
             insecure,

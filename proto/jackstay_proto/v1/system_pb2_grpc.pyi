@@ -39,6 +39,8 @@ class SystemStub:
     DiskUsage: _grpc.UnaryUnaryMultiCallable[_system_pb2.DiskUsageRequest, _system_pb2.DiskUsageReply]
     Check: _grpc.UnaryStreamMultiCallable[_system_pb2.CheckRequest, _system_pb2.CheckReply]
     """Check reads every digest again and compares rows with files: progress and findings as they come, `done` last."""
+    Events: _grpc.UnaryStreamMultiCallable[_system_pb2.EventsRequest, _system_pb2.EventsReply]
+    """Events tells what has happened since a moment, then `live`, then what happens, in order, none twice, none left out."""
 
 @_typing.type_check_only
 class SystemAsyncStub(SystemStub):
@@ -51,6 +53,8 @@ class SystemAsyncStub(SystemStub):
     DiskUsage: _aio.UnaryUnaryMultiCallable[_system_pb2.DiskUsageRequest, _system_pb2.DiskUsageReply]  # type: ignore[assignment]
     Check: _aio.UnaryStreamMultiCallable[_system_pb2.CheckRequest, _system_pb2.CheckReply]  # type: ignore[assignment]
     """Check reads every digest again and compares rows with files: progress and findings as they come, `done` last."""
+    Events: _aio.UnaryStreamMultiCallable[_system_pb2.EventsRequest, _system_pb2.EventsReply]  # type: ignore[assignment]
+    """Events tells what has happened since a moment, then `live`, then what happens, in order, none twice, none left out."""
 
 class SystemServicer(metaclass=_abc_1.ABCMeta):
     """The agent and its host."""
@@ -84,5 +88,13 @@ class SystemServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_system_pb2.CheckReply], _abc.AsyncIterator[_system_pb2.CheckReply]]:
         """Check reads every digest again and compares rows with files: progress and findings as they come, `done` last."""
+
+    @_abc_1.abstractmethod
+    def Events(
+        self,
+        request: _system_pb2.EventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_system_pb2.EventsReply], _abc.AsyncIterator[_system_pb2.EventsReply]]:
+        """Events tells what has happened since a moment, then `live`, then what happens, in order, none twice, none left out."""
 
 def add_SystemServicer_to_server(servicer: SystemServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -112,6 +112,23 @@ class FakeSystem(system_pb2_grpc.SystemServicer):
         document = {"Name": self.host.name, "Containers": len(self.host.containers), "Swarm": {"Active": False}}
         return system_pb2.InfoReply(document=json.dumps(document))
 
+    async def Events(self, request: Any, context: Any) -> AsyncIterator[system_pb2.EventsReply]:
+        """A start and its end; who has no end of his own is sent away by web3 after them."""
+        attributes = {"name": "srv", "image": "app:1"}
+        events = [
+            system_pb2.Event(
+                type="container", action="start", id="c" * 64, attributes=attributes, time_ns=CREATED * 10**9 + 7
+            ),
+            system_pb2.Event(type="volume", action="prune", id="", time_ns=CREATED * 10**9 + 8),
+        ]
+        if request.since_ns:
+            yield system_pb2.EventsReply(events=[each for each in events if each.time_ns >= request.since_ns])
+        yield system_pb2.EventsReply(live=True)
+        if not request.until_ns and self.host.name == "web3":
+            await fail(context, "INTERNAL", "the agent stops")
+        while not request.until_ns:
+            await asyncio.sleep(60)
+
     async def Check(self, request: Any, context: Any) -> AsyncIterator[system_pb2.CheckReply]:
         """On web2 a blob is missing, elsewhere all is well."""
         yield system_pb2.CheckReply(progress=system_pb2.CheckProgress(doing="blobs", current=1, total=2))

@@ -66,6 +66,18 @@ async def test_copy_run_list_and_logs(fleet: Fleet, archive: str) -> None:
     ]
 
 
+async def test_events_of_several_hosts_as_one_stream(fleet: Fleet) -> None:
+    hosts = fleet.select("@web")
+    past = [item async for item in hosts.system.events(since_ns=1, until_ns=2)]
+    assert sorted((host, event.action) for host, event in past) == [
+        (host, action) for host in ("web1", "web2") for action in ("prune", "start")
+    ]
+    live = hosts.system.events(since_ns=1, filters=["type=container"])
+    told = [await anext(live) for _ in range(4)]
+    assert {host for host, _event in told} == {"web1", "web2"}
+    await live.aclose()
+
+
 async def test_copy_between_hosts_takes_the_same_way(fleet: Fleet, archive: str) -> None:
     await fleet.select("web1").images.copy(archive)
     first, again = [await fleet.select("web2").images.copy("web1::app:1") for _ in range(2)]
