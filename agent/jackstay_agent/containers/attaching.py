@@ -18,6 +18,7 @@ from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.exec import Session
 from jackstay_agent.containers.exec_process import ExecRequest
 from jackstay_agent.containers.monitor import Streams
+from jackstay_agent.containers.telling import tell, tell_exec
 from jackstay_agent.errors import NotFound, RuntimeFailed
 from jackstay_agent.metadata.containers import ContainerRow
 
@@ -69,6 +70,7 @@ class Attached:
         self._hub = hub
         self._client = client
         self._seen = entry.ends
+        self._row = row
 
     def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
         """See `Seat.output`."""
@@ -91,6 +93,7 @@ class Attached:
     async def signal(self, number: int) -> None:
         """See `Seat.signal`."""
         await self._engine.runtime.kill(self.id, number)
+        await tell(self._engine, self._entry, self._row, "kill", {"signal": str(number)})
 
     async def wait(self) -> int | None:
         """See `Seat.wait`. The code of a start that failed is docker's: 126, 127 or 128."""
@@ -134,6 +137,7 @@ async def attach(engine: Engine, text: str, *, stdout: bool, stderr: bool) -> At
                 # It is ending just now: nothing more comes but its exit code.
                 hub.leave(client)
                 await hub.close()
+        await tell(engine, entry, row, "attach")
         return attached
 
 
@@ -152,7 +156,9 @@ async def execute(engine: Engine, text: str, request: ExecRequest) -> Session:
     facts = await asyncio.to_thread(host_facts.read)
     process = exec_process.build(own, request, user, facts.capabilities)
     streams = Streams(tty=request.tty, stdin=request.stdin, keep_stdin=False)
-    return await engine.execs.start(row.id, process, streams, detach=request.detach, size=request.size)
+    session = await engine.execs.start(row.id, process, streams, detach=request.detach, size=request.size)
+    await tell_exec(engine, row, session, " ".join(request.command))
+    return session
 
 
 def _own_process(path: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from jackstay_agent.containers.ids import new_id, new_name
 from jackstay_agent.containers.process import ProcessPlan, merge
 from jackstay_agent.containers.settings import Mount, Settings
 from jackstay_agent.containers.spec_mounts import ResolvedMount
+from jackstay_agent.containers.telling import tell
 from jackstay_agent.errors import InvalidArgument, NotFound
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import containers as rows
@@ -71,7 +72,10 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     settings = msgspec.structs.replace(settings, mounts=_mounts(settings, plan))
     await asyncio.to_thread(_check_sources, settings.mounts)
     warnings = await _rehearse(container, settings, plan)
-    await _insert(engine, container, msgspec.structs.replace(settings, name=named), image)
+    row, volumes = await _insert(engine, container, msgspec.structs.replace(settings, name=named), image)
+    for volume in volumes:
+        engine.record("volume", "create", volume, {"driver": "local"})
+    await tell(engine, engine.entry(container), row, "create")
     return container, warnings
 
 
@@ -89,10 +93,16 @@ def _check_platform(settings: Settings, config: ImageConfig) -> None:
         )
 
 
-async def _insert(engine: Engine, container: str, settings: Settings, image: StoredImage) -> None:
+async def _insert(
+    engine: Engine, container: str, settings: Settings, image: StoredImage
+) -> tuple[ContainerRow, list[str]]:
+    """Write it all; the row, and the volumes that are new."""
     key = f"container-{container}"
+    written: list[ContainerRow] = []
+    volumes: list[str] = []
 
     def along(connection: sqlite3.Connection) -> None:
+        here = engine.volumes.names(connection)
         name = settings.name or new_name(rows.names(connection))
         rows.reserve(connection, name)
         mounts = tuple(
@@ -119,9 +129,13 @@ async def _insert(engine: Engine, container: str, settings: Settings, image: Sto
             raise NotFound(f"No such image: {settings.image}", hint="it was removed just now") from error
         for volume in {mount.source for mount in mounts if mount.type == "volume"}:
             engine.volumes.add_use(connection, container, volume)
+            if volume not in here:
+                volumes.append(volume)
         engine.networks.allocate(connection, container, whole)
+        written.append(row)
 
     await engine.snapshotter.prepare(key, image.chain_id or None, along=along)
+    return written[-1], sorted(set(volumes))
 
 
 def _mounts(settings: Settings, plan: ProcessPlan) -> tuple[Mount, ...]:

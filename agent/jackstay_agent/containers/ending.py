@@ -14,6 +14,7 @@ from jackstay_agent.containers.exits import Exit
 from jackstay_agent.containers.releasing import forget, release
 from jackstay_agent.containers.removing import remove_locked
 from jackstay_agent.containers.state import is_live
+from jackstay_agent.containers.telling import tell, tell_unmounted
 from jackstay_agent.errors import Error, NotFound
 from jackstay_agent.metadata.containers import ContainerRow
 
@@ -68,6 +69,11 @@ async def ended_locked(engine: Engine, entry: Entry, container: str, how: Exit) 
         restart_count=again.count if again else row.restart_count,
         stopped=int(row.stopped or entry.stopped),
     )
+    tell_unmounted(engine, row)
+    if how.oom:
+        await tell(engine, entry, row, "oom")
+    lasted = max(0, how.finished - row.started) // 10**9
+    await tell(engine, entry, row, "die", {"exitCode": str(code), "execDuration": str(lasted)})
     try:
         await forget(engine, container)
     except Error as stuck:

@@ -48,6 +48,7 @@ class Entry:
         self.ends = 0  # how often it ended
         self.code = 0  # of the last end
         self.gone = False  # its row is removed
+        self.labels: dict[str, str] | None = None  # its own and its image's, once an event has told them
         self.stopped = False  # a user ended the run under way, or is about to
         self.kept = False  # its end is not followed by its removal, as it is started again at once
         self.over = asyncio.Event()  # set when the run under way ends; a new one for each run

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import signal as signals
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from jackstay_agent import faults
@@ -76,6 +76,15 @@ class Session:
     async def wait(self) -> int | None:
         """Its exit code, 128 + n for signal n; None when the agent goes and the command stays. After `output` ended."""
         return await asyncio.shield(self._code)
+
+    def on_end(self, told: Callable[[int], None]) -> None:
+        """Have *told* called with its exit code when it has ended, at once if it has; not when the agent goes."""
+
+        def end(code: asyncio.Future[int | None]) -> None:
+            if not code.cancelled() and (ended := code.result()) is not None:
+                told(ended)
+
+        self._code.add_done_callback(end)
 
     async def finish(self, code: int | None) -> None:
         """Note that it ended with *code* (None: the agent goes)."""

@@ -22,6 +22,7 @@ from jackstay_agent import faults
 from jackstay_agent.containers import state
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.releasing import delete_bundle
+from jackstay_agent.containers.telling import tell
 from jackstay_agent.errors import WrongState
 from jackstay_agent.kernel.readiness import readable
 from jackstay_agent.kernel.threads import acquire, finish, to_end
@@ -48,6 +49,7 @@ async def export(engine: Engine, text: str) -> AsyncGenerator[bytes, None]:
             writer = asyncio.ensure_future(_write(engine, root, writing))
             writer.add_done_callback(lambda _writer: os.close(writing))
             piece = await _read(reading)  # when it has come, the child has the tree for its own
+        await tell(engine, engine.entry(found.id), found, "export")
         while piece:
             yield piece
             piece = await _read(reading)

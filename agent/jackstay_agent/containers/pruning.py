@@ -58,4 +58,5 @@ async def prune(engine: Engine, texts: Iterable[str]) -> Pruned:
             continue
         pruned.removed.append(found.id)
         pruned.reclaimed += item.size_rw
+    engine.record("container", "prune", "", {"reclaimed": str(pruned.reclaimed)})
     return pruned

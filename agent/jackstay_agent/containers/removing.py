@@ -12,6 +12,7 @@ import shutil
 from jackstay_agent.containers import state
 from jackstay_agent.containers.engine import Engine, Entry
 from jackstay_agent.containers.releasing import forget, release
+from jackstay_agent.containers.telling import tell, tell_unmounted
 from jackstay_agent.errors import Error, InUse, NotFound
 from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata import images
@@ -60,6 +61,10 @@ async def remove_locked(engine: Engine, entry: Entry, row: ContainerRow, *, volu
         except (InUse, NotFound):
             continue
     if state.is_live(row.state):
+        tell_unmounted(engine, row)
+        await tell(engine, entry, row, "kill", {"signal": "9"})
+        await tell(engine, entry, row, "die", {"exitCode": str(_KILLED)})
         entry.end(_KILLED)
+    await tell(engine, entry, row, "destroy")
     entry.remove()
     engine.entries.pop(container, None)

@@ -36,6 +36,7 @@ from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.restarts import Restarts
 from jackstay_agent.containers.runtime import PREFERRED, Runtime, choose
 from jackstay_agent.containers.settings import Settings
+from jackstay_agent.containers.telling import tell
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import NotFound, Unsupported
 from jackstay_agent.images.service import Images
@@ -216,6 +217,8 @@ class Containers:
             state.check_can_rename(row.state, row.id)
             config = creating.with_name(settings_of(row), name)
             await self.engine.database.write("containers.renamed", lambda c: rows.rename(c, row.id, name, config))
+            renamed = await self.engine.get(row.id)
+            await tell(self.engine, self.engine.entry(row.id), renamed, "rename", {"oldName": row.name})
 
     def _again(self, container: str) -> None:
         self.engine.carry_out(restarter.again(self.engine, container))

@@ -28,6 +28,7 @@ from jackstay_agent.containers.releasing import forget, release
 from jackstay_agent.containers.removing import remove_locked
 from jackstay_agent.containers.settings import Port, Settings
 from jackstay_agent.containers.spec_mounts import ResolvedMount
+from jackstay_agent.containers.telling import tell, tell_mounted, tell_unmounted
 from jackstay_agent.errors import Error, InvalidArgument
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.metadata.containers import ContainerRow
@@ -78,6 +79,7 @@ async def start_locked(engine: Engine, entry: Entry, container: str, *, by_polic
     except BaseException as error:
         await asyncio.shield(_undo(engine, entry, run, error))
         raise
+    await tell(engine, entry, row, "start")
 
 
 async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
@@ -89,6 +91,7 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
     attachment = await engine.networks.connect(container, run.settings, _published(run.settings, run.plan))
     await finish(_write_files, bundle, run.settings, attachment)
     mounts = await _volumes(engine, run.settings, rootfs)
+    tell_mounted(engine, run.row)
     async with joined(engine, container, run.settings) as others:
         await _create(engine, entry, run, attachment, mounts, others)
 
@@ -148,6 +151,7 @@ async def _undo(engine: Engine, entry: Entry, run: _Run, error: BaseException) -
     container = run.row.id
     engine.exits.forget(container)
     await release(engine, container)
+    tell_unmounted(engine, run.row)
     try:
         await forget(engine, container)
     except Error as stuck:

@@ -9,6 +9,7 @@ from jackstay_agent.containers import state
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.restarter import give_up_locked
 from jackstay_agent.containers.starting import start_locked
+from jackstay_agent.containers.telling import tell
 from jackstay_agent.errors import RuntimeFailed
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_oci import signals as names
@@ -42,6 +43,7 @@ async def restart(engine: Engine, text: str, timeout: int | None) -> str:
         entry.kept = False
     async with entry.lock:
         await start_locked(engine, entry, row.id)
+        await tell(engine, entry, row, "restart")
     return row.id
 
 
@@ -78,6 +80,7 @@ async def pause(engine: Engine, text: str) -> None:
         state.check_can_pause(state.of(row), row.id)
         await engine.runtime.pause(row.id)
         await engine.change("paused", row.id, state="paused")
+        await tell(engine, engine.entry(row.id), row, "pause")
 
 
 async def unpause(engine: Engine, text: str) -> None:
@@ -88,6 +91,7 @@ async def unpause(engine: Engine, text: str) -> None:
         state.check_can_unpause(row.state, row.id)
         await engine.runtime.resume(row.id)
         await engine.change("unpaused", row.id, state="running")
+        await tell(engine, engine.entry(row.id), row, "unpause")
 
 
 async def _stop(engine: Engine, container: str, timeout: int | None) -> None:
@@ -107,9 +111,11 @@ async def _stop(engine: Engine, container: str, timeout: int | None) -> None:
         if timeout > 0:
             await _signal(engine, row, names.parse((await engine.plan(row)).stop_signal))
     if timeout > 0 and await _within(over, timeout):
+        await tell(engine, entry, row, "stop")
         return
     async with entry.lock:
         if over.is_set():
+            await tell(engine, entry, row, "stop")
             return
         row = await engine.get(container)
         if state.is_live(row.state):
@@ -119,6 +125,7 @@ async def _stop(engine: Engine, container: str, timeout: int | None) -> None:
             f"container {container} did not end within {_KILL_SECONDS} s of SIGKILL",
             hint="a process in uninterruptible sleep cannot be killed; see the host's kernel log",
         )
+    await tell(engine, entry, row, "stop")
 
 
 async def _note_stop(engine: Engine, entry: Entry, row: ContainerRow) -> None:
@@ -130,6 +137,7 @@ async def _note_stop(engine: Engine, entry: Entry, row: ContainerRow) -> None:
 
 async def _signal(engine: Engine, row: ContainerRow, number: int) -> None:
     await engine.runtime.kill(row.id, number)
+    await tell(engine, engine.entry(row.id), row, "kill", {"signal": str(int(number))})
     if row.state == "paused" and number in (signals.SIGKILL, signals.SIGTERM):
         # A frozen process does not even die.
         await engine.runtime.resume(row.id)

@@ -38,6 +38,11 @@ def volumes(connection: sqlite3.Connection) -> list[VolumeRow]:
     return [_row(connection, row) for row in connection.execute("SELECT * FROM volumes ORDER BY name").fetchall()]
 
 
+def names(connection: sqlite3.Connection) -> set[str]:
+    """The name of every row."""
+    return {row["name"] for row in connection.execute("SELECT name FROM volumes")}
+
+
 def delete(connection: sqlite3.Connection, name: str) -> bool:
     """Delete the row of *name*, which nothing may mount; whether there was one."""
     return connection.execute("DELETE FROM volumes WHERE name = ?", (name,)).rowcount > 0

@@ -59,7 +59,14 @@ class Volumes:
         chosen = names.checked(name) if name else names.anonymous()
         unnamed = anonymous or not name
         now = time.time_ns()
-        await self._database.write("volumes.create", lambda c: rows.add(c, chosen, now, unnamed, labels))
+
+        def work(connection: sqlite3.Connection) -> bool:
+            new = chosen not in rows.names(connection)
+            rows.add(connection, chosen, now, unnamed, labels)
+            return new
+
+        if await self._database.write("volumes.create", work):
+            self.record("volume", "create", chosen, {"driver": "local"}, labels)
         await self.materialize(chosen)
         return await self.inspect(chosen)
 
@@ -77,6 +84,8 @@ class Volumes:
             if not found and not force:
                 raise _not_found(name)
             aside = await asyncio.to_thread(folders.put_aside, self._root, name) if found else None
+        if found:
+            self.record("volume", "destroy", name, {"driver": "local"})
         if aside is not None:
             await self._discard(aside)
 
@@ -89,6 +98,9 @@ class Volumes:
         for entry in aside:
             if entry is not None:
                 freed += await self._discard(entry)
+        for name in removed:
+            self.record("volume", "destroy", name, {"driver": "local"})
+        self.record("volume", "prune", "", {"reclaimed": str(freed)})
         return removed, freed
 
     def ensure(self, connection: sqlite3.Connection, name: str | None) -> str:
@@ -99,6 +111,10 @@ class Volumes:
         chosen = names.checked(name) if name else names.anonymous()
         rows.add(connection, chosen, time.time_ns(), not name, {})
         return chosen
+
+    def names(self, connection: sqlite3.Connection) -> set[str]:
+        """The names of all volumes. SQL only."""
+        return rows.names(connection)
 
     def add_use(self, connection: sqlite3.Connection, container: str, name: str) -> None:
         """Note that *container* mounts *name*, until its row goes. SQL only, after the container's row is there."""
