@@ -6,7 +6,7 @@ Containers outlive the agent: `close` leaves them running and `recover` finds th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -25,6 +25,7 @@ from jackstay_agent.containers import (
     starting,
     state,
     stopping,
+    top,
     waiting,
 )
 from jackstay_agent.containers.engine import Engine, settings_of
@@ -33,6 +34,7 @@ from jackstay_agent.containers.exec_process import ExecRequest
 from jackstay_agent.containers.exits import Exit, Exits
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.containers.monitor import Monitors
+from jackstay_agent.containers.process_table import ProcessTable
 from jackstay_agent.containers.restarts import Restarts
 from jackstay_agent.containers.runtime import PREFERRED, Runtime, choose
 from jackstay_agent.containers.settings import Settings
@@ -71,6 +73,7 @@ class Containers:
         runtime = Runtime(programs, config.runtime or PREFERRED[0], layout.runtime)
         monitors = Monitors(config.conmon, runtime, layout)
         self._content = content
+        self._programs = programs
         self.engine = Engine(
             config=config,
             database=database,
@@ -167,6 +170,10 @@ class Containers:
     ) -> list[listing.Listed]:
         """See `listing.list_containers`."""
         return await listing.list_containers(self.engine, every=every, texts=filters, last=last, size=size)
+
+    async def top(self, text: str, options: Sequence[str] = ()) -> ProcessTable:
+        """See `top.top`."""
+        return await top.top(self.engine, self._programs, text, options)
 
     async def inspect(self, text: str, *, size: bool = False) -> dict[str, Any]:
         """See `listing.inspect`."""

@@ -97,6 +97,13 @@ def check_can_exec(state: str, container: str) -> None:
         raise _not_running(container)
 
 
+def check_has_processes(state: str, container: str) -> None:
+    """Raise `WrongState` unless the container has processes to be looked at."""
+    _check_not_restarting(state, container)
+    if state not in LIVE:
+        raise _not_running(container)
+
+
 def check_can_attach(state: str, container: str) -> None:
     """Raise `WrongState` unless streams can be joined: also before the start, so that no output is lost."""
     if state == "paused":

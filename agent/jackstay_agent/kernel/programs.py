@@ -30,7 +30,7 @@ class Programs(Protocol):
     ) -> Completed:
         """Run *argv* with *stdin* and return how it ended, whatever its exit code.
 
-        Raises `Unsupported` when the program is not installed, `RuntimeFailed` when it does not end within *timeout*
+        Raises `Unsupported` when there is no such program, `RuntimeFailed` when it does not end within *timeout*
         seconds (it is killed). When the caller is cancelled the program is killed too.
         """
         ...
@@ -54,6 +54,8 @@ class LinuxPrograms:
             )
         except FileNotFoundError as error:
             raise Unsupported(f"{argv[0]} is not installed", hint=f"install {argv[0]} on the host") from error
+        except PermissionError as error:
+            raise Unsupported(f"{argv[0]} cannot be executed", hint=f"install {argv[0]} anew on the host") from error
         faults.point("kernel.program.started")
         try:
             async with asyncio.timeout(timeout):

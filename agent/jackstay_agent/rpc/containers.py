@@ -103,6 +103,11 @@ class ContainersService(ContainersServicer):
         document = await self._containers.inspect(request.container, size=request.size)
         return pb.InspectContainerReply(document=msgspec.json.encode(document).decode())
 
+    async def Top(self, request: pb.TopRequest, context: Context) -> pb.TopReply:
+        """See containers.proto."""
+        table = await self._containers.top(request.container, request.ps_options)
+        return pb.TopReply(titles=table.titles, processes=[pb.TopProcess(values=values) for values in table.processes])
+
     async def Wait(self, request: pb.WaitContainerRequest, context: Context) -> pb.WaitContainerReply:
         """See containers.proto."""
         return pb.WaitContainerReply(exit_code=await self._containers.wait(request.container, request.condition))

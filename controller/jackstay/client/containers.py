@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         StopContainerRequest,
         StreamInput,
         StreamOutput,
+        TopReply,
+        TopRequest,
         UnpauseContainerReply,
         UnpauseContainerRequest,
         WaitContainerReply,
@@ -111,6 +113,10 @@ class Containers:
     async def wait(self, request: WaitContainerRequest, *, timeout: float | None = None) -> WaitContainerReply:
         """Wait for a container to reach a condition; no time limit."""
         return await self._calls.unary(self._stub.Wait, request, timeout)
+
+    async def top(self, request: TopRequest, *, timeout: float | None = None) -> TopReply:
+        """The processes of a running container."""
+        return await self._calls.unary(self._stub.Top, request, timeout)
 
     def logs(self, request: LogsRequest) -> AsyncIterator[LogsReply]:
         """What a container wrote; with ``follow`` until it ends."""

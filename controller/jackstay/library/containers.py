@@ -139,6 +139,15 @@ class Containers:
 
         return await self._hosts.each(names, work)
 
+    async def top(self, container: str, ps_options: Sequence[str] = ()) -> FleetResult[messages.TopReply]:
+        """The processes of a running container; ``ps_options`` are those of the host's ``ps``, none: ``-ef``."""
+        request = messages.TopRequest(container=container, ps_options=ps_options)
+
+        async def work(agent: AgentClient) -> messages.TopReply:
+            return await agent.containers.top(request)
+
+        return await self._hosts.run(work)
+
     async def prune(self, *, filters: Sequence[str] = ()) -> FleetResult[messages.PruneContainersReply]:
         """Remove the containers without a process that fit ``filters`` (``until``, ``label``, ``label!``)."""
 
@@ -180,7 +189,9 @@ class Containers:
 
         return await self._hosts.run(work)
 
-    async def logs(self, container: str, *, follow: bool = False) -> AsyncGenerator[tuple[str, messages.LogEntry], None]:
+    async def logs(
+        self, container: str, *, follow: bool = False
+    ) -> AsyncGenerator[tuple[str, messages.LogEntry], None]:
         """What a container wrote on every host: the host's name and an entry, in order for each host.
 
         Raises:

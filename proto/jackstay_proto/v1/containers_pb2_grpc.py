@@ -119,6 +119,11 @@ class ContainersStub:
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.FromString,
                 _registered_method=True)
+        self.Top = channel.unary_unary(
+                '/jackstay.v1.Containers/Top',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.TopReply.FromString,
+                _registered_method=True)
 
 
 class ContainersServicer:
@@ -231,6 +236,13 @@ class ContainersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Top(self, request, context):
+        """Top shows the processes of a running container, as the host's ps does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContainersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -318,6 +330,11 @@ def add_ContainersServicer_to_server(servicer, server):
                     servicer.Prune,
                     request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.SerializeToString,
+            ),
+            'Top': grpc.unary_unary_rpc_method_handler(
+                    servicer.Top,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.TopReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -779,6 +796,33 @@ class Containers:
             '/jackstay.v1.Containers/Prune',
             jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Top(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Containers/Top',
+            jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.TopReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,8 @@ class ContainersStub:
     """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
     Prune: _grpc.UnaryUnaryMultiCallable[_containers_pb2.PruneContainersRequest, _containers_pb2.PruneContainersReply]
     """Prune removes every container without a process."""
+    Top: _grpc.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]
+    """Top shows the processes of a running container, as the host's ps does."""
 
 @_typing.type_check_only
 class ContainersAsyncStub(ContainersStub):
@@ -81,6 +83,8 @@ class ContainersAsyncStub(ContainersStub):
     """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
     Prune: _aio.UnaryUnaryMultiCallable[_containers_pb2.PruneContainersRequest, _containers_pb2.PruneContainersReply]  # type: ignore[assignment]
     """Prune removes every container without a process."""
+    Top: _aio.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]  # type: ignore[assignment]
+    """Top shows the processes of a running container, as the host's ps does."""
 
 class ContainersServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -207,5 +211,13 @@ class ContainersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_containers_pb2.PruneContainersReply, _abc.Awaitable[_containers_pb2.PruneContainersReply]]:
         """Prune removes every container without a process."""
+
+    @_abc_1.abstractmethod
+    def Top(
+        self,
+        request: _containers_pb2.TopRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_containers_pb2.TopReply, _abc.Awaitable[_containers_pb2.TopReply]]:
+        """Top shows the processes of a running container, as the host's ps does."""
 
 def add_ContainersServicer_to_server(servicer: ContainersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
