@@ -14,5 +14,6 @@ MODULES = (
     "jackstay_agent.layers.trials",
     "jackstay_agent.layers.usage",
     "jackstay_agent.networks.netlink",
+    "jackstay_agent.networks.proxy",
     "jackstay_agent.volumes.folders",
 )

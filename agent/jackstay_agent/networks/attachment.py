@@ -24,7 +24,7 @@ class WantedPort(Protocol):
 
     @property
     def host_ip(self) -> str:
-        """An IPv4 address of the host, or ""."""
+        """An address of the host, or ""."""
         ...
 
     @property
@@ -54,7 +54,7 @@ class WantedNetwork(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BoundPort:
-    """A published port as it is bound: `host_port` is never 0, `host_ip` "" is every IPv4 address of the host."""
+    """A published port as it is bound: `host_port` is never 0, `host_ip` "" is every address of the host."""
 
     host_ip: str
     host_port: int

@@ -51,6 +51,7 @@ class PacketFilter:
                 [
                     ruleset.Forward(row.protocol, row.host_ip, row.host_port, row.address, row.container_port)
                     for row in ports
+                    if ":" not in row.host_ip  # those are passed on by `proxied`
                 ],
             )
             done = await self._programs.run(["nft", "-j", "-f", "-"], stdin=batch)

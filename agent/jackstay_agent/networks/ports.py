@@ -1,39 +1,66 @@
-"""Which published ports the agent holds, by container; `hold` says what holding one is."""
+"""Which published ports the agent holds, by container; `hold` says what holding one is, `proxied` what IPv6 needs."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable, Sequence
 
 import structlog
 
 from jackstay_agent.errors import Error, PortTaken
+from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.metadata.networks import PortRow
 from jackstay_agent.networks.attachment import BoundPort, WantedPort
 from jackstay_agent.networks.hold import HeldPort, hold
+from jackstay_agent.networks.proxied import ProxiedPort
 
 log = structlog.get_logger()
+
+
+class _Publication:
+    """A port that is held and, where it has an IPv6 side, passed on to its container's *address*."""
+
+    def __init__(self, jobs: Jobs, held: HeldPort, address: str) -> None:
+        self.port = held.port
+        self.address = address
+        self._held = held
+        self._proxied = (
+            ProxiedPort(jobs, held.listener, held.port.protocol, address, held.port.container_port)
+            if held.listener is not None
+            else None
+        )
+
+    def close(self) -> None:
+        if self._proxied is not None:
+            self._proxied.close()
+        self._held.close()
+
+    async def closed(self) -> None:
+        if self._proxied is not None:
+            await self._proxied.closed()
 
 
 class HeldPorts:
     """The ports that are held; `held` has them by the container's id."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, jobs: Jobs) -> None:
         self._database = database
-        self.held: dict[str, list[HeldPort]] = {}
+        self._jobs = jobs
+        self.held: dict[str, list[_Publication]] = {}
 
-    async def hold(self, container: str, publish: Iterable[WantedPort]) -> tuple[BoundPort, ...]:
-        """Hold *publish* for *container*, instead of what it held; what was bound, in the same order.
+    async def hold(self, container: str, address: str, publish: Iterable[WantedPort]) -> tuple[BoundPort, ...]:
+        """Hold *publish* for *container* at *address*, instead of what it held; what was bound, in the same order.
 
         On an error, which is one of `hold.hold`, `release` is the caller's to call.
         """
-        self.release(container)
+        await self.release(container)
         held = self.held[container] = []
         for port in publish:
             try:
-                held.append(hold(port))
+                held.append(_Publication(self._jobs, hold(port), address))
             except PortTaken as error:
                 holder = await self._holder(port)
                 if holder is None:
@@ -46,30 +73,33 @@ class HeldPorts:
     async def _holder(self, port: WantedPort) -> str | None:
         return await self._database.read(lambda c: _holder(c, port))
 
-    def hold_again(self, ports: Sequence[PortRow]) -> None:
+    async def hold_again(self, ports: Sequence[PortRow]) -> None:
         """Hold exactly *ports*, without letting go those that are held already; one that cannot be held is logged."""
-        wanted = {(port.container, bound_port(port)) for port in ports}
+        wanted = {(port.container, port.address, bound_port(port)) for port in ports}
         for container, held in list(self.held.items()):
-            _close(each for each in held if (container, each.port) not in wanted)
-            self.held[container] = [each for each in held if (container, each.port) in wanted]
+            kept = [each for each in held if (container, each.address, each.port) in wanted]
+            self.held[container] = kept
+            await _close(each for each in held if each not in kept)
         for port in ports:
             held = self.held.setdefault(port.container, [])
             if any(each.port == bound_port(port) for each in held):
                 continue
             try:
-                held.append(hold(port))
+                held.append(_Publication(self._jobs, hold(bound_port(port)), port.address))
             except Error as error:
-                # Its packets still go to the container; only the kernel's register of ports says otherwise.
+                # Its IPv4 packets still go to the container; only the kernel's register of ports says otherwise.
                 log.warning("a published port cannot be held", container=port.container, error=error.message)
 
-    def release(self, container: str) -> None:
-        """Let *container*'s ports go."""
-        _close(self.held.pop(container, []))
+    async def release(self, container: str) -> None:
+        """Let *container*'s ports go; on the return, others can have them."""
+        await _close(self.held.pop(container, []))
 
     def release_all(self) -> None:
-        """Let every port go."""
-        for container in list(self.held):
-            self.release(container)
+        """Let every port go, at the agent's end."""
+        for held in self.held.values():
+            for each in held:
+                each.close()
+        self.held.clear()
 
 
 def bound_port(row: PortRow) -> BoundPort:
@@ -85,6 +115,8 @@ def _holder(connection: sqlite3.Connection, port: WantedPort) -> str | None:
     return None
 
 
-def _close(held: Iterable[HeldPort]) -> None:
-    for each in held:
+async def _close(held: Iterable[_Publication]) -> None:
+    closing = list(held)
+    for each in closing:
         each.close()
+    await asyncio.gather(*(each.closed() for each in closing))

@@ -48,7 +48,7 @@ class Networks:
         self._folder = os.path.join(run_dir, "netns")
         self._database = database
         self._jobs = jobs
-        self._ports = HeldPorts(database)
+        self._ports = HeldPorts(database, jobs)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._filter = PacketFilter(database, programs)
         self._keeping: asyncio.Task[None] | None = None
@@ -90,7 +90,7 @@ class Networks:
             steps = [[step.kind, step.subject, step.value] for step in plan.steps(desired, actual)]
             if steps:
                 await self._jobs.run(f"{_NETLINK}:apply", [self._folder, steps])
-            self._ports.hold_again([port for port in ports if port.container in kept])
+            await self._ports.hold_again([port for port in ports if port.container in kept])
             await self._filter.apply()
         except Error as error:
             log.warning("networks cannot be set up", error=error.message, hint=error.hint)
@@ -214,7 +214,7 @@ class Networks:
     async def _attach(self, network: NetworkRow, endpoint: EndpointRow, publish: Sequence[WantedPort]) -> Attachment:
         container = endpoint.container
         prefix = addresses.prefix_of(network.subnet)
-        bound = await self._ports.hold(container, publish)
+        bound = await self._ports.hold(container, endpoint.address, publish)
         ports = [_row(endpoint, port) for port in bound]
         await self._database.write("networks.connect", lambda c: rows.activate(c, container, ports))
         bridge = _bridge(network)
@@ -263,7 +263,7 @@ class Networks:
             if published:
                 await self._filter.apply()
         finally:
-            self._ports.release(container)
+            await self._ports.release(container)
             interfaces = [endpoint.interface for endpoint in endpoints]
             used = [endpoint.address for endpoint in endpoints if endpoint.active or published]
             await self._jobs.run(f"{_NETLINK}:disconnect", [self._folder, container, interfaces, used])

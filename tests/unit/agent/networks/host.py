@@ -364,7 +364,7 @@ async def taken(host: Host) -> None:
     await refused(PortTaken, "0.0.0.0:9000", container_port=80, host_port=9000)
     await refused(InvalidArgument, "203.0.113.9", container_port=80, host_ip="203.0.113.9")
     await refused(Unsupported, "sctp", container_port=80, protocol="sctp")
-    await refused(Unsupported, "IPv6", container_port=80, host_ip="::1")
+    await refused(InvalidArgument, "2001:db8::9", container_port=80, host_ip="2001:db8::9")
     b, other = await host.create("b")
     await host.start(b, other, Port(container_port=80, host_port=8090))
     before = (links(), rules())

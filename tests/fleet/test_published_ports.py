@@ -1,0 +1,262 @@
+"""Published ports: who reaches a container by which address of its host, and who does not."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.conftest import settled
+from tests.lab.emptying import empty
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.lab.laptop import Laptop
+
+pytestmark = pytest.mark.lab
+
+FD1, FD2 = "fd07::1", "fd07::2"
+PYTHON = ["-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro"]  # the machine's, to mount
+
+# Port 7 answers an end of input with what it was given; port 8 never reads; datagrams come back with their sender.
+SERVER = """
+import socket, threading
+def given(connection):
+    with connection:
+        data = b""
+        while piece := connection.recv(1 << 16):
+            data += piece
+        connection.sendall(b"given " + data)
+def echo():
+    with socket.create_server(("", 7)) as server:
+        while True:
+            threading.Thread(target=given, args=(server.accept()[0],)).start()
+def deaf(kept=[]):
+    with socket.create_server(("", 8)) as server:
+        while True:
+            kept.append(server.accept())
+for role in (echo, deaf):
+    threading.Thread(target=role).start()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+    datagrams.bind(("", 53))
+    print("ready", flush=True)
+    while True:
+        data, sender = datagrams.recvfrom(1 << 16)
+        datagrams.sendto(data + b" back", sender)
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(base_archive: Path, web_archive: Path) -> Iterator[Lab]:
+    """Two hosts of this file's own, with IPv6 addresses; web1 has both images."""
+    with Lab(2) as lab:
+        for name, address in (("web1", FD1), ("web2", FD2)):
+            lab.hosts[name].namespace.ip(f"addr add {address}/64 dev eth0 nodad")
+        laptop = Laptop(lab)
+        laptop.ok("-H", "web1", "load", "-i", base_archive)
+        laptop.ok("-H", "web1", "load", "-i", web_archive)
+        yield lab
+        empty(lab.hosts["web1"])
+        assert settled(lab.hosts["web1"]) == []
+
+
+@pytest.fixture
+def laptop(lab: Lab) -> Iterator[Laptop]:
+    """A laptop whose commands go to web1; the containers that a test leaves are removed."""
+    laptop = Laptop(lab)
+    laptop.environment["JACKSTAY_HOST"] = "web1"
+    yield laptop
+    if names := laptop.ok("ps", "-aq").lines:
+        laptop.ok("rm", "-f", *names)
+
+
+@pytest.fixture
+def web1(lab: Lab) -> Host:
+    """Where the containers run."""
+    return lab.hosts["web1"]
+
+
+@pytest.fixture
+def web2(lab: Lab) -> Host:
+    """Another host of the same network."""
+    return lab.hosts["web2"]
+
+
+def page(host: Host, address: str, port: int, patience: float = 5) -> str:
+    """What a web server says to *host*."""
+    place = f"[{address}]" if ":" in address else address
+    return host.exec(["curl", "-gs", "--noproxy", "*", "-m", str(patience), f"http://{place}:{port}/"]).stdout
+
+
+def python(host: Host, program: str) -> str:
+    """What a program prints on *host*, where it must succeed."""
+    ran = host.exec([sys.executable, "-c", "import socket\n" + program])
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+def eventually(said: str, ask: object, *arguments: object) -> None:
+    """Ask until the answer is *said*."""
+    deadline = time.monotonic() + 10
+    assert callable(ask)
+    while (answer := ask(*arguments)) != said:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.05)
+
+
+WORKS = "It works!\n"
+
+
+def test_by_every_address(laptop: Laptop, web1: Host, web2: Host) -> None:
+    forms = ["8080:80", "127.0.0.1:8081:80", "[::1]:8082:80", f"[{FD1}]:8083:80", f"{web1.address}:8084:80"]
+    forms += ["[::]:8085:80", "8086-8087:79-80"]
+    laptop.ok("run", "-d", "--name", "app", *(word for form in forms for word in ("-p", form)), "httpd:1.1")
+    laptop.ok("run", "-d", "--name", "sibling", "base:1", "sleep", "600")
+    eventually(WORKS, page, web1, web1.address, 8080)
+    assert laptop.ok("port", "app", "80").lines == [
+        "0.0.0.0:8080",
+        "127.0.0.1:8081",
+        "[::1]:8082",
+        f"[{FD1}]:8083",
+        f"{web1.address}:8084",
+        "[::]:8085",
+        "0.0.0.0:8087",
+    ]
+    reached = {
+        (host.name, address, port)
+        for host, addresses in ((web1, ("127.0.0.1", "::1", web1.address, FD1)), (web2, (web1.address, FD1)))
+        for address in addresses
+        for port in range(8080, 8088)
+        if page(host, address, port) == WORKS
+    }
+    everywhere = {("web1", address) for address in ("127.0.0.1", "::1", web1.address, FD1)}
+    everywhere |= {("web2", address) for address in (web1.address, FD1)}
+    assert reached == {
+        *((host, address, port) for host, address in everywhere for port in (8080, 8087)),
+        ("web1", "127.0.0.1", 8081),
+        ("web1", "::1", 8082),
+        *((host, FD1, 8083) for host in ("web1", "web2")),
+        *((host, web1.address, 8084) for host in ("web1", "web2")),
+        *((host, address, 8085) for host, address in everywhere if ":" in address),
+    }
+    for name in ("app", "sibling"):  # from containers by the host's address, its own too
+        for port in (8080, 8084):
+            got = laptop.ok("exec", name, "wget", "-qO-", f"http://{web1.address}:{port}/").stdout
+            assert got == WORKS, (name, port)
+
+
+def test_the_loopback_is_the_hosts_own(laptop: Laptop, web1: Host, web2: Host) -> None:
+    """Another host sends packets for 127.0.0.1 over the wire, and this one would take them, as with kube-proxy."""
+    laptop.ok("run", "-d", "--name", "app", "-p", "127.0.0.1:8081:80", "httpd:1.1")
+    eventually(WORKS, page, web1, "127.0.0.1", 8081)
+    for host in (web1, web2):
+        host.namespace.sysctl("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1")
+    web2.namespace.ip("addr del 127.0.0.1/8 dev lo", f"route add 127.0.0.0/8 via {web1.address}")
+    try:
+        assert page(web2, "127.0.0.1", 8081, patience=0.5) == ""
+        web1.exec(["nft", "flush", "chain", "ip", "jackstay", "raw-prerouting"])
+        assert page(web2, "127.0.0.1", 8081) == WORKS, "the attack itself must work, else this test says nothing"
+        laptop.ok("restart", "-t", "0", "app")  # makes the rules again
+        eventually(WORKS, page, web1, "127.0.0.1", 8081)
+        assert page(web2, "127.0.0.1", 8081, patience=0.5) == ""
+    finally:
+        web2.namespace.ip("route del 127.0.0.0/8", "addr add 127.0.0.1/8 dev lo")
+        for host in (web1, web2):
+            host.namespace.sysctl("/proc/sys/net/ipv4/conf/eth0/route_localnet", "0")
+
+
+ASK_HALF_CLOSED = """
+with socket.create_connection(("::1", 8007)) as ours:
+    ours.sendall(b"x" * 3_000_000)
+    ours.shutdown(socket.SHUT_WR)
+    answer = b""
+    while piece := ours.recv(1 << 16):
+        answer += piece
+print(answer[:5].decode(), len(answer))
+"""
+FILL = """
+with socket.create_connection(("::1", 8008)) as ours:
+    ours.settimeout(0.5)
+    sent = 0
+    try:
+        while sent < 200_000_000:
+            sent += ours.send(bytes(1 << 16))
+    except TimeoutError:
+        pass
+print(sent)
+"""
+DATAGRAM = """
+with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as ours:
+    ours.settimeout(5)
+    ours.connect(("{}", 8053))  # connected: an answer from another address would not come
+    ours.send(b"there and")
+    print(ours.recv(100).decode())
+"""
+KEPT = """
+with socket.create_connection(("::1", 8007)) as ours:
+    print("connected", flush=True)
+    input()
+    ours.settimeout(10)
+    try:
+        print("got", ours.recv(100))
+    except ConnectionResetError:
+        print("reset")
+"""
+
+
+def test_what_ipv6_passes_on(laptop: Laptop, web1: Host, web2: Host) -> None:
+    published = ["-p", "8007:7", "-p", "[::1]:8008:8", "-p", "8053:53/udp"]
+    laptop.ok("run", "-d", "--name", "app", *PYTHON, *published, "base:1", "/usr/bin/python3", "-c", SERVER)
+    eventually("ready\n", lambda: laptop.ok("logs", "app").stdout)
+    # Each direction ends for itself, and nothing of three megabytes is lost.
+    assert python(web1, ASK_HALF_CLOSED) == "given 3000006"
+    # Who is not read from is not read from: only the kernel's buffers fill.
+    assert 0 < int(python(web1, FILL)) < 50_000_000
+    for host, address in ((web1, "::1"), (web1, FD1), (web2, FD1)):
+        assert python(host, DATAGRAM.format(address)) == "there and back"
+    # An agent that died is followed by one that passes on again, and a container that ends takes everything along.
+    web1.agent.kill()
+    web1.agent.start()
+    assert python(web1, ASK_HALF_CLOSED) == "given 3000006"
+    assert python(web2, DATAGRAM.format(FD1)) == "there and back"
+    laptop.ok("stop", "-t", "0", "app")
+    assert listening(web1) == []
+    laptop.ok("start", "app")
+    eventually("ready\nready\n", lambda: laptop.ok("logs", "app").stdout)
+    assert python(web1, ASK_HALF_CLOSED) == "given 3000006"
+
+
+def listening(host: Host) -> list[str]:
+    """Whoever still listens on a published port."""
+    return host.exec(["ss", "-Hlntu", "sport >= :8000 and sport <= :8999"]).stdout.splitlines()
+
+
+def test_taken_ports(laptop: Laptop, web1: Host) -> None:
+    held = "import socket, sys, time\nmine = [socket.create_server(('127.0.0.1', 8100))]\n"
+    held += "mine.append(socket.create_server(('::1', 8101), family=socket.AF_INET6))\n"
+    held += "print('ready', flush=True)\ntime.sleep(600)"
+    laptop.ok("run", "-d", "--name", "other", "-p", "8102:80", "-p", "[::1]:8103:80", "httpd:1.1")
+    laptop.ok("run", "-d", "--name", "host", "--network", "host", *PYTHON, "base:1", "/usr/bin/python3", "-c", held)
+    eventually("ready\n", lambda: laptop.ok("logs", "host").stdout)
+    for form, told in [
+        ("8100:80", "port 0.0.0.0:8100/tcp is taken"),
+        ("127.0.0.1:8100:80", "port 127.0.0.1:8100/tcp is taken"),
+        ("8101:80", "port [::]:8101/tcp is taken"),
+        ("[::1]:8101:80", "port [::1]:8101/tcp is taken"),
+        ("8099-8102:80-83", "port 0.0.0.0:8100/tcp is taken"),
+        ("127.0.0.1:8102:80", "port 127.0.0.1:8102/tcp is taken by the container other"),
+        ("[::1]:8103:80", "port [::1]:8103/tcp is taken by the container other"),
+        ("[fd07::9]:8104:80", "fd07::9 is not an address of this host"),
+    ]:
+        ran = laptop.run("run", "-d", "--name", "app", "-p", form, "httpd:1.1").ended(125)
+        error, hint = ran.stderr.strip().splitlines()
+        assert told in error, form
+        assert hint, form
+        assert laptop.ok("ps", "-aq", "-f", "name=app", "-f", "status=running").stdout == "", form
+        laptop.run("rm", "-f", "app")
+    # Once it is free it can be had.
+    laptop.ok("rm", "-f", "other", "host")
+    laptop.ok("run", "-d", "--name", "app", "-p", "8100-8103:80-83", "httpd:1.1")
+    eventually(WORKS, page, web1, "::1", 8100)
