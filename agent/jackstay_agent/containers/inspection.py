@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jackstay_agent.containers import spec, spec_mounts, state
+from jackstay_agent.containers import masked_paths, security, spec_mounts, state
 from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.containers.settings import Mount, Port, Settings
 from jackstay_agent.images.document_times import render
@@ -127,7 +127,8 @@ def _volumes(settings: Settings, plan: ProcessPlan) -> dict[str, dict[str, Any]]
 
 def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
     limits = settings.resources
-    open_paths = settings.privileged or "systempaths=unconfined" in settings.security_opt
+    about_paths = [security.split(option) for option in settings.security_opt]
+    masked, read_only = masked_paths.build(about_paths, privileged=settings.privileged)
     return {
         "Binds": [_bind(mount) for mount in settings.mounts if not mount.anonymous] or None,
         "ContainerIDFile": "",
@@ -189,8 +190,8 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "PidsLimit": limits.pids_limit if limits.pids_limit > 0 else None,
         "Ulimits": [{"Name": u.name, "Hard": u.hard, "Soft": u.soft} for u in settings.ulimits],
         "Init": settings.init,
-        "MaskedPaths": [] if open_paths else list(spec.MASKED),
-        "ReadonlyPaths": [] if open_paths else list(spec.READ_ONLY),
+        "MaskedPaths": list(masked),
+        "ReadonlyPaths": list(read_only),
     }
 
 

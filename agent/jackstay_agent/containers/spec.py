@@ -35,22 +35,6 @@ from jackstay_agent.errors import InvalidArgument, Unsupported
 
 VERSION = "1.0.2"
 
-MASKED = (
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-)
-READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-
 _INIT_TARGET = "/dev/init"  # on the container's own tmpfs, so that no mount point stays behind in its layer
 _MAX_HOSTNAME = 63
 
@@ -82,13 +66,12 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
         Unsupported: this host cannot do what was asked: a capability, an init program, a security profile.
     """
     facts = context.facts
-    options = security.parse(settings.security_opt, facts)
+    options = security.parse(settings.security_opt, facts, privileged=settings.privileged)
     shared = namespaces.parse(settings)
     host_network = context.netns_path is None and settings.network == "host"
     caps = capabilities.effective(
         settings.cap_add, settings.cap_drop, privileged=settings.privileged, available=facts.capabilities
     )
-    open_paths = settings.privileged or options.system_paths_unconfined
     limits = resources.linux(settings.resources, facts, context.warnings)
     limits["devices"] = devices.rules(context.devices, privileged=settings.privileged)
     mounts = spec_mounts.build(
@@ -109,9 +92,9 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
     linux: dict[str, Any] = {
         "cgroupsPath": context.cgroups_path,
         "devices": _device_nodes(settings, context),
-        "maskedPaths": [] if open_paths else list(MASKED),
+        "maskedPaths": list(options.masked),
         "namespaces": _namespaces(context, shared, host_network=host_network),
-        "readonlyPaths": [] if open_paths else list(READ_ONLY),
+        "readonlyPaths": list(options.read_only),
         "resources": limits,
         "sysctl": sysctls.build(settings.sysctls, host_network=host_network, shared=shared),
     }

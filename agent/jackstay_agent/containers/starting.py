@@ -114,7 +114,7 @@ async def _create(
         cgroups_path=f"{CGROUP}/{container}",
         facts=await asyncio.to_thread(host_facts.read),
         devices=await asyncio.to_thread(device_mappings.resolve, run.settings.devices),
-        user=await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add),
+        user=await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add, folder=run.plan.cwd),
         mounts=mounts,
         files={target: os.path.join(bundle, name) for target, name in FILES.items()},
         joined=others.namespaces,

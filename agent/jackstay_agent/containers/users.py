@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jackstay_agent.containers import working_folder
 from jackstay_agent.errors import InvalidArgument, LimitExceeded
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.kernel.jobs import Jobs
@@ -37,23 +38,26 @@ class ResolvedUser:
 ROOT = ResolvedUser(0, 0, (0,), "/root")
 
 
-async def resolve(jobs: Jobs, rootfs: str, user: str, groups: Sequence[str] = ()) -> ResolvedUser:
+async def resolve(jobs: Jobs, rootfs: str, user: str, groups: Sequence[str] = (), *, folder: str = "/") -> ResolvedUser:
     """Who *user* ("", name, uid, name:group, uid:gid) with the additional *groups* is in the mounted folder *rootfs*.
+
+    In the same child of the spawner the working *folder* is made, if the image has none of the name.
 
     Raises:
         InvalidArgument: there is no such user or group, a number is out of bounds, a file is not regular.
         LimitExceeded: a file is larger than `MAX_FILE`.
     """
-    uid, gid, additional, home = await jobs.run(JOB, [rootfs, user, list(groups)])
+    uid, gid, additional, home = await jobs.run(JOB, [rootfs, user, list(groups), folder])
     return ResolvedUser(uid, gid, tuple(additional), home)
 
 
 def resolve_user(argument: Any, _descriptors: list[int]) -> list[Any]:
-    """The job behind `resolve`: ``[rootfs, user, groups]`` to ``[uid, gid, additional groups, home]``."""
-    rootfs, user, groups = argument
+    """The job behind `resolve`: ``[rootfs, user, groups, folder]`` to ``[uid, gid, additional groups, home]``."""
+    rootfs, user, groups, folder = argument
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         found = lookup(_read(root, "etc/passwd"), _read(root, "etc/group"), user, groups)
+        working_folder.make(root, folder)
     finally:
         os.close(root)
     return [found.uid, found.gid, list(found.groups), found.home]

@@ -138,7 +138,7 @@ def container_flags(
     cap_drop: Annotated[Texts, typer.Option("--cap-drop", metavar="CAP", help="Take a capability away.")] = None,
     privileged: Annotated[bool, typer.Option("--privileged", help="Everything is allowed.")] = False,
     security_opt: Annotated[
-        Texts, typer.Option("--security-opt", metavar="OPTION", help="seccomp=…, no-new-privileges.")
+        Texts, typer.Option("--security-opt", metavar="OPTION", help="seccomp=FILE, no-new-privileges, …")
     ] = None,
     ipc: Annotated[
         str, typer.Option("--ipc", metavar="MODE", help="private, shareable, host, container:NAME, none.")

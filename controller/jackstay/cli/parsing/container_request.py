@@ -10,6 +10,7 @@ from jackstay.cli.parsing.environment import parse_environment, parse_pairs, rea
 from jackstay.cli.parsing.mounts import MountSpec, parse_mount, parse_volume
 from jackstay.cli.parsing.ports import parse_publish
 from jackstay.cli.parsing.restart_policy import parse_restart
+from jackstay.cli.parsing.security_options import parse_security_option
 from jackstay.cli.parsing.sizes import parse_bytes, parse_memory_swap, parse_nano_cpus
 from jackstay.cli.parsing.ulimits import parse_ulimit
 from jackstay.cli.platform_flags import canonical_platform
@@ -63,7 +64,7 @@ def build_request(
         cap_add=flags.cap_add or (),
         cap_drop=flags.cap_drop or (),
         privileged=flags.privileged,
-        security_opt=flags.security_opt or (),
+        security_opt=[parse_security_option(text) for text in flags.security_opt or ()],
         read_only=flags.read_only,
         networks=_networks(flags),
         dns=flags.dns or (),

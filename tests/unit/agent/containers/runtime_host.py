@@ -132,7 +132,7 @@ def main(runtime: str, folder: Path) -> None:
     given = msgspec.convert(asked["settings"], Settings)
     image = ImageConfig(config=msgspec.convert(asked.get("image", {}), ContainerConfig))
     plan = process.merge(given, image)
-    uid, gid, groups, home = users.resolve_user([str(rootfs), plan.user, list(given.group_add)], [])
+    uid, gid, groups, home = users.resolve_user([str(rootfs), plan.user, list(given.group_add), plan.cwd], [])
     context = spec.SpecContext(
         id=container,
         rootfs=str(rootfs),

@@ -47,7 +47,7 @@ def kernel_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def user(root: Path, text: str) -> list[object]:
-    return users.resolve_user([str(root), text, []], [])
+    return users.resolve_user([str(root), text, [], "/"], [])
 
 
 @pytest.mark.parametrize("link", ["{host}/passwd", "../../host/passwd", "/proc/self/root{host}/passwd"])

@@ -98,7 +98,7 @@ def root_with(tmp_path: Path, passwd: bytes = PASSWD) -> Path:
 
 
 def resolve(root: Path, user: str) -> list[object]:
-    return users.resolve_user([str(root), user, []], [])
+    return users.resolve_user([str(root), user, [], "/"], [])
 
 
 def test_files_are_read_inside_the_root(tmp_path: Path) -> None:
