@@ -78,3 +78,43 @@ def test_a_containers_life(web1: Laptop) -> None:
         "propagation": "rprivate",
         "read/write": "true",
     }
+
+
+def test_images(web1: Laptop, web_archive: Path, tmp_path: Path) -> None:
+    begun = now()
+    web1.ok("load", "-q", "-i", web_archive)
+    web1.ok("tag", "httpd:1.1", "web:2")
+    web1.ok("save", "-o", tmp_path / "web.tar", "web:2")
+    web1.ok("run", "--name", "made", "-l", "tier=front", "base:1", "touch", "/made")
+    web1.ok("export", "-o", tmp_path / "made.tar", "made")
+    web1.ok("import", tmp_path / "made.tar", "flat:1")
+    web1.ok("commit", "-m", "why", "made", "made:1")
+    web1.ok("copy", "web1::web:2", "web2::")
+    web1.ok("rmi", "web:2")
+    web1.ok("rmi", "httpd:1.1")
+    web1.ok("container", "prune", "--yes", "-f")
+    web1.ok("image", "prune", "-a", "-f")
+    events = told(web1, begun)
+    images = [event for event in events if event["Type"] == "image"]
+    assert [(event["Action"], event["Actor"]["Attributes"].get("name")) for event in images[:7]] == [
+        ("load", "httpd:1.1"),
+        ("tag", "web:2"),
+        ("save", "web:2"),
+        ("import", "flat:1"),
+        ("untag", "web:2"),
+        ("untag", "httpd:1.1"),
+        ("delete", images[0]["id"]),
+    ]
+    assert sorted(event["Action"] for event in images[7:-1]) == ["delete"] * 3 + ["untag"] * 3
+    assert images[-1]["Action"] == "prune"
+    assert int(images[-1]["Actor"]["Attributes"]["reclaimed"]) > 1_000_000
+    containers = [event for event in events if event["Type"] == "container"]
+    assert [event["Action"] for event in containers] == [
+        *("create", "attach", "start", "die", "export", "commit", "destroy", "prune"),
+    ]
+    commit = attributes(containers, "commit")
+    assert (commit["comment"], commit["imageRef"], commit["tier"]) == ("why", "made:1", "front")
+    assert attributes(containers, "die")["exitCode"] == "0"
+    assert [event["Action"] for event in told(web1, begun, "-f", "image=web")] == ["tag", "save", "untag"]
+    pulled = told(web1, begun, "-H", "web2", "-f", "event=pull")
+    assert [event["Actor"]["Attributes"]["name"] for event in pulled] == ["web:2"]

@@ -121,6 +121,8 @@ async def commit(
                 image_rows.name(connection, canonical, root)
 
         await content.database.write("images.committed", work)
+        told = {"image": row.image, "name": row.name, "comment": message, "imageID": str(image_id), "imageRef": name}
+        images.record("container", "commit", row.id, told, plan.labels)
         return str(image_id)
 
 

@@ -106,7 +106,7 @@ async def _serve_with(
     containers = Containers(config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes)
 
     containers.engine.image_gone = collector.soon
-    for part in (containers.engine, images, networks, volumes):
+    for part in (containers.engine, images, networks, receiver, volumes):
         part.record = events.record
 
     removed = await content.clean()

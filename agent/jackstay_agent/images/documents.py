@@ -39,6 +39,7 @@ class Target:
     platform: Platform | None = None
     all_platforms: bool = False
     manifests: frozenset[Digest] = frozenset()
+    event: str = "load"  # what it is called when it is here: "load", "import", "pull"
 
 
 @dataclass(frozen=True, slots=True)

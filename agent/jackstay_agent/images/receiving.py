@@ -23,6 +23,7 @@ from jackstay_agent.errors import (
     LimitExceeded,
     SourceFailed,
 )
+from jackstay_agent.events.event import Record, unrecorded
 from jackstay_agent.fetch.blob import BlobFetcher, Fetched, ingest_of
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
@@ -35,6 +36,7 @@ from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from jackstay_oci.growing import Growth
 from jackstay_oci.identity import chain_ids
+from jackstay_oci.reference import Reference
 
 LAYERS_AT_ONCE = 3
 
@@ -59,6 +61,7 @@ class Receiver:
         self._room = room
         self._fetcher = BlobFetcher(content)
         self._documents = DocumentReceiver(content, self._fetcher, limits)
+        self.record: Record = unrecorded
 
     async def receive(self, target: Target, sources: Sequence[Source], report: Report) -> Received:
         """Make *target* be here.
@@ -95,6 +98,9 @@ class Receiver:
             changed, replaced = await self._name(target, documents, chain)
         if replaced:
             await self._room.collect()
+        image_id = str(documents.manifest.config.digest)
+        for name in [Reference.parse(name).familiar for name in target.names] or [image_id]:
+            self.record("image", target.event, image_id, {"name": name}, documents.config.config.labels)
         return Received(
             target=target,
             image_id=documents.manifest.config.digest,

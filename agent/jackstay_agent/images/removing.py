@@ -11,9 +11,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jackstay_agent.errors import InUse, InvalidReference
+from jackstay_agent.events.event import Record
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images import filters as filtering
 from jackstay_agent.images.room import Room
@@ -34,6 +35,17 @@ class Removed:
 
     untagged: str = ""
     deleted: str = ""
+    image: StoredImage | None = field(default=None, compare=False)  # whose name or id it is
+
+
+def tell(record: Record, removed: Iterable[Removed]) -> None:
+    """Record what was done to images: docker's ``untag`` and ``delete``."""
+    for line in removed:
+        if line.image is None or "@" in line.untagged:  # a layer, or the digest that goes with the last tag
+            continue
+        image_id = str(line.image.image_id)
+        action = "untag" if line.untagged else "delete"
+        record("image", action, image_id, {"name": line.untagged or image_id}, line.image.labels)
 
 
 async def remove(database: Database, collector: Collector, text: str, *, force: bool) -> list[Removed]:
@@ -161,9 +173,9 @@ def _untag(connection: sqlite3.Connection, image: StoredImage, names: Sequence[s
         rows.unname(connection, name)
         left.remove(name)
         reference = Reference.parse(name)
-        lines.append(Removed(untagged=reference.familiar))
+        lines.append(Removed(untagged=reference.familiar, image=image))
         if not any(Reference.parse(other).name == reference.name for other in left):
-            lines.append(Removed(untagged=reference.with_digest(image.root).familiar))
+            lines.append(Removed(untagged=reference.with_digest(image.root).familiar, image=image))
     return lines
 
 
@@ -179,7 +191,7 @@ def _delete(connection: sqlite3.Connection, images: Sequence[StoredImage]) -> tu
         else:
             rows.delete(connection, image.root)
     image_id = str(images[0].image_id)
-    return [] if rows.is_here(connection, image_id) else [Removed(deleted=image_id)], layers
+    return [] if rows.is_here(connection, image_id) else [Removed(deleted=image_id, image=images[0])], layers
 
 
 async def _unlisted(database: Database, layers: Sequence[str]) -> list[Removed]:

@@ -79,10 +79,12 @@ class Saver:
     async def _hold(self, names: Sequence[str], lease: str) -> tuple[list[ImageToSave], set[Digest]]:
         """What to save, and all of its blobs, which *lease* holds now."""
         held: set[Digest] = set()
+        told: list[tuple[StoredImage, tuple[str, ...]]] = []
 
         def work(connection: sqlite3.Connection) -> dict[Digest, list[str]]:
             roots: dict[Digest, list[str]] = {}
-            for image, given in (found for text in names for found in meant(connection, text)):
+            told[:] = [found for text in names for found in meant(connection, text)]
+            for image, given in told:
                 if image.root not in roots:
                     for digest, _size in blob_rows.closure(connection, image.root):
                         leases.keep_blob(connection, lease, digest)
@@ -91,6 +93,9 @@ class Saver:
             return roots
 
         roots = await self._content.database.write("images.save", work)
+        for image, given in told:
+            name = Reference.parse(given[0]).familiar if given else str(image.image_id)
+            self._images.record("image", "save", str(image.image_id), {"name": name}, image.labels)
         images = []
         for root, kept in roots.items():
             descriptor = await self._images.root(await self._images.by_root(str(root)))

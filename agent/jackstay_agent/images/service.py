@@ -158,12 +158,14 @@ class Images:
         """
         canonical = canonical_name(target)
 
-        def work(connection: sqlite3.Connection) -> None:
-            root = find(connection, source).root
-            rows.name(connection, canonical, root)
-            rows.tagged(connection, root, time.time_ns())
+        def work(connection: sqlite3.Connection) -> StoredImage:
+            image = find(connection, source)
+            rows.name(connection, canonical, image.root)
+            rows.tagged(connection, image.root, time.time_ns())
+            return image
 
-        await self._database.write("images.tag", work)
+        image = await self._database.write("images.tag", work)
+        self.record("image", "tag", str(image.image_id), {"name": Reference.parse(canonical).familiar}, image.labels)
 
     async def _manifest_type(self, image: StoredImage) -> str:
         index = await self._index(image)

@@ -25,6 +25,7 @@ from jackstay_proto.v1 import content_pb2
 from jackstay_proto.v1 import images_pb2 as pb
 
 _REPLIES = 64
+_EVENTS = ("load", "import", "pull")
 _SILENCE = 5.0
 """Seconds for which a caller that was told of a failure may go on sending before the call is ended."""
 
@@ -100,6 +101,7 @@ def _target(image: pb.ImageTarget) -> Target:
         platform=platforms.parse(image.platform) if image.platform else None,
         all_platforms=image.all_platforms,
         manifests=frozenset(Digest.parse(digest) for digest in image.manifests),
+        event=image.event if image.event in _EVENTS else _EVENTS[0],
     )
 
 

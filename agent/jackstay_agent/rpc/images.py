@@ -129,6 +129,7 @@ class ImagesService(ImagesServicer):
     async def Remove(self, request: pb.RemoveImageRequest, context: Context) -> pb.RemoveImageReply:
         """See images.proto."""
         removed = await removing.remove(self._database, self._collector, request.image, force=request.force)
+        removing.tell(self._images.record, removed)
         return pb.RemoveImageReply(removed=_removed(removed))
 
     async def Prune(self, request: pb.PruneImagesRequest, context: Context) -> pb.PruneImagesReply:
@@ -136,6 +137,8 @@ class ImagesService(ImagesServicer):
         removed, reclaimed = await removing.prune(
             self._database, self._room, all_unused=request.all, filters=request.filters
         )
+        removing.tell(self._images.record, removed)
+        self._images.record("image", "prune", "", {"reclaimed": str(reclaimed)})
         return pb.PruneImagesReply(removed=_removed(removed), reclaimed=reclaimed)
 
     async def Commit(self, request: pb.CommitRequest, context: Context) -> pb.CommitReply:

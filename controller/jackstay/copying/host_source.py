@@ -65,7 +65,7 @@ class HostSource:
         root = Blob(reply.root.digest, reply.root.size, reply.root.media_type)
         self._readable.add(root.digest)
         manifests = await self._manifests(root, blobs) if is_index(root.media_type) else ()
-        return SourceImage(root, (reply.name,) if reply.name else (), blobs, manifests)
+        return SourceImage(root, (reply.name,) if reply.name else (), blobs, manifests, event="pull")
 
     async def _manifests(self, root: Blob, blobs: tuple[Blob, ...]) -> tuple[str, ...]:
         """The manifests of the index *root* that are there."""

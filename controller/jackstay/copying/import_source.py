@@ -29,7 +29,10 @@ class ImportSource:
         root = Blob(str(Digest.of(image.manifest)), len(image.manifest), media_types.OCI_MANIFEST)
         config = Blob(str(image.id), len(image.config), media_types.OCI_CONFIG)
         self.image = SourceImage(
-            root, tuple(names), (root, config, Blob(str(layer.digest), layer.size, layer.media_type))
+            root,
+            tuple(names),
+            (root, config, Blob(str(layer.digest), layer.size, layer.media_type)),
+            event="import",
         )
 
     async def images(self, wanted: Sequence[str] = (), *, all: bool = False) -> list[SourceImage]:

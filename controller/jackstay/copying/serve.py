@@ -89,6 +89,7 @@ def start_request(source: str, images: Sequence[SourceImage], lane: FetchLane | 
                 platform=image.platform,
                 all_platforms=image.all_platforms,
                 manifests=image.manifests,
+                event=image.event,
             )
             for image in images
         ],

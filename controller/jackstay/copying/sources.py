@@ -29,6 +29,7 @@ class SourceImage:
     manifests: tuple[str, ...] = ()  # where the root is an index: digests of its manifests that the source has
     platform: str = ""  # of an index, what the destination unpacks, "os/architecture[/variant]"; empty: its own
     all_platforms: bool = False  # of an index, the destination keeps every one of the manifests
+    event: str = "load"  # how the destination's event that tells of it is called: "load", "import", "pull"
 
     def wanting(self, platform: str = "", *, all_platforms: bool = False) -> SourceImage:
         """The same image, of which the destination is to unpack *platform*, and to keep the others or not."""

@@ -90,10 +90,13 @@ class ImageTarget(_message.Message):
     PLATFORM_FIELD_NUMBER: _builtins.int
     ALL_PLATFORMS_FIELD_NUMBER: _builtins.int
     MANIFESTS_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """of an index, the manifest to unpack: "os/architecture[/variant]"; empty: the host's"""
     all_platforms: _builtins.bool
     """of an index, keep every manifest that the source has, not only the one unpacked"""
+    event: _builtins.str
+    """how the event that tells of it is called: "load" (also empty), "import", "pull" """
     @_builtins.property
     def root(self) -> _content_pb2.Descriptor:
         """manifest or index"""
@@ -114,10 +117,11 @@ class ImageTarget(_message.Message):
         platform: _builtins.str = ...,
         all_platforms: _builtins.bool = ...,
         manifests: _abc.Iterable[_builtins.str] | None = ...,
+        event: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["root", b"root"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_platforms", b"all_platforms", "manifests", b"manifests", "names", b"names", "platform", b"platform", "root", b"root"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_platforms", b"all_platforms", "event", b"event", "manifests", b"manifests", "names", b"names", "platform", b"platform", "root", b"root"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
