@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
+from jackstay_proto.v1 import containers_pb2, containers_pb2_grpc
 from tests.fleet.conftest import settled
 from tests.lab.emptying import empty
 from tests.lab.host import Host
@@ -39,29 +42,33 @@ def web1(shared_lab: Lab, host: Host, base_archive: Path) -> Iterator[Laptop]:
     assert settled(host) == []
 
 
-def inspect(laptop: Laptop, name: str) -> dict[str, Any]:
-    document: dict[str, Any] = data(laptop.ok("--json", "inspect", name))[0]
+def inspect(host: Host, name: str) -> dict[str, Any]:
+    """Its document, straight from the agent: asked for often."""
+    with grpc.insecure_channel(f"unix:{host.agent.socket}") as channel:
+        stub = containers_pb2_grpc.ContainersStub(channel)
+        reply = stub.Inspect(containers_pb2.InspectContainerRequest(container=name), timeout=20)
+    document: dict[str, Any] = json.loads(reply.document)
     return document
 
 
-def until(laptop: Laptop, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 20) -> dict[str, Any]:
+def until(host: Host, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 30) -> dict[str, Any]:
     """The document of the container once it *holds*."""
     deadline = time.monotonic() + seconds
-    while not holds(document := inspect(laptop, name)):
+    while not holds(document := inspect(host, name)):
         assert time.monotonic() < deadline, document["State"]
         time.sleep(0.05)
     return document
 
 
-def test_a_failure_is_tried_again_so_often(web1: Laptop) -> None:
+def test_a_failure_is_tried_again_so_often(web1: Laptop, host: Host) -> None:
     ran = web1.run("run", "--name", "twice", "--restart", "on-failure:2", "base:1", "sh", "-c", "echo tried; exit 4")
     assert (ran.code, ran.stdout) == (4, "tried\n")  # the first end is the one that run and wait are about
-    document = until(web1, "twice", lambda told: told["RestartCount"] == 2 and not told["State"]["Running"])
+    document = until(host, "twice", lambda told: told["RestartCount"] == 2 and not told["State"]["Running"])
     assert (document["State"]["Status"], document["State"]["ExitCode"]) == ("exited", 4)
     assert document["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 2}
     assert web1.ok("logs", "twice").lines == ["tried"] * 3
     web1.ok("run", "--name", "succeeds", "--restart", "on-failure", "base:1", "true")
-    document = inspect(web1, "succeeds")
+    document = inspect(host, "succeeds")
     assert (document["State"]["Status"], document["RestartCount"]) == ("exited", 0)
     web1.ok("rm", "twice", "succeeds")
 
@@ -73,31 +80,103 @@ def test_what_a_policy_cannot_be(web1: Laptop) -> None:
     assert "conflicting options: cannot specify both --restart and --rm" in ran.stderr
 
 
-def test_a_stop_is_not_followed_by_a_start_but_a_crash_is(web1: Laptop) -> None:
+def test_a_stop_is_not_followed_by_a_start_but_a_crash_is(web1: Laptop, host: Host) -> None:
     deaf = "trap '' HUP; trap 'exit 0' TERM; touch /ready; while :; do sleep 0.05; done"
     web1.ok("run", "-d", "--name", "app", "--restart", "unless-stopped", "base:1", "sh", "-c", deaf)
     web1.ok("exec", "app", "sh", "-c", "until [ -e /ready ]; do sleep 0.02; done")
     web1.ok("kill", "-s", "HUP", "app")
     web1.ok("exec", "app", "kill", "-TERM", "1")
-    document = until(web1, "app", lambda told: told["RestartCount"] == 1 and told["State"]["Status"] == "running")
+    document = until(host, "app", lambda told: told["RestartCount"] == 1 and told["State"]["Status"] == "running")
     assert document["State"]["Pid"] > 0
     web1.ok("kill", "app")
-    document = inspect(web1, "app")
+    document = inspect(host, "app")
     assert (document["State"]["Status"], document["RestartCount"]) == ("exited", 1)
     web1.ok("restart", "-t", "0", "app")
-    document = inspect(web1, "app")
+    document = inspect(host, "app")
     assert (document["State"]["Status"], document["RestartCount"]) == ("running", 0)
     web1.ok("rm", "-f", "app")
 
 
+def health(document: dict[str, Any]) -> str:
+    return str(document["State"].get("Health", {}).get("Status"))
+
+
+QUICK = ("--health-interval", "100ms", "--health-retries", "2")
+
+
+def test_health(web1: Laptop, host: Host) -> None:
+    asked = ("--health-cmd", "echo asked; test ! -e /ill", "--health-start-interval", "50ms")
+    web1.ok("run", "-d", "--name", "app", *QUICK, *asked, "--health-start-period", "1m", "base:1", "sleep", "1000")
+    until(host, "app", lambda told: health(told) == "healthy")
+    document = data(web1.ok("--json", "inspect", "app"))[0]
+    (result, *_) = document["State"]["Health"]["Log"]
+    assert (result["ExitCode"], result["Output"]) == (0, "asked\n")
+    assert result["Start"] < result["End"]
+    assert document["Config"]["Healthcheck"]["Test"] == ["CMD-SHELL", "echo asked; test ! -e /ill"]
+    assert document["ExecIDs"] is None
+    assert [row["Status"].partition(" (")[2] for row in data(web1.ok("--json", "ps", "-f", "health=healthy"))] == [
+        "healthy)"
+    ]
+    web1.ok("exec", "app", "touch", "/ill")
+    document = until(host, "app", lambda told: health(told) == "unhealthy")
+    assert document["State"]["Health"]["FailingStreak"] >= 2
+    assert len(document["State"]["Health"]["Log"]) <= 5
+
+    host.agent.kill()
+    host.agent.start()
+    document = inspect(host, "app")
+    assert health(document) == "unhealthy"
+    assert document["State"]["Health"]["Log"]
+    last = document["State"]["Health"]["Log"][-1]["End"]
+    until(host, "app", lambda told: told["State"]["Health"]["Log"][-1]["End"] > last)  # asked again by the new agent
+
+    web1.ok("pause", "app")
+    paused = inspect(host, "app")["State"]
+    time.sleep(0.5)
+    assert inspect(host, "app")["State"] == paused
+    web1.ok("unpause", "app")
+    web1.ok("exec", "app", "rm", "/ill")
+    until(host, "app", lambda told: health(told) == "healthy")
+    web1.ok("stop", "-t", "0", "app")
+    document = inspect(host, "app")
+    assert health(document) == "unhealthy"  # docker's word for one that does not run
+    assert document["State"]["Health"]["Log"]
+    web1.ok("rm", "app")
+
+
+def test_a_check_of_the_image(web1: Laptop, host: Host) -> None:
+    web1.ok("create", "--name", "plain", "base:1", "true")
+    check = "HEALTHCHECK --interval=100ms --timeout=300ms --retries=1 CMD head -c 9000 /dev/zero; sleep 77777"
+    web1.ok("commit", "-c", check, "plain", "checked:1")
+    web1.ok("run", "-d", "--name", "slow", "checked:1", "sleep", "1000")
+    web1.ok("run", "-d", "--name", "unasked", "--no-healthcheck", "checked:1", "sleep", "1000")
+    web1.ok("run", "-d", "--name", "other", "--health-cmd", "no-such-command", "checked:1", "sleep", "1000")
+    document = until(host, "slow", lambda told: health(told) == "unhealthy")
+    result = document["State"]["Health"]["Log"][0]
+    assert result["ExitCode"] == -1
+    assert result["Output"].startswith("Health check exceeded timeout (300ms): ")
+    assert 4096 < len(result["Output"]) < 4096 + 100
+    document = until(host, "other", lambda told: health(told) == "unhealthy")
+    assert document["Config"]["Healthcheck"] == {
+        "Test": ["CMD-SHELL", "no-such-command"], "Interval": 10**8, "Timeout": 3 * 10**8, "StartPeriod": 0,
+        "StartInterval": 0, "Retries": 1,
+    }  # fmt: skip
+    assert document["State"]["Health"]["Log"][0]["ExitCode"] == 127
+    assert "Health" not in inspect(host, "unasked")["State"]
+    assert data(web1.ok("--json", "ps", "-f", "name=unasked"))[0]["Status"].endswith(("second", "seconds"))
+    # Of probes that took too long there is never more than the one under way, with its shell.
+    assert len(host.exec(["pgrep", "-f", "sleep 77777"]).stdout.split()) <= 2
+    web1.ok("rm", "-f", "plain", "slow", "unasked", "other")
+
+
 def test_waits_grow_and_verbs_know_of_them(web1: Laptop, host: Host) -> None:
-    document = until(web1, "loops", lambda told: told["RestartCount"] >= 6 and told["State"]["Restarting"])
+    document = until(host, "loops", lambda told: told["RestartCount"] >= 6 and told["State"]["Restarting"])
     state = document["State"]
     assert (state["Status"], state["Running"], state["Pid"], state["ExitCode"]) == ("restarting", True, 0, 3)
     count = document["RestartCount"]
     host.agent.kill()
     host.agent.start()
-    document = inspect(web1, "loops")
+    document = inspect(host, "loops")
     assert (document["State"]["Status"], document["RestartCount"]) == ("restarting", count)
     (row,) = data(web1.ok("--json", "ps", "-f", "status=restarting"))
     assert row["Names"] == "loops"
@@ -109,7 +188,7 @@ def test_waits_grow_and_verbs_know_of_them(web1: Laptop, host: Host) -> None:
     waiting = web1.start("wait", "loops")
     web1.ok("stop", "loops")
     assert waiting.communicate(timeout=20)[0] == b"3\n"
-    document = inspect(web1, "loops")
+    document = inspect(host, "loops")
     assert (document["State"]["Status"], document["State"]["Restarting"]) == ("exited", False)
 
     seen = [float(line.split("T")[1].split("Z")[0].rpartition(":")[2]) for line in web1.ok("logs", "-t", "loops").lines]
@@ -149,9 +228,9 @@ def test_after_a_restart_of_the_host(web1: Laptop, host: Host) -> None:
     try:
         host.agent.start()
         for name in ("always", "unless", "failing", "always-stopped"):
-            until(web1, name, lambda told: told["State"]["Status"] == "running")
+            until(host, name, lambda told: told["State"]["Status"] == "running")
         states = {row["Names"]: row["State"] for row in data(web1.ok("--json", "ps", "-a"))}
-        document = inspect(web1, "none")["State"]
+        document = inspect(host, "none")["State"]
     finally:
         host.exec(["umount", "/proc/sys/kernel/random/boot_id"])
     assert states.items() >= {

@@ -328,6 +328,23 @@ def test_names_ids_and_words_about_it(web1: Laptop, host: Host, folder: Path) ->
     assert web1.ok("ps", "-aq", "-f", "name=passing").stdout == ""
 
 
+def test_a_health_check(web1: Laptop) -> None:
+    durations = ["--health-interval", "100ms", "--health-timeout", "9s", "--health-start-period", "1m"]
+    flags = [*durations, "--health-start-interval", "100ms", "--health-retries", "4", "--health-cmd", "test -e /ready"]
+    web1.ok("run", "-d", "--name", "asked", *flags, "base:1", "sh", "-c", "touch /ready; sleep 60")
+    deadline = time.monotonic() + 10
+    while not (status := web1.ok("ps", "--format", "{{.Status}}").stdout).endswith("(healthy)\n"):
+        assert time.monotonic() < deadline, status
+    check = data(web1.ok("--json", "inspect", "asked"))[0]["Config"]["Healthcheck"]
+    assert check == {
+        "Test": ["CMD-SHELL", "test -e /ready"], "Interval": 10**8, "Timeout": 9 * 10**9, "StartPeriod": 60 * 10**9,
+        "StartInterval": 10**8, "Retries": 4,
+    }  # fmt: skip
+    web1.ok("run", "-d", "--replace", "--name", "asked", "--no-healthcheck", "base:1", "sleep", "60")
+    assert data(web1.ok("--json", "inspect", "asked"))[0]["Config"]["Healthcheck"]["Test"] == ["NONE"]
+    web1.ok("rm", "-f", "asked")
+
+
 def test_stop_signal_and_patience(web1: Laptop) -> None:
     asked = "trap 'exit 5' USR1; touch /ready; while :; do sleep 0.05; done"
     deaf = "trap '' TERM; touch /ready; while :; do sleep 0.05; done"

@@ -148,7 +148,7 @@ async def execute(engine: Engine, text: str, request: ExecRequest) -> Session:
     """
     row = await engine.find(text)
     state.check_can_exec(state.of(row), row.id)
-    own = await asyncio.to_thread(_own_process, os.path.join(engine.layout.bundle(row.id), "config.json"))
+    own = await asyncio.to_thread(own_process, os.path.join(engine.layout.bundle(row.id), "config.json"))
     settings = settings_of(row)
     user = None
     if request.user:
@@ -161,7 +161,8 @@ async def execute(engine: Engine, text: str, request: ExecRequest) -> Session:
     return session
 
 
-def _own_process(path: str) -> dict[str, Any]:
+def own_process(path: str) -> dict[str, Any]:
+    """The ``process`` in the runtime specification at *path*. Blocking."""
     with open(path, encoding="utf-8") as file:
         process: dict[str, Any] = json.load(file)["process"]
     return process

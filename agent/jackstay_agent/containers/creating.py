@@ -14,7 +14,7 @@ import time
 
 import msgspec
 
-from jackstay_agent.containers import device_mappings, host_facts, joining, restarting, spec
+from jackstay_agent.containers import device_mappings, health, host_facts, joining, restarting, spec
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.ids import new_id, new_name
 from jackstay_agent.containers.process import ProcessPlan, merge
@@ -57,6 +57,7 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     Raises `NotFound` for the image or network, `NameTaken`, `AddressTaken`, `InvalidArgument`, `Unsupported`.
     """
     restarting.check(settings)
+    health.check(settings.health)
     image = await engine.images.find(settings.image)
     config = await engine.images.config(image)
     _check_platform(settings, config)

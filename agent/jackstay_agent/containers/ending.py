@@ -41,6 +41,7 @@ async def ended_locked(engine: Engine, entry: Entry, container: str, how: Exit) 
     row = await engine.get(container)
     if not is_live(row.state):
         return
+    engine.health_checks.stop(container)
     code, error = await asyncio.to_thread(_judge, row, how)
     wrong = await release(engine, container)
     engine.let_drain(entry)
@@ -68,6 +69,7 @@ async def ended_locked(engine: Engine, entry: Entry, container: str, how: Exit) 
         restart_at=again.at if again else 0,
         restart_count=again.count if again else row.restart_count,
         stopped=int(row.stopped or entry.stopped),
+        health="",
     )
     tell_unmounted(engine, row)
     if how.oom:

@@ -18,6 +18,7 @@ from jackstay_agent.config import Config
 from jackstay_agent.containers.attach import Hub
 from jackstay_agent.containers.exec import Execs
 from jackstay_agent.containers.exits import Exits
+from jackstay_agent.containers.health_checks import HealthChecks
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.process import ProcessPlan, merge
@@ -104,6 +105,7 @@ class Engine:
     execs: Execs
     exits: Exits
     restarts: Restarts
+    health_checks: HealthChecks
     entries: dict[str, Entry] = field(default_factory=dict)
     work: set[asyncio.Task[Any]] = field(default_factory=set)
     draining: set[Hub] = field(default_factory=set)

@@ -68,6 +68,10 @@ class Session:
         """Send it a signal; no effect when it has ended."""
         await asyncio.to_thread(_signal, self._pid, self._pid_start, number)
 
+    async def end(self) -> None:
+        """Kill it, and what it started in its process group; no effect when it has ended."""
+        await asyncio.to_thread(_kill_group, self._pid, self._pid_start)
+
     async def leave(self) -> None:
         """Stop listening. The command goes on, without standard input."""
         if self._hub is not None:
@@ -193,6 +197,14 @@ def _prepare(folder: str, process: dict[str, Any]) -> None:
         os.makedirs(path, mode=0o700, exist_ok=True)
     with open(os.path.join(folder, "process.json"), "x", encoding="utf-8") as file:
         json.dump(process, file)
+
+
+def _kill_group(pid: int, start: int) -> None:
+    if identity.is_alive(pid, start):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(pid) == pid:
+                os.killpg(pid, signals.SIGKILL)
+    _signal(pid, start, signals.SIGKILL)
 
 
 def _signal(pid: int, start: int, number: int) -> None:

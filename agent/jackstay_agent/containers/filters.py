@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from jackstay_agent.errors import InvalidArgument, NotFound
 
-KEYS = ("ancestor", "before", "exited", "id", "label", "name", "network", "since", "status", "volume")
+KEYS = ("ancestor", "before", "exited", "health", "id", "label", "name", "network", "since", "status", "volume")
 STATES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+HEALTHS = ("none", "starting", "healthy", "unhealthy")
 _MAX_PATTERN = 200
 
 
@@ -30,6 +31,7 @@ class Candidate:
     labels: dict[str, str]
     volumes: frozenset[str]
     networks: frozenset[str]
+    health: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Filters:
     ancestor: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     exited: tuple[int, ...] = ()
+    health: tuple[str, ...] = ()
     id: tuple[re.Pattern[str], ...] = ()
     label: tuple[tuple[str, str | None], ...] = ()
     name: tuple[re.Pattern[str], ...] = ()
@@ -67,10 +70,14 @@ def parse(texts: Iterable[str]) -> Filters:
     for status in values["status"]:
         if status not in STATES:
             raise InvalidArgument(f"invalid filter 'status={status[:40]}'", hint=f"it is one of {', '.join(STATES)}")
+    for known in values["health"]:
+        if known not in HEALTHS:
+            raise InvalidArgument(f"invalid filter 'health={known[:40]}'", hint=f"it is one of {', '.join(HEALTHS)}")
     return Filters(
         ancestor=tuple(values["ancestor"]),
         before=tuple(values["before"]),
         exited=tuple(_code(value) for value in values["exited"]),
+        health=tuple(values["health"]),
         id=tuple(_pattern("id", value) for value in values["id"]),
         label=tuple(_label(value) for value in values["label"]),
         name=tuple(_pattern("name", value) for value in values["name"]),
@@ -103,6 +110,7 @@ def matches(filters: Filters, container: Candidate, *, ancestor_ids: Collection[
         and (not filters.id or any(pattern.search(container.id) for pattern in filters.id))
         and (not filters.status or container.state in filters.status)
         and (not filters.exited or (container.state == "exited" and (container.exit_code or 0) in filters.exited))
+        and (not filters.health or container.health in filters.health)
         and all(_labelled(container.labels, key, value) for key, value in filters.label)
         and (not filters.ancestor or _descends(filters.ancestor, container, ancestor_ids))
         and (not filters.volume or any(value in container.volumes for value in filters.volume))

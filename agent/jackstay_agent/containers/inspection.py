@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jackstay_agent.containers import health as health_checks
 from jackstay_agent.containers import masked_paths, security, spec_mounts, state
+from jackstay_agent.containers.health import Health
 from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.containers.settings import Mount, Port, Settings
 from jackstay_agent.images.document_times import render
@@ -27,6 +29,7 @@ class Surroundings:
     storage: str  # name of the snapshotter
     runtime: str  # name of the OCI runtime
     cgroup_v2: bool = True
+    health: Health | None = None  # None for one that never had a check
     size_rw: int | None = None  # bytes, None when nobody asked
     size_root: int | None = None
 
@@ -38,7 +41,7 @@ def document(row: ContainerRow, settings: Settings, plan: ProcessPlan, around: S
         "Created": render(row.created),
         "Path": plan.args[0],
         "Args": list(plan.args[1:]),
-        "State": _state(row),
+        "State": _state(row, around.health),
         "Image": row.image_id,
         "ResolvConfPath": around.files.get("/etc/resolv.conf", ""),
         "HostnamePath": around.files.get("/etc/hostname", ""),
@@ -65,9 +68,9 @@ def document(row: ContainerRow, settings: Settings, plan: ProcessPlan, around: S
     return built
 
 
-def _state(row: ContainerRow) -> dict[str, Any]:
+def _state(row: ContainerRow, health: Health | None) -> dict[str, Any]:
     shown = state.shown(state.of(row))
-    return {
+    built: dict[str, Any] = {
         "Status": shown,
         "Running": state.is_live(row.state) or shown == "restarting",
         "Paused": shown == "paused",
@@ -80,6 +83,10 @@ def _state(row: ContainerRow) -> dict[str, Any]:
         "StartedAt": render(row.started),
         "FinishedAt": render(row.finished),
     }
+    if health is not None and row.started:
+        # As in docker, one that does not run is unhealthy.
+        built["Health"] = health_checks.document(health) | ({} if state.is_live(row.state) else {"Status": "unhealthy"})
+    return built
 
 
 def _config(row: ContainerRow, settings: Settings, plan: ProcessPlan) -> dict[str, Any]:
@@ -111,6 +118,7 @@ def _config(row: ContainerRow, settings: Settings, plan: ProcessPlan) -> dict[st
             "Interval": check.interval,
             "Timeout": check.timeout,
             "StartPeriod": check.start_period,
+            "StartInterval": check.start_interval,
             "Retries": check.retries,
         }
     if plan.stop_signal:

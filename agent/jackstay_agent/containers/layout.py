@@ -74,6 +74,10 @@ class Layout:
         """What lasts of *container*."""
         return os.path.join(self.logs, container)
 
+    def health(self, container: str) -> str:
+        """The results of its health check."""
+        return os.path.join(self.lasting(container), "health.json")
+
     def log(self, container: str) -> str:
         """Its output."""
         return os.path.join(self.lasting(container), "container.log")

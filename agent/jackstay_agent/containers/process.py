@@ -40,6 +40,7 @@ class ProcessPlan:
     healthcheck: Healthcheck | None
     entrypoint: tuple[str, ...]  # what docker's inspect calls Entrypoint
     command: tuple[str, ...]  # what docker's inspect calls Cmd
+    shell: tuple[str, ...]  # the image's, for a health check that is a line; () for the usual one
 
 
 def merge(settings: Settings, image: ImageConfig) -> ProcessPlan:
@@ -70,9 +71,10 @@ def merge(settings: Settings, image: ImageConfig) -> ProcessPlan:
         image_volumes=_image_volumes(config),
         exposed_ports=_exposed(settings, config),
         labels={**config.labels, **settings.labels},
-        healthcheck=config.healthcheck,
+        healthcheck=_healthcheck(settings, config),
         entrypoint=entrypoint,
         command=command,
+        shell=config.shell,
     )
     for text in (*plan.args, plan.cwd, plan.user):
         if "\0" in text:
@@ -108,6 +110,14 @@ def _command(settings: Settings, config: ContainerConfig) -> tuple[tuple[str, ..
         return config.entrypoint, settings.command or config.cmd
     # `--entrypoint ""` comes as no words or as one empty word
     return (() if settings.entrypoint == ("",) else settings.entrypoint), settings.command
+
+
+def _healthcheck(settings: Settings, config: ContainerConfig) -> Healthcheck | None:
+    """What the settings say of it, and where they say nothing, what the image says."""
+    given, own = settings.health, config.healthcheck or Healthcheck()
+    if given is None:
+        return config.healthcheck
+    return Healthcheck(**{name: getattr(given, name) or getattr(own, name) for name in own.__struct_fields__})
 
 
 def _environment(settings: Settings, config: ContainerConfig) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import time
 import structlog
 
 from jackstay_agent import faults
-from jackstay_agent.containers import identity, restarter
+from jackstay_agent.containers import health, identity, restarter
 from jackstay_agent.containers.ending import UNKNOWN, ended_locked
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.exits import Exit, read_exit
@@ -86,6 +86,7 @@ async def _recover_live(engine: Engine, entry: Entry, row: ContainerRow, reboote
             exit_code=UNKNOWN,
             error="the host was restarted while the container ran",
             finished=time.time_ns(),
+            health="",
         )
         await forget(engine, row.id)
         if settings_of(row).auto_remove:
@@ -102,7 +103,20 @@ async def _recover_live(engine: Engine, entry: Entry, row: ContainerRow, reboote
         await engine.runtime.resume(row.id)  # a commit froze it, or a pause that nobody was told of
     elif known is not None and known.status == "running" and row.state == "paused":
         await engine.change("unpaused", row.id, state="running")
+        row = await engine.get(row.id)
+    if row.state == "running":
+        await _recover_health(engine, row)
     await engine.exits.watch(row.id, row.monitor_pid, row.monitor_start)
+
+
+async def _recover_health(engine: Engine, row: ContainerRow) -> None:
+    """Go on with the checks of *row*'s container; one whose start the agent did not see the end of begins with them."""
+    plan = await engine.plan(row)
+    if row.health:
+        await engine.health_checks.resume(row.id, plan, row.started, row.health)
+    elif health.command(plan):
+        await engine.change("health", row.id, health="starting")
+        await engine.health_checks.begin(row.id, plan, row.started)
 
 
 async def _recover_starting(engine: Engine, row: ContainerRow, rebooted: bool) -> ContainerRow:

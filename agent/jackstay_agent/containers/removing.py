@@ -40,6 +40,7 @@ async def remove_locked(engine: Engine, entry: Entry, row: ContainerRow, *, volu
     container = row.id
     engine.exits.forget(container)
     engine.restarts.cancel(container)
+    engine.health_checks.forget(container)
     anonymous = await engine.volumes.anonymous_of(container) if volumes else []
     await engine.change("removing", container, state="removing")
     try:

@@ -16,8 +16,10 @@ from jackstay_agent.containers import (
     creating,
     ending,
     exporting,
+    health_status,
     listing,
     logs,
+    probe,
     pruning,
     recovery,
     removing,
@@ -32,6 +34,8 @@ from jackstay_agent.containers.engine import Engine, settings_of
 from jackstay_agent.containers.exec import Execs, Session
 from jackstay_agent.containers.exec_process import ExecRequest
 from jackstay_agent.containers.exits import Exit, Exits
+from jackstay_agent.containers.health import Result
+from jackstay_agent.containers.health_checks import HealthChecks
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.process_table import ProcessTable
@@ -89,6 +93,7 @@ class Containers:
             execs=Execs(monitors, layout),
             exits=Exits(layout, self._ended),
             restarts=Restarts(self._again),
+            health_checks=HealthChecks(layout, self._probe, self._health_changed),
         )
 
     async def recover(self) -> None:
@@ -102,6 +107,7 @@ class Containers:
     async def close(self) -> None:
         """Let go of the containers, which go on; verbs under way are finished first, for at most 30 s."""
         self.engine.restarts.close()
+        await self.engine.health_checks.close()
         if self.engine.work:
             await asyncio.wait(tuple(self.engine.work), timeout=30)
         hubs = [entry.hub for entry in self.engine.entries.values() if entry.hub is not None]
@@ -229,6 +235,12 @@ class Containers:
 
     def _again(self, container: str) -> None:
         self.engine.carry_out(restarter.again(self.engine, container))
+
+    async def _probe(self, container: str, command: tuple[str, ...], limit: int) -> Result:
+        return await probe.probe(self.engine, container, command, limit)
+
+    async def _health_changed(self, container: str, status: str) -> None:
+        await health_status.changed(self.engine, container, status)
 
     async def _ended(self, container: str, how: Exit) -> None:
         await ending.ended(self.engine, container, how)

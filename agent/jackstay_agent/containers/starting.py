@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from jackstay_agent import faults
-from jackstay_agent.containers import device_mappings, host_facts, runtime, spec, state, users
+from jackstay_agent.containers import device_mappings, health, host_facts, runtime, spec, state, users
 from jackstay_agent.containers.copy_up import copy_up
 from jackstay_agent.containers.creating import CGROUP
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
@@ -143,13 +143,16 @@ async def _create(
         started=started,
         finished=0,
         restart_at=0,
+        health="starting" if health.command(run.plan) else "",
     )
+    await engine.health_checks.begin(container, run.plan, started)
     await engine.exits.watch(container, monitored.monitor_pid, monitored.monitor_start)
 
 
 async def _undo(engine: Engine, entry: Entry, run: _Run, error: BaseException) -> None:
     container = run.row.id
     engine.exits.forget(container)
+    engine.health_checks.stop(container)
     await release(engine, container)
     tell_unmounted(engine, run.row)
     try:

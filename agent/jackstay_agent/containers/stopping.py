@@ -79,6 +79,7 @@ async def pause(engine: Engine, text: str) -> None:
         row = await engine.get(found.id)
         state.check_can_pause(state.of(row), row.id)
         await engine.runtime.pause(row.id)
+        engine.health_checks.stop(row.id)
         await engine.change("paused", row.id, state="paused")
         await tell(engine, engine.entry(row.id), row, "pause")
 
@@ -91,6 +92,7 @@ async def unpause(engine: Engine, text: str) -> None:
         state.check_can_unpause(row.state, row.id)
         await engine.runtime.resume(row.id)
         await engine.change("unpaused", row.id, state="running")
+        await engine.health_checks.resume(row.id, await engine.plan(row), row.started, row.health)
         await tell(engine, engine.entry(row.id), row, "unpause")
 
 

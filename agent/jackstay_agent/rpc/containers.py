@@ -351,4 +351,5 @@ def _summary(item: Listed) -> pb.ContainerSummary:
         mounts=[mount.source for mount in settings.mounts],
         size_rw=item.size_rw,
         size_root=item.size_root,
+        health=row.health,
     )

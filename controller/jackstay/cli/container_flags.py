@@ -30,6 +30,12 @@ class ContainerFlags:
     env: Texts = None
     env_file: Texts = None
     group_add: Texts = None
+    health_cmd: str = ""
+    health_interval: str | None = None
+    health_retries: int = 0
+    health_start_interval: str | None = None
+    health_start_period: str | None = None
+    health_timeout: str | None = None
     hostname: str = ""
     init: bool = False
     interactive: bool = False
@@ -44,6 +50,7 @@ class ContainerFlags:
     mount: Texts = None
     name: str = ""
     network: str = ""
+    no_healthcheck: bool = False
     on: int | None = None
     oom_score_adj: int | None = None
     pid: str = ""
@@ -156,6 +163,26 @@ def container_flags(
     restart: Annotated[
         str, typer.Option("--restart", metavar="POLICY", help="no, on-failure[:N], always or unless-stopped.")
     ] = "",
+    health_cmd: Annotated[
+        str, typer.Option("--health-cmd", metavar="COMMAND", help="Asks whether it is well, by its exit code.")
+    ] = "",
+    health_interval: Annotated[
+        str | None, typer.Option("--health-interval", metavar="DURATION", help="Between two checks (30s).")
+    ] = None,
+    health_timeout: Annotated[
+        str | None, typer.Option("--health-timeout", metavar="DURATION", help="A check may take so long (30s).")
+    ] = None,
+    health_retries: Annotated[
+        int,
+        typer.Option("--health-retries", metavar="N", min=0, show_default=False, help="Failures to be unhealthy (3)."),
+    ] = 0,
+    health_start_period: Annotated[
+        str | None, typer.Option("--health-start-period", metavar="DURATION", help="Failures do not count so long.")
+    ] = None,
+    health_start_interval: Annotated[
+        str | None, typer.Option("--health-start-interval", metavar="DURATION", help="Between checks until then (5s).")
+    ] = None,
+    no_healthcheck: Annotated[bool, typer.Option("--no-healthcheck", help="Not even the image's check.")] = False,
     init: Annotated[bool, typer.Option("--init", help="A small init that reaps processes.")] = False,
     label: Annotated[Texts, typer.Option("--label", "-l", metavar="KEY=VALUE", help="Labels.")] = None,
     label_file: Annotated[Texts, typer.Option("--label-file", metavar="FILE", help="A KEY=VALUE a line.")] = None,

@@ -48,10 +48,12 @@ def container_object(item: messages.ContainerSummary, now: float, *, full: bool 
 
 
 def container_status(item: messages.ContainerSummary, now: float) -> str:
-    """``Up 5 minutes``, ``Up 5 minutes (Paused)``, ``Exited (0) 2 hours ago``, ``Created``, …"""
+    """``Up 5 minutes``, ``Up 5 minutes (healthy)``, ``Exited (0) 2 hours ago``, ``Created``, …"""
     if item.state in ("running", "paused"):
         up = f"Up {human_duration(now - item.started)}"
-        return up + " (Paused)" if item.state == "paused" else up
+        if item.state == "paused":
+            return f"{up} (Paused)"
+        return up + {"": "", "starting": " (health: starting)"}.get(item.health, f" ({item.health})")
     if item.state == "restarting":
         return f"Restarting ({item.exit_code}) {ago(item.finished, now)}"
     if item.state == "exited":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jackstay.cli.parsing.devices import parse_device
 from jackstay.cli.parsing.environment import parse_environment, parse_pairs, read_environment_file
+from jackstay.cli.parsing.health_check import parse_health
 from jackstay.cli.parsing.mounts import MountSpec, parse_mount, parse_volume
 from jackstay.cli.parsing.ports import parse_publish
 from jackstay.cli.parsing.restart_policy import parse_restart
@@ -84,6 +85,7 @@ def build_request(
         oom_score_adj=flags.oom_score_adj,
         replace=flags.replace,
         restart=_restart(flags),
+        health=_health(flags),
         ipc=flags.ipc,
         pid=flags.pid,
         uts=flags.uts,
@@ -105,6 +107,28 @@ def _restart(flags: ContainerFlags) -> messages.RestartPolicy | None:
     if flags.rm and policy.name != "no":
         raise UsageError("conflicting options: cannot specify both --restart and --rm", hint="leave out one of the two")
     return messages.RestartPolicy(name=policy.name, maximum_retries=policy.maximum_retries)
+
+
+def _health(flags: ContainerFlags) -> messages.HealthCheck | None:
+    check = parse_health(
+        flags.health_cmd,
+        disabled=flags.no_healthcheck,
+        retries=flags.health_retries,
+        interval=flags.health_interval,
+        timeout=flags.health_timeout,
+        start_period=flags.health_start_period,
+        start_interval=flags.health_start_interval,
+    )
+    if check is None:
+        return None
+    return messages.HealthCheck(
+        test=check.test,
+        interval_ns=check.interval_ns,
+        timeout_ns=check.timeout_ns,
+        start_period_ns=check.start_period_ns,
+        start_interval_ns=check.start_interval_ns,
+        retries=check.retries,
+    )
 
 
 def _networks(flags: ContainerFlags) -> list[messages.NetworkAttachment]:

@@ -10,7 +10,7 @@ from jackstay_agent.errors import InvalidArgument, NotFound
 
 WEB = Candidate(
     "c" * 64, "web", "running", None, "app:1", "sha256:" + "1" * 64, {"tier": "front", "x": ""},
-    frozenset({"data", "/srv", "/data"}), frozenset({"bridge", "b" * 64}),
+    frozenset({"data", "/srv", "/data"}), frozenset({"bridge", "b" * 64}), "healthy",
 )  # fmt: skip
 WEBSITE = Candidate(
     "d" * 64, "website", "exited", 3, "site", "sha256:" + "2" * 64, {"tier": "back"}, frozenset(), frozenset({"host"})
@@ -32,6 +32,8 @@ ALL = [WEB, WEBSITE, OLD]
         (["status=exited", "status=running"], "web website old"),
         (["exited=3"], "website"),
         (["exited=0"], "old"),
+        (["health=none"], "website old"),
+        (["health=healthy", "health=starting"], "web"),
         (["label=tier"], "web website"),
         (["label=tier=front"], "web"),
         (["label=tier", "label=x"], "web"),

@@ -33,6 +33,8 @@ def test_everything() -> None:
         pids_limit=-1, oom_score_adj=-5, ulimit=["nofile=1:2"], sysctl=["a.b=1"], cap_add=["NET_ADMIN"],
         cap_drop=["ALL"], privileged=True, security_opt=["no-new-privileges"], init=True, label=["k=v"],
         annotation=["n=m"], stop_signal="QUIT", stop_timeout=0, restart="no",
+        health_cmd="true", health_interval="1s", health_timeout="2s", health_retries=4, health_start_period="5s",
+        health_start_interval="6ms",
         ipc="none", pid="host", uts="host", cgroupns="host", platform="x86_64", device=["/dev/a:r"],
     )  # fmt: skip
     assert list(request.env) == ["HOME=/root", "A=1"]
@@ -47,10 +49,15 @@ def test_everything() -> None:
     assert (resources.memory, resources.memory_swap, resources.nano_cpus) == (512 << 20, -1, 1_500_000_000)
     assert (resources.pids_limit, request.oom_score_adj, request.shm_size) == (-1, -5, 1 << 20)
     assert request.HasField("stop_timeout")
+    check = request.health
+    assert list(check.test) == ["CMD-SHELL", "true"]
+    durations = (check.interval_ns, check.timeout_ns, check.start_period_ns, check.start_interval_ns)
+    assert durations == (10**9, 2 * 10**9, 5 * 10**9, 6 * 10**6)
+    assert check.retries == 4
     assert list(request.add_host) == ["a:::1"]
     assert dict(request.sysctls) == {"a.b": "1"}
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}
-    to_come = {"health", "userns", "cdi_devices", "log_driver", "log_opts", "volumes_from"}
+    to_come = {"userns", "cdi_devices", "log_driver", "log_opts", "volumes_from"}
     assert request.platform == "linux/amd64"
     assert unset == {"entrypoint", *to_come}
 
