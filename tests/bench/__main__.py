@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import report, speed
+from tests.bench import report, running, speed
+from tests.bench.at_rest import at_rest
 from tests.bench.commits import commits
 from tests.bench.figures import Figure, against, table
 from tests.bench.listing import listing
@@ -32,16 +33,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds on tmpfs; five at least on the disk, too (7)")
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write (docs/benchmarks.md)")
-    parser.add_argument("--only", choices=("memory", "speed"), help="measure this alone, and write no page")
+    parser.add_argument(
+        "--only", choices=("containers", "memory", "speed"), help="measure this alone, and write no page"
+    )
     arguments = parser.parse_args()
     machine = report.machine()
     sections: list[str] = []
-    if arguments.only != "memory":
+    if arguments.only == "containers":
+        figures, sections = containers(arguments.rounds)
+        print("\n".join([*sections, table(figures), resting()]))
+    if arguments.only in (None, "speed"):
         figures, sections = speeds(arguments.rounds)
-        sections.insert(0, table(figures))
+        of_containers, more = containers(arguments.rounds)
+        sections = [table([*figures, *of_containers]), *sections, *more]
         print(sections[0])
-    if arguments.only != "speed":
-        sections.append(memory())
+    if arguments.only in (None, "memory"):
+        sections += [memory(), resting()]
     if not arguments.only:
         arguments.output.write_text(report.page(machine, sections))
         print(f"{arguments.output} is written.")
@@ -86,6 +93,33 @@ def _of_one_host(
     measure("Starting", "Whole commands, as a shell starts them.", speed.starting(stands, 3 * rounds))
     measure("A call", "The agent's version, asked for again and again on one connection.", speed.calls(stands, 300))
     return against("listing 1,000 images, in the agent", listed, "`jackstay's agent`", {"docker": 1})
+
+
+def containers(rounds: int) -> tuple[list[Figure], list[str]]:
+    """Running, executing and starting many: the figures, and the sections that they come from."""
+    with scene(IMAGE) as stands:
+        runs, execs, many = running.running(stands, 2 * rounds)
+    sections = [
+        report.speed("Running a container", "`true` of busybox, on a bridge where nothing else is said.", runs),
+        report.speed("Running a command in a container", "`true` of busybox.", execs),
+        report.speed(f"Starting {running.AT_ONCE} containers", "They were created before.", many),
+    ]
+    figures = [
+        *against("run --rm, in the agent", runs, running.IN_AGENT, {"docker": 1 / 0.3}),
+        *against("run --rm", runs, f"{LOCAL} run", {"docker": 1 / 0.8}),
+        *against("exec, in the agent", execs, running.EXEC_IN_AGENT, {"docker": 2}),
+        *against(f"{running.AT_ONCE} starts at once, in the agent", many, running.STARTS_IN_AGENT, {"docker": 2}),
+        *against(f"start of {running.AT_ONCE}", many, f"{LOCAL} start", {"docker start` of": 2}),
+    ]
+    return figures, sections
+
+
+def resting() -> str:
+    """What containers leave in the agent's memory, and on its host."""
+    with scene(IMAGE) as stands:
+        text = report.resting(*at_rest(stands))
+    print(text)
+    return text
 
 
 def memory() -> str:

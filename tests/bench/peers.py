@@ -30,16 +30,21 @@ class Peer:
 
 
 @contextmanager
-def docker(folder: Path) -> Iterator[Peer | None]:
-    """A dockerd below ``folder``, which is gone afterwards; ``None`` when none is installed or it does not start."""
+def docker(folder: Path, *, bridged: bool = False) -> Iterator[Peer | None]:
+    """A dockerd below ``folder``, which is gone afterwards; ``None`` when none is installed or it does not start.
+
+    With ``bridged`` it has a network namespace of its own, and in it the bridge and the firewall's rules that it makes
+    by default; else it has no network at all.
+    """
     if not shutil.which("dockerd"):
         yield None
         return
     client = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
     socket = f"unix://{folder}/docker.sock"
     folder.mkdir()
-    command = ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec", "-H", socket]
-    options = ["--pidfile", folder / "docker.pid", "--iptables=false", "--bridge=none"]
+    alone = ["unshare", "--net", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"] if bridged else []
+    command = [*alone, "dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec", "-H", socket]
+    options = ["--pidfile", folder / "docker.pid", *([] if bridged else ["--iptables=false", "--bridge=none"])]
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen([*map(str, command), *map(str, options)], stdout=log, stderr=log)
     try:

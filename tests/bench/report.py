@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.bench.at_rest import CYCLES, RUNNING, WARM
 from tests.bench.memory import Taken, mib
 from tests.bench.rounds import Series
 
@@ -78,6 +79,24 @@ def at_rest(taken: Taken) -> str:
              "|---|--:|--:|--:|"]  # fmt: skip
     for name, each in zip(("agent", "spawner"), taken.idle["processes"], strict=False):
         lines.append(f"| {name} | {mib(each['pss'])} | {mib(each['anonymous'])} | {mib(each['files'])} |")
+    return "\n".join([*lines, ""])
+
+
+def resting(full: Taken, warm: Taken, after: Taken, left: Sequence[str]) -> str:
+    """What an agent takes with many containers, and after many."""
+    lines = [
+        "## Containers and the agent's memory",
+        "",
+        "PSS of the agent and its children; conmon not counted.",
+        "",
+        "| | PSS |",
+        "|---|--:|",
+        f"| {RUNNING} containers are running | {mib(full.idle['pss'])} |",
+        f"| {WARM} have come and gone | {mib(warm.idle['pss'])} |",
+        f"| {CYCLES} more have come and gone | {mib(after.idle['pss'])} |",
+        "",
+        f"What these {CYCLES} left of processes, mounts, namespaces, links and files: {', '.join(left) or 'nothing'}.",
+    ]
     return "\n".join([*lines, ""])
 
 
