@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -87,3 +91,95 @@ def test_top_without_a_ps(web1: Laptop, host: Host) -> None:
         assert "ps cannot be executed" in web1.run("top", "runs", "aux").ended(1).stderr
     finally:
         host.exec(["umount", program])
+
+
+def test_stats_once(web1: Laptop) -> None:
+    header, line = web1.ok("stats", "--no-stream").lines
+    assert re.split(r"  +", header) == [
+        *("CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS")
+    ]
+    values = re.split(r"  +", line)
+    assert values[1] == "runs"
+    assert re.fullmatch(r"\d+(\.\d+)?[KM]iB / 64MiB", values[3])
+    assert values[7] == "2"
+    rows = data(web1.ok("--json", "stats", "-a", "--no-trunc"))
+    assert [row["Name"] for row in rows] == ["ended", "runs"]
+    assert (rows[0]["MemUsage"], rows[0]["PIDs"], len(rows[0]["ID"])) == ("0B / 0B", "0", 64)
+    text = web1.ok(
+        *("-H", "web[1-2]", "stats", "--no-stream", "--format", "{{.Host}} {{.Name}} {{.PIDs}}", "runs", "ended")
+    )
+    assert text.lines == ["web1 runs 2", "web1 ended 0", "web2 runs 2", "web2 ended 0"]
+    assert "no such container: none" in web1.run("stats", "--no-stream", "runs", "none").ended(1).stderr
+
+
+def test_stats_tell_what_is_used(web1: Laptop) -> None:
+    """Half a CPU, memory in use and not the cache, bytes over the network, counted as the kernel does."""
+    script = (
+        "wget -qO /dev/null http://$GATEWAY:1/ 2>/dev/null & head -c 20000000 /dev/zero > /dev/shm/used; "
+        "touch /ready; while :; do :; done"
+    )
+    gateway = data(web1.ok("--json", "network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Gateway"]
+    limits = ["-m", "200m", "--cpus", "0.5", "-e", f"GATEWAY={gateway}"]
+    web1.ok("run", "-d", "--name", "busy", *limits, "base:1", "sh", "-c", script)
+    try:
+        web1.ok("exec", "busy", "sh", "-c", "until [ -e /ready ]; do sleep 0.02; done")
+        row = data(web1.ok("--json", "stats", "busy"))[0]
+    finally:
+        web1.ok("rm", "-f", "busy")
+    assert 1 < float(row["CPUPerc"].removesuffix("%")) < 75
+    used, _, limit = row["MemUsage"].partition(" / ")
+    assert limit == "200MiB"
+    assert 19 < float(used.removesuffix("MiB")) < 40
+    assert row["NetIO"].split(" / ")[1] != "0B"
+
+
+def test_stats_follow_who_comes_and_goes(web1: Laptop) -> None:
+    with web1.start("-H", "web[1-2]", "--jsonl", "stats") as followed:
+        assert followed.stdout is not None
+        try:
+            hosts = {json.loads(followed.stdout.readline())["host"] for _ in range(6)}
+            assert hosts == {"web1", "web2"}
+            web1.ok("run", "-d", "--name", "comes", "base:1", "sleep", "86398")
+            until(followed.stdout, "comes", there=True)
+            web1.ok("kill", "comes")
+            until(followed.stdout, "comes", there=False)
+        finally:
+            followed.send_signal(signal.SIGINT)
+        followed.stdout.read()
+        assert followed.wait(20) == 130
+    web1.ok("rm", "comes")
+
+
+def until(lines: IO[bytes], name: str, *, there: bool) -> None:
+    """Read until a sample of web1 has the container, or has it not."""
+    names: set[str] = set()
+    for line in lines:
+        told = json.loads(line)
+        if told["host"] != "web1":
+            continue
+        if told["data"]["Name"] in names:  # the next sample begins
+            if (name in names) == there:
+                return
+            names = set()
+        names.add(told["data"]["Name"])
+    raise AssertionError("the stream ended")
+
+
+def test_stats_of_one_that_is_removed_end(web1: Laptop) -> None:
+    web1.ok("run", "-d", "--name", "named", "base:1", "sleep", "86397")
+    with web1.start("stats", "--format", "{{.Name}} {{.PIDs}}", "named") as followed:
+        assert followed.stdout is not None
+        assert followed.stdout.readline() == b"named 1\n"
+        web1.ok("rm", "-f", "named")
+        assert set(followed.stdout.read().split(b"\n")) <= {b"named 1", b"named 0", b""}
+        assert followed.wait(20) == 0
+
+
+def test_stats_on_a_terminal(web1: Laptop) -> None:
+    with web1.terminal("-H", "web[1-2],nobody@127.0.0.1:1", "stats") as terminal:
+        terminal.expect(r"HOST +CONTAINER ID +NAME +CPU %")
+        terminal.expect(r"(?s)web1 +\w+ +runs +[\d.]+%.*web2 +\w+ +runs ")
+        terminal.expect("Error: nobody@127.0.0.1:1: ")
+        terminal.expect(r"\x1b\[HHOST")  # drawn again, over it
+        terminal.type("\x03")
+        assert terminal.wait() == 130

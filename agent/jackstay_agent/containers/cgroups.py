@@ -16,34 +16,39 @@ _WITH_PROCESSES = ("devices", "pids", "memory", "cpu", "systemd", "unified")
 
 
 @dataclass(frozen=True, slots=True)
-class Cgroup:
-    """The cgroup of one container. `root` is where the file systems of cgroups are mounted."""
+class Cgroups:
+    """The cgroups of a host's containers. `root` is where their file systems are mounted; a hybrid host, which has both
+    versions, has the controllers in v1."""
 
-    container: str
-    root: str = ROOT
+    root: str
+    v2: bool
 
-    @property
-    def v2(self) -> bool:
-        """Whether the controllers are those of v2. A hybrid host, which has both, has them in v1."""
-        return os.path.exists(os.path.join(self.root, "cgroup.controllers"))
+    @classmethod
+    def of_host(cls, root: str = ROOT) -> Cgroups:
+        """Those of this host."""
+        return cls(root, os.path.exists(os.path.join(root, "cgroup.controllers")))
 
-    def folder(self, controller: str) -> str:
-        """Its folder in the tree of *controller*, whether it exists or not."""
-        below = f"{CGROUP.strip('/')}/{self.container}"
+    def folder(self, container: str, controller: str) -> str:
+        """The folder of *container* in the tree of *controller*, whether it exists or not."""
+        below = f"{CGROUP.strip('/')}/{container}"
         return os.path.join(self.root, below) if self.v2 else os.path.join(self.root, controller, below)
 
-    def read(self, controller: str, name: str) -> str:
-        """The text of its file *name*; "" when there is none, as where the kernel lacks the controller."""
+    def exist(self, container: str) -> bool:
+        """Whether *container* has any."""
+        return any(os.path.isdir(self.folder(container, controller)) for controller in _WITH_PROCESSES)
+
+    def read(self, container: str, controller: str, name: str) -> str:
+        """The text of the file *name*; "" when there is none, as where the kernel lacks the controller."""
         try:
-            with open(os.path.join(self.folder(controller), name), encoding="ascii", errors="replace") as file:
+            with open(os.path.join(self.folder(container, controller), name), encoding="ascii") as file:
                 return file.read()
         except OSError:
             return ""
 
-    def pids(self) -> list[int]:
-        """Who is in it, or in one that the container has made below, as the agent sees them. Ascending."""
+    def pids(self, container: str) -> list[int]:
+        """Who is in it, or in one that *container* has made below, as the agent sees them. Ascending."""
         for controller in _WITH_PROCESSES:
-            folder = self.folder(controller)
+            folder = self.folder(container, controller)
             if os.path.isdir(folder):
                 return sorted({pid for below, _, _ in os.walk(folder) for pid in _pids(below)} - {0})
         return []

@@ -26,6 +26,7 @@ from jackstay_agent.containers import (
     restarter,
     starting,
     state,
+    stats,
     stopping,
     top,
     waiting,
@@ -41,6 +42,7 @@ from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.process_table import ProcessTable
 from jackstay_agent.containers.restarts import Restarts
 from jackstay_agent.containers.runtime import PREFERRED, Runtime, choose
+from jackstay_agent.containers.sampler import Sampler
 from jackstay_agent.containers.settings import Settings
 from jackstay_agent.containers.telling import tell
 from jackstay_agent.content.store import ContentStore
@@ -78,6 +80,7 @@ class Containers:
         monitors = Monitors(config.conmon, runtime, layout)
         self._content = content
         self._programs = programs
+        self._sampler = Sampler(database)
         self.engine = Engine(
             config=config,
             database=database,
@@ -180,6 +183,14 @@ class Containers:
     async def top(self, text: str, options: Sequence[str] = ()) -> ProcessTable:
         """See `top.top`."""
         return await top.top(self.engine, self._programs, text, options)
+
+    async def stats(
+        self, texts: Sequence[str] = (), *, every: bool = False, follow: bool = False
+    ) -> AsyncGenerator[list[stats.Line], None]:
+        """See `stats.stats`."""
+        async with aclosing(stats.stats(self.engine, self._sampler, texts, every=every, follow=follow)) as samples:
+            async for lines in samples:
+                yield lines
 
     async def inspect(self, text: str, *, size: bool = False) -> dict[str, Any]:
         """See `listing.inspect`."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from jackstay_agent.containers import process_files, process_table, state
-from jackstay_agent.containers.cgroups import Cgroup
+from jackstay_agent.containers.cgroups import Cgroups
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.process_table import DEFAULT_OPTIONS, ProcessTable
 from jackstay_agent.errors import InvalidArgument, RuntimeFailed, Unsupported
@@ -23,13 +23,17 @@ async def top(engine: Engine, programs: Programs, text: str, options: Sequence[s
     process_table.check_options(wanted)
     row = await engine.find(text)
     state.check_has_processes(state.of(row), row.id)
-    pids = await asyncio.to_thread(Cgroup(row.id).pids)
+    pids = await asyncio.to_thread(_pids, row.id)
     try:
         return process_table.parse(await _ps(programs, wanted, pids), frozenset(pids))
     except Unsupported:
         if wanted != DEFAULT_OPTIONS:
             raise
         return await asyncio.to_thread(process_files.read, pids)
+
+
+def _pids(container: str) -> list[int]:
+    return Cgroups.of_host().pids(container)
 
 
 async def _ps(programs: Programs, options: Sequence[str], pids: Sequence[int]) -> str:

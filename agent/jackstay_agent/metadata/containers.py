@@ -39,6 +39,17 @@ class ContainerRow:
     health: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """As much of a container as is asked for again and again. As in `ContainerRow`."""
+
+    id: str
+    name: str
+    state: str
+    pid: int
+    started: int
+
+
 _COLUMNS = tuple(field.name for field in fields(ContainerRow))
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM containers"  # noqa: S608 - the names are this file's
 
@@ -125,6 +136,12 @@ def find(connection: sqlite3.Connection, text: str) -> ContainerRow:
 def every(connection: sqlite3.Connection) -> list[ContainerRow]:
     """All containers, newest first."""
     return [ContainerRow(*found) for found in connection.execute(f"{_SELECT} ORDER BY created DESC, rowid DESC")]
+
+
+def outlines(connection: sqlite3.Connection) -> list[Outline]:
+    """All containers, newest first."""
+    found = connection.execute("SELECT id, name, state, pid, started FROM containers ORDER BY created DESC, rowid DESC")
+    return [Outline(*values) for values in found]
 
 
 def names(connection: sqlite3.Connection) -> set[str]:

@@ -18,6 +18,7 @@ from jackstay_agent.containers.listing import Listed
 from jackstay_agent.containers.logs import Wanted
 from jackstay_agent.containers.service import Containers
 from jackstay_agent.containers.settings import Settings
+from jackstay_agent.containers.stats import Line
 from jackstay_agent.errors import InvalidArgument, WrongState
 from jackstay_oci import signals
 from jackstay_proto.v1 import containers_pb2 as pb
@@ -107,6 +108,13 @@ class ContainersService(ContainersServicer):
         """See containers.proto."""
         table = await self._containers.top(request.container, request.ps_options)
         return pb.TopReply(titles=table.titles, processes=[pb.TopProcess(values=values) for values in table.processes])
+
+    async def Stats(self, request: pb.StatsRequest, context: Context) -> AsyncGenerator[pb.StatsReply, None]:
+        """See containers.proto."""
+        followed = self._containers.stats(request.containers, every=request.all, follow=request.stream)
+        async with aclosing(followed) as samples:
+            async for lines in samples:
+                yield pb.StatsReply(containers=[_stats(line) for line in lines])
 
     async def Wait(self, request: pb.WaitContainerRequest, context: Context) -> pb.WaitContainerReply:
         """See containers.proto."""
@@ -320,6 +328,27 @@ def parse_settings(request: pb.CreateContainerRequest) -> Settings:
         ulimits=tuple(
             values.Ulimit(name=ulimit.name, soft=ulimit.soft, hard=ulimit.hard) for ulimit in request.ulimits
         ),
+    )
+
+
+def _stats(line: Line) -> pb.ContainerStats:
+    container, usage = line.container, line.usage
+    if usage is None:
+        return pb.ContainerStats(id=container.id, name=container.name)
+    return pb.ContainerStats(
+        id=container.id,
+        name=container.name,
+        running=True,
+        time_ns=usage.time,
+        cpu_ns=usage.accounts.cpu_ns,
+        cpu_percent=usage.cpu_percent,
+        memory=usage.accounts.memory,
+        memory_limit=line.memory_limit,
+        network_received=usage.received,
+        network_sent=usage.sent,
+        block_read=usage.accounts.block_read,
+        block_written=usage.accounts.block_written,
+        pids=usage.accounts.pids,
     )
 
 

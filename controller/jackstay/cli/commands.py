@@ -48,6 +48,7 @@ WAIT = _entry("wait", "Wait until containers stop, and print their exit codes.")
 COMMIT = _entry("commit", "Make an image of a container's changes.")
 EXPORT = _entry("export", "Write a container's file system as a tar.")
 EVENTS = _entry("events", "Show what happens on hosts.")
+STATS = _entry("stats", "Show what containers use, as it changes.")
 TOP = _entry("top", "Show the processes of a container.")
 PORT = _entry("port", "Show where the ports of a container are published.")
 IMAGES = _entry("images", "List images.")
@@ -79,6 +80,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "export": EXPORT,
     "port": PORT,
     "top": TOP,
+    "stats": STATS,
     "images": IMAGES,
     "load": LOAD,
     "save": SAVE,
@@ -113,6 +115,7 @@ ROOT: Mapping[str, Entry | Group] = {
             "export": EXPORT,
             "port": PORT,
             "top": TOP,
+            "stats": STATS,
             "exists": _entry("container_exists", "Tell by the exit code whether a container exists."),
             "prune": _entry("container_prune", "Remove the containers that do not run."),
             "inspect": _entry("container_inspect", "Show everything about containers."),

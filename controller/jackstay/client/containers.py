@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         RestartContainerRequest,
         StartContainerReply,
         StartContainerRequest,
+        StatsReply,
+        StatsRequest,
         StopContainerReply,
         StopContainerRequest,
         StreamInput,
@@ -121,6 +123,10 @@ class Containers:
     def logs(self, request: LogsRequest) -> AsyncIterator[LogsReply]:
         """What a container wrote; with ``follow`` until it ends."""
         return self._calls.stream(self._stub.Logs, request)
+
+    def stats(self, request: StatsRequest) -> AsyncIterator[StatsReply]:
+        """What containers use: once, or with ``stream`` every second."""
+        return self._calls.stream(self._stub.Stats, request)
 
     def export(self, request: ExportContainerRequest) -> AsyncIterator[memoryview]:
         """Pieces of a tar of a container's file system, of at most 1 MiB."""

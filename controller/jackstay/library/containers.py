@@ -148,6 +148,35 @@ class Containers:
 
         return await self._hosts.run(work)
 
+    async def stats(
+        self, names: Sequence[str] = (), *, all: bool = False
+    ) -> FleetResult[builtins.list[messages.ContainerStats]]:
+        """What containers use now: the named ones, else the running ones, or ``all``."""
+        request = messages.StatsRequest(containers=names, all=all)
+
+        async def work(agent: AgentClient) -> builtins.list[messages.ContainerStats]:
+            return [each async for reply in agent.containers.stats(request) for each in reply.containers]
+
+        return await self._hosts.run(work)
+
+    async def follow_stats(
+        self, names: Sequence[str] = (), *, all: bool = False
+    ) -> AsyncGenerator[tuple[str, builtins.list[messages.ContainerStats]], None]:
+        """What containers use, as :meth:`stats`, from every host once a second: the host's name and its containers.
+
+        Raises:
+            Error: a host failed; what the others had said until then was given.
+        """
+        request = messages.StatsRequest(containers=names, all=all, stream=True)
+
+        async def told(agent: AgentClient) -> AsyncIterator[builtins.list[messages.ContainerStats]]:
+            async for reply in agent.containers.stats(request):
+                yield builtins.list(reply.containers)
+
+        async with aclosing(merged(self._hosts, told, at_once=True)) as samples:
+            async for item in samples:
+                yield item
+
     async def prune(self, *, filters: Sequence[str] = ()) -> FleetResult[messages.PruneContainersReply]:
         """Remove the containers without a process that fit ``filters`` (``until``, ``label``, ``label!``)."""
 

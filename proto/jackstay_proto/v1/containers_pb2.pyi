@@ -1999,7 +1999,9 @@ Global___StatsReply: _TypeAlias = StatsReply  # noqa: Y015
 
 @_typing.final
 class ContainerStats(_message.Message):
-    """Counters since the container's start. CPU per cent is of the difference to the sample before; the first has it too."""
+    """Counters since the container's start; all 0 when it does not run. CPU per cent is of the difference to the sample
+    before; the first has it too.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2016,7 +2018,6 @@ class ContainerStats(_message.Message):
     BLOCK_READ_FIELD_NUMBER: _builtins.int
     BLOCK_WRITTEN_FIELD_NUMBER: _builtins.int
     PIDS_FIELD_NUMBER: _builtins.int
-    DOCUMENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     running: _builtins.bool
@@ -2033,8 +2034,6 @@ class ContainerStats(_message.Message):
     block_read: _builtins.int
     block_written: _builtins.int
     pids: _builtins.int
-    document: _builtins.str
-    """JSON, docker's object of the stats API"""
     def __init__(
         self,
         *,
@@ -2051,11 +2050,10 @@ class ContainerStats(_message.Message):
         block_read: _builtins.int = ...,
         block_written: _builtins.int = ...,
         pids: _builtins.int = ...,
-        document: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_read", b"block_read", "block_written", b"block_written", "cpu_ns", b"cpu_ns", "cpu_percent", b"cpu_percent", "document", b"document", "id", b"id", "memory", b"memory", "memory_limit", b"memory_limit", "name", b"name", "network_received", b"network_received", "network_sent", b"network_sent", "pids", b"pids", "running", b"running", "time_ns", b"time_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_read", b"block_read", "block_written", b"block_written", "cpu_ns", b"cpu_ns", "cpu_percent", b"cpu_percent", "id", b"id", "memory", b"memory", "memory_limit", b"memory_limit", "name", b"name", "network_received", b"network_received", "network_sent", b"network_sent", "pids", b"pids", "running", b"running", "time_ns", b"time_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -124,6 +124,11 @@ class ContainersStub:
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.TopReply.FromString,
                 _registered_method=True)
+        self.Stats = channel.unary_stream(
+                '/jackstay.v1.Containers/Stats',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.StatsRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.StatsReply.FromString,
+                _registered_method=True)
 
 
 class ContainersServicer:
@@ -243,6 +248,13 @@ class ContainersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Stats(self, request, context):
+        """Stats tells what containers use: every second with `stream`, until all that were named are gone; else once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContainersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -335,6 +347,11 @@ def add_ContainersServicer_to_server(servicer, server):
                     servicer.Top,
                     request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.TopReply.SerializeToString,
+            ),
+            'Stats': grpc.unary_stream_rpc_method_handler(
+                    servicer.Stats,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.StatsRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.StatsReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -823,6 +840,33 @@ class Containers:
             '/jackstay.v1.Containers/Top',
             jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_containers__pb2.TopReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/jackstay.v1.Containers/Stats',
+            jackstay__proto_dot_v1_dot_containers__pb2.StatsRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.StatsReply.FromString,
             options,
             channel_credentials,
             insecure,

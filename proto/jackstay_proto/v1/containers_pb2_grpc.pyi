@@ -56,6 +56,8 @@ class ContainersStub:
     """Prune removes every container without a process."""
     Top: _grpc.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]
     """Top shows the processes of a running container, as the host's ps does."""
+    Stats: _grpc.UnaryStreamMultiCallable[_containers_pb2.StatsRequest, _containers_pb2.StatsReply]
+    """Stats tells what containers use: every second with `stream`, until all that were named are gone; else once."""
 
 @_typing.type_check_only
 class ContainersAsyncStub(ContainersStub):
@@ -85,6 +87,8 @@ class ContainersAsyncStub(ContainersStub):
     """Prune removes every container without a process."""
     Top: _aio.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]  # type: ignore[assignment]
     """Top shows the processes of a running container, as the host's ps does."""
+    Stats: _aio.UnaryStreamMultiCallable[_containers_pb2.StatsRequest, _containers_pb2.StatsReply]  # type: ignore[assignment]
+    """Stats tells what containers use: every second with `stream`, until all that were named are gone; else once."""
 
 class ContainersServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -219,5 +223,13 @@ class ContainersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_containers_pb2.TopReply, _abc.Awaitable[_containers_pb2.TopReply]]:
         """Top shows the processes of a running container, as the host's ps does."""
+
+    @_abc_1.abstractmethod
+    def Stats(
+        self,
+        request: _containers_pb2.StatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_containers_pb2.StatsReply], _abc.AsyncIterator[_containers_pb2.StatsReply]]:
+        """Stats tells what containers use: every second with `stream`, until all that were named are gone; else once."""
 
 def add_ContainersServicer_to_server(servicer: ContainersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,6 +27,17 @@ CONTAINER: Titles = {
     "State": "STATE",
     "Status": "STATUS",
 }
+STATS: Titles = {
+    "BlockIO": "BLOCK I/O",
+    "CPUPerc": "CPU %",
+    "Container": "CONTAINER",
+    "ID": "CONTAINER ID",
+    "MemPerc": "MEM %",
+    "MemUsage": "MEM USAGE / LIMIT",
+    "Name": "NAME",
+    "NetIO": "NET I/O",
+    "PIDs": "PIDS",
+}
 IMAGE: Titles = {
     "Containers": "CONTAINERS",
     "CreatedAt": "CREATED AT",

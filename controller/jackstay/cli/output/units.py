@@ -18,6 +18,16 @@ def human_size(size: int, digits: int = 3) -> str:
     return f"{size / 1000**6:.0f}EB"
 
 
+def binary_size(size: int) -> str:
+    """``4.637MiB``: four significant digits, powers of 1024, as docker tells of memory."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            return f"{value:.4g}{unit}"
+        value /= 1024
+    return f"{value:.4g}PiB"
+
+
 def human_duration(seconds: float) -> str:
     """``About a minute``, ``3 hours``, ``2 weeks``."""
     whole = max(int(seconds), 0)
