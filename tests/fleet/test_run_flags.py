@@ -174,6 +174,12 @@ def test_seen_from_inside(web1: Laptop, folder: Path, row: Row) -> None:
     assert (ran.code, ran.stdout) == (0, row.prints), ran
 
 
+def test_volumes_of_another_container(web1: Laptop) -> None:
+    web1.ok("run", "--name", "owner", "-v", "owned:/owned", "base:1", "sh", "-c", "echo 1 >/owned/a")
+    assert web1.ok("run", "--rm", "--volumes-from", "owner:ro", "base:1", "cat", "/owned/a").stdout == "1\n"
+    web1.ok("rm", "owner")
+
+
 NAMESPACES = "for kind in pid ipc uts; do readlink /proc/self/ns/$kind; done"
 
 

@@ -14,7 +14,16 @@ import time
 
 import msgspec
 
-from jackstay_agent.containers import device_mappings, health, host_facts, joining, restarting, spec
+from jackstay_agent.containers import (
+    device_mappings,
+    health,
+    host_facts,
+    inheriting,
+    joining,
+    mounting,
+    restarting,
+    spec,
+)
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.ids import new_id, new_name
 from jackstay_agent.containers.process import ProcessPlan, merge
@@ -69,6 +78,7 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     settings = await joining.name_by_id(engine, settings)
     hostname = settings.hostname or (os.uname().nodename if of_host else container[:12])
     settings = msgspec.structs.replace(settings, hostname=hostname)
+    settings = await inheriting.with_inherited(engine, settings)
     plan = merge(settings, config)
     settings = msgspec.structs.replace(settings, mounts=_mounts(settings, plan))
     await asyncio.to_thread(_check_sources, settings.mounts)
@@ -107,7 +117,7 @@ async def _insert(
         name = settings.name or new_name(rows.names(connection))
         rows.reserve(connection, name)
         mounts = tuple(
-            msgspec.structs.replace(mount, source=engine.volumes.ensure(connection, mount.source or None))
+            msgspec.structs.replace(mount, source=_volume(engine, connection, mount))
             if mount.type == "volume"
             else mount
             for mount in settings.mounts
@@ -139,6 +149,13 @@ async def _insert(
     return written[-1], sorted(set(volumes))
 
 
+def _volume(engine: Engine, connection: sqlite3.Connection, mount: Mount) -> str:
+    """The name of *mount*'s volume, which is made when it is missing, unless it is another container's."""
+    if mount.inherited:
+        return engine.volumes.require(connection, mount.source)
+    return engine.volumes.ensure(connection, mount.source or None, mount.labels)
+
+
 def _mounts(settings: Settings, plan: ProcessPlan) -> tuple[Mount, ...]:
     """The settings' mounts and the image's volumes, targets cleaned, anonymous volumes marked."""
     mounts = [
@@ -151,10 +168,14 @@ def _mounts(settings: Settings, plan: ProcessPlan) -> tuple[Mount, ...]:
         for mount in settings.mounts
     ]
     for mount in mounts:
-        if mount.type not in ("volume", "bind"):
-            raise InvalidArgument(f"invalid mount type {mount.type!r}", hint="give volume or bind; tmpfs with --tmpfs")
+        if mount.type not in ("volume", "bind", "tmpfs"):
+            raise InvalidArgument(f"invalid mount type {mount.type!r}", hint="give volume, bind or tmpfs")
         if mount.type == "bind":
             absolute(mount.source, "the bind source path")
+        if mount.type == "tmpfs" and mount.source:
+            raise InvalidArgument(f"a tmpfs has no source, {mount.source[:100]!r} was given")
+        if mount.subpath.startswith("/") or (mount.subpath and mount.type != "volume"):
+            raise InvalidArgument("subpath must be a relative path within the volume")
     mounts += [Mount(type="volume", source="", target=path, anonymous=True) for path in plan.volumes]
     return tuple(mounts)
 
@@ -178,7 +199,9 @@ async def _rehearse(container: str, settings: Settings, plan: ProcessPlan) -> li
         facts=await asyncio.to_thread(host_facts.read),
         devices=await asyncio.to_thread(device_mappings.resolve, settings.devices),
         mounts=tuple(
-            ResolvedMount(
+            mounting.in_memory(mount)
+            if mount.type == "tmpfs"
+            else ResolvedMount(
                 source=mount.source if mount.type == "bind" else "/",
                 target=mount.target,
                 read_only=mount.read_only,

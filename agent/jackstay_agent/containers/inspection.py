@@ -137,8 +137,8 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
     limits = settings.resources
     about_paths = [security.split(option) for option in settings.security_opt]
     masked, read_only = masked_paths.build(about_paths, privileged=settings.privileged)
-    return {
-        "Binds": [_bind(mount) for mount in settings.mounts if not mount.anonymous] or None,
+    built: dict[str, Any] = {
+        "Binds": [_bind(mount) for mount in settings.mounts if not _is_more(mount) and not mount.anonymous] or None,
         "ContainerIDFile": "",
         "LogConfig": {"Type": "k8s-file", "Config": {}},
         "NetworkMode": settings.network,
@@ -146,7 +146,7 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "RestartPolicy": {"Name": settings.restart.name, "MaximumRetryCount": settings.restart.maximum_retries},
         "AutoRemove": settings.auto_remove,
         "VolumeDriver": "",
-        "VolumesFrom": None,
+        "VolumesFrom": list(settings.volumes_from) or None,
         "ConsoleSize": [0, 0],
         "Annotations": dict(settings.annotations),
         "CapAdd": list(settings.cap_add) or None,
@@ -201,6 +201,31 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "MaskedPaths": list(masked),
         "ReadonlyPaths": list(read_only),
     }
+    if more := [_mount(mount) for mount in settings.mounts if _is_more(mount) and not mount.inherited]:
+        built["Mounts"] = more
+    return built
+
+
+def _is_more(mount: Mount) -> bool:
+    """Whether *mount* is not what docker's "Binds" can say; then it is in "Mounts"."""
+    return bool(mount.inherited or mount.type == "tmpfs" or mount.subpath or mount.labels or mount.non_recursive)
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    built: dict[str, Any] = {"Type": mount.type, "Source": mount.source, "Target": mount.target}
+    if not mount.source:
+        del built["Source"]
+    if mount.read_only:
+        built["ReadOnly"] = True
+    if mount.type == "bind":
+        built["BindOptions"] = {"Propagation": mount.propagation, "NonRecursive": mount.non_recursive}
+    elif mount.type == "volume":
+        given = {"NoCopy": mount.no_copy, "Labels": mount.labels, "Subpath": mount.subpath}
+        built["VolumeOptions"] = {name: value for name, value in given.items() if value}
+    else:
+        options = {"SizeBytes": mount.tmpfs_size, "Mode": mount.tmpfs_mode}
+        built["TmpfsOptions"] = {name: value for name, value in options.items() if value}
+    return built
 
 
 def _bind(mount: Mount) -> str:
@@ -230,5 +255,5 @@ def _mount_point(mount: Mount, volume_paths: Mapping[str, str]) -> dict[str, Any
         "Destination": mount.target,
         "Mode": "ro" if mount.read_only else "",
         "RW": not mount.read_only,
-        "Propagation": "" if mount.type == "volume" else mount.propagation,
+        "Propagation": mount.propagation if mount.type == "bind" else "",
     }

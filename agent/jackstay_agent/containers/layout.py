@@ -54,6 +54,10 @@ class Layout:
         """Where the ``/dev/shm`` of *container* is mounted that others may join, or that it has from another."""
         return os.path.join(self.bundle(container), "shm")
 
+    def parts(self, container: str) -> str:
+        """Where parts of volumes are mounted while *container* is being started."""
+        return os.path.join(self.bundle(container), "parts")
+
     def persist(self, container: str) -> str:
         """conmon's persistent folder: its second exit file, and ``oom``."""
         return os.path.join(self.bundle(container), "persist")

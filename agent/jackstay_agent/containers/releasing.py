@@ -10,6 +10,7 @@ import shutil
 import structlog
 
 from jackstay_agent.containers.engine import Engine
+from jackstay_agent.containers.mounting import listed, unmount_parts
 from jackstay_agent.errors import Error
 
 _log = structlog.get_logger("containers")
@@ -26,6 +27,7 @@ async def release(engine: Engine, container: str) -> str:
         engine.networks.disconnect(container),
         engine.snapshotter.unmount(engine.layout.rootfs(container)),
         engine.mounts.unmount(engine.layout.shm(container)),
+        unmount_parts(engine, container),
     ):
         try:
             await step
@@ -43,16 +45,19 @@ async def forget(engine: Engine, container: str) -> None:
 
 
 def delete_bundle(bundle: str) -> None:
-    """Delete *bundle*, but never what is mounted in it: a mounted root would lose the container's files."""
-    rootfs = os.path.join(bundle, "rootfs")
-    try:
-        os.rmdir(rootfs)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise Error(
-            f"{rootfs} is still in use: {error.strerror}", hint="find who uses it with: fuser -vm on that folder"
-        ) from error
+    """Delete *bundle*, but never what is mounted in it: a mounted root or volume would lose its files."""
+    parts = os.path.join(bundle, "parts")
+    for place in (os.path.join(bundle, "rootfs"), *(os.path.join(parts, name) for name in listed(parts))):
+        try:
+            os.rmdir(place)
+        except FileNotFoundError:
+            pass
+        except NotADirectoryError:
+            os.unlink(place)
+        except OSError as error:
+            raise Error(
+                f"{place} is still in use: {error.strerror}", hint="find who uses it with: fuser -vm on that folder"
+            ) from error
     shutil.rmtree(bundle, ignore_errors=True)
 
 

@@ -24,6 +24,7 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     tmpfs_mode: int | None = None
     non_recursive: bool = False
     labels: dict[str, str] = {}
+    inherited: bool = False  # by ``--volumes-from``
 
 
 class NetworkAttachment(msgspec.Struct, frozen=True, kw_only=True):

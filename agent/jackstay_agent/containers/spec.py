@@ -29,7 +29,7 @@ from jackstay_agent.containers.host_facts import HostFacts
 from jackstay_agent.containers.namespaces import Shared
 from jackstay_agent.containers.process import ProcessPlan, environment
 from jackstay_agent.containers.settings import Settings
-from jackstay_agent.containers.spec_mounts import ResolvedMount
+from jackstay_agent.containers.spec_mounts import MemoryMount, ResolvedMount
 from jackstay_agent.containers.users import ROOT, ResolvedUser
 from jackstay_agent.errors import InvalidArgument, Unsupported
 
@@ -50,7 +50,7 @@ class SpecContext:
     cgroups_path: str  # "/jackstay/ID"
     facts: HostFacts
     user: ResolvedUser = ROOT
-    mounts: tuple[ResolvedMount, ...] = ()  # volumes and binds, the image's volumes too
+    mounts: tuple[ResolvedMount | MemoryMount, ...] = ()  # volumes and binds, the image's volumes too
     files: dict[str, str] = field(default_factory=dict)  # "/etc/hosts", "/etc/resolv.conf", "/etc/hostname" → host path
     devices: tuple[GivenDevice, ...] = ()
     joined: Mapping[str, str] = field(default_factory=dict)  # types of other containers' namespaces → their paths

@@ -54,10 +54,22 @@ class ResolvedMount:
     propagation: str = "rprivate"
     folder: bool = True
     """Whether `source` is a folder, below which more may be mounted."""
+    recursive: bool = True
+    """Whether what is mounted below the source comes along."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryMount:
+    """A file system in memory; `size` in bytes, 0 for the kernel's bound, `mode` None for what the runtime chooses."""
+
+    target: str
+    size: int = 0
+    mode: int | None = None
+    read_only: bool = False
 
 
 def build(
-    mounts: Sequence[ResolvedMount],
+    mounts: Sequence[ResolvedMount | MemoryMount],
     tmpfs: Sequence[str],
     files: Mapping[str, str],
     *,
@@ -71,7 +83,7 @@ def build(
     """The ``mounts`` of a runtime specification.
 
     Args:
-        mounts: bind and volume mounts.
+        mounts: bind and volume mounts, and those in memory.
         tmpfs: ``--tmpfs`` texts, "/path[:options]".
         files: target to host path of the files that are the container's own: hosts, resolv.conf, hostname.
         shm_size: bytes of ``/dev/shm``, 0 for the default.
@@ -86,7 +98,7 @@ def build(
     """
     asked: dict[str, dict[str, Any]] = {}
     for mount in mounts:
-        _add(asked, _bind(mount))
+        _add(asked, _bind(mount) if isinstance(mount, ResolvedMount) else _memory(mount))
     for text in tmpfs:
         _add(asked, _tmpfs(text))
     for target, source in files.items():
@@ -103,9 +115,9 @@ def build(
     return sorted([*kept, *asked.values()], key=lambda mount: mount["destination"].count("/"))
 
 
-def root_propagation(mounts: Iterable[ResolvedMount]) -> str:
+def root_propagation(mounts: Iterable[ResolvedMount | MemoryMount]) -> str:
     """``linux.rootfsPropagation`` that *mounts* need, "" for the runtime's default."""
-    kinds = {mount.propagation.removeprefix("r") for mount in mounts}
+    kinds = {mount.propagation.removeprefix("r") for mount in mounts if isinstance(mount, ResolvedMount)}
     return "shared" if "shared" in kinds else "rslave" if "slave" in kinds else ""
 
 
@@ -153,11 +165,15 @@ def _bind(mount: ResolvedMount) -> dict[str, Any]:
         )
     if not mount.source.startswith("/"):
         raise InvalidArgument(f"invalid mount source {mount.source[:100]!r}: it must be an absolute path")
-    options = ["rbind", mount.propagation]
+    # crun takes the "r" of a propagation for one of the bind.
+    kind, propagation = (
+        ("rbind", mount.propagation) if mount.recursive else ("bind", mount.propagation.removeprefix("r"))
+    )
+    options = [kind, propagation]
     if mount.read_only:
         # "ro" alone leaves what is mounted below the source writable. crun takes "rro" for folders only: for a file it
         # fails with "open mount target: Not a directory".
-        options += ["ro", "rro"] if mount.folder else ["ro"]
+        options += ["ro", "rro"] if mount.folder and mount.recursive else ["ro"]
     else:
         options.append("rw")
     return {
@@ -166,6 +182,15 @@ def _bind(mount: ResolvedMount) -> dict[str, Any]:
         "source": mount.source,
         "options": options,
     }
+
+
+def _memory(mount: MemoryMount) -> dict[str, Any]:
+    options = ["nosuid", "nodev", "noexec"]
+    options += [f"size={mount.size}"] if mount.size else []
+    options += [f"mode={mount.mode:o}"] if mount.mode is not None else []
+    options += ["ro"] if mount.read_only else []
+    target = absolute(mount.target, "the tmpfs path")
+    return {"destination": target, "type": "tmpfs", "source": "tmpfs", "options": options}
 
 
 def _tmpfs(text: str) -> dict[str, Any]:

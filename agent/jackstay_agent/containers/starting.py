@@ -17,8 +17,7 @@ from typing import Any
 import structlog
 
 from jackstay_agent import faults
-from jackstay_agent.containers import device_mappings, health, host_facts, runtime, spec, state, users
-from jackstay_agent.containers.copy_up import copy_up
+from jackstay_agent.containers import device_mappings, health, host_facts, mounting, runtime, spec, state, users
 from jackstay_agent.containers.creating import CGROUP
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.joining import Joined, joined
@@ -27,9 +26,9 @@ from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.containers.releasing import forget, release
 from jackstay_agent.containers.removing import remove_locked
 from jackstay_agent.containers.settings import Port, Settings
-from jackstay_agent.containers.spec_mounts import ResolvedMount
+from jackstay_agent.containers.spec_mounts import MemoryMount, ResolvedMount
 from jackstay_agent.containers.telling import tell, tell_mounted, tell_unmounted
-from jackstay_agent.errors import Error, InvalidArgument
+from jackstay_agent.errors import Error
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_agent.networks.attachment import Attachment
@@ -90,9 +89,11 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
     await engine.snapshotter.mount(run.row.snapshot, rootfs)
     attachment = await engine.networks.connect(container, run.settings, _published(run.settings, run.plan))
     await finish(_write_files, bundle, run.settings, attachment)
-    mounts = await _volumes(engine, run.settings, rootfs)
-    tell_mounted(engine, run.row)
-    async with joined(engine, container, run.settings) as others:
+    async with (
+        mounting.mounted(engine, container, run.settings, rootfs) as mounts,
+        joined(engine, container, run.settings) as others,
+    ):
+        tell_mounted(engine, run.row)
         await _create(engine, entry, run, attachment, mounts, others)
 
 
@@ -101,7 +102,7 @@ async def _create(
     entry: Entry,
     run: _Run,
     attachment: Attachment,
-    mounts: tuple[ResolvedMount, ...],
+    mounts: tuple[ResolvedMount | MemoryMount, ...],
     others: Joined,
 ) -> None:
     container = run.row.id
@@ -192,40 +193,6 @@ def _published(settings: Settings, plan: ProcessPlan) -> tuple[Port, ...]:
         for port, protocol in plan.exposed_ports
         if (port, protocol) not in asked
     )
-
-
-async def _volumes(engine: Engine, settings: Settings, rootfs: str) -> tuple[ResolvedMount, ...]:
-    resolved = []
-    for mount in settings.mounts:
-        source, folder = mount.source, True
-        if mount.type == "volume":
-            source = await engine.volumes.materialize(mount.source)
-            if not mount.no_copy:
-                await copy_up(engine.jobs, rootfs, mount.target, source)
-        else:
-            folder = await finish(_bind_source, source, mount.create_source)
-        resolved.append(
-            ResolvedMount(
-                source=source,
-                target=mount.target,
-                read_only=mount.read_only,
-                propagation=mount.propagation,
-                folder=folder,
-            )
-        )
-    return tuple(resolved)
-
-
-def _bind_source(source: str, create: bool) -> bool:
-    """Whether *source*, which exists or is made, is a folder."""
-    if os.path.exists(source):
-        return os.path.isdir(source)
-    if not create:
-        raise InvalidArgument(
-            f"bind source path does not exist: {source}", hint="make it on the host, or use -v which does"
-        )
-    os.makedirs(source, exist_ok=True)
-    return True
 
 
 def _make_bundle(bundle: str, rootfs: str) -> None:

@@ -48,15 +48,6 @@ def delete(connection: sqlite3.Connection, name: str) -> bool:
     return connection.execute("DELETE FROM volumes WHERE name = ?", (name,)).rowcount > 0
 
 
-def delete_unused(connection: sqlite3.Connection, *, named: bool) -> list[str]:
-    """Delete the rows that nothing mounts, of anonymous volumes only unless *named*; their names."""
-    rows = connection.execute(
-        "DELETE FROM volumes WHERE (anonymous OR ?) AND name NOT IN (SELECT volume FROM volume_uses) RETURNING name",
-        (int(named),),
-    )
-    return sorted(row["name"] for row in rows.fetchall())
-
-
 def add_use(connection: sqlite3.Connection, container: str, name: str) -> None:
     """Note that *container* mounts *name*."""
     connection.execute("INSERT OR IGNORE INTO volume_uses (container, volume) VALUES (?, ?)", (container, name))

@@ -39,7 +39,7 @@ class VolumesService(VolumesServicer):
 
     async def Prune(self, request: pb.PruneVolumesRequest, context: Context) -> pb.PruneVolumesReply:
         """See volumes.proto."""
-        removed, freed = await self._volumes.prune(request.all)
+        removed, freed = await self._volumes.prune(request.all, request.filters)
         return pb.PruneVolumesReply(removed=removed, reclaimed=freed)
 
 

@@ -51,6 +51,20 @@ def matching(volumes: Iterable[VolumeRow], filters: Iterable[str]) -> list[Volum
     ]
 
 
+def prunable(volumes: Iterable[VolumeRow], filters: Iterable[str]) -> list[VolumeRow]:
+    """Those of *volumes* that a prune with *filters* ("label=key", "label=key=value", "label!=…") may take.
+
+    As in docker every ``label=`` must fit, and no ``label!=``. Raises `InvalidArgument`.
+    """
+    wanted: list[tuple[bool, str]] = []
+    for each in filters:
+        key, separator, value = each.partition("=")
+        if not separator or key not in ("label", "label!"):
+            raise InvalidArgument(f"invalid filter {each!r}", hint="filters are label=KEY[=VALUE], label!=KEY[=VALUE]")
+        wanted.append((key == "label", value))
+    return [volume for volume in volumes if all(_labelled(volume, label) == fits for fits, label in wanted)]
+
+
 def _labelled(volume: VolumeRow, label: str) -> bool:
     key, separator, value = label.partition("=")
     return key in volume.labels and (not separator or volume.labels[key] == value)

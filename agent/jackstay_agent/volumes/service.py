@@ -89,10 +89,15 @@ class Volumes:
         if aside is not None:
             await self._discard(aside)
 
-    async def prune(self, all: bool = False) -> tuple[list[str], int]:
-        """Remove the anonymous volumes that nothing mounts (*all*: named ones too): their names, the bytes freed."""
+    async def prune(self, all: bool = False, filters: Iterable[str] = ()) -> tuple[list[str], int]:
+        """Remove the anonymous volumes that nothing mounts (*all*: named ones too): their names, the bytes freed.
+
+        *filters* ("label=key", "label!=key=value") spare others. Raises `InvalidArgument` for an unknown one.
+        """
+        wanted = list(filters)
+        names.prunable((), wanted)  # refused before anything is written
         async with self._lock:
-            removed = await self._database.write("volumes.prune", lambda c: rows.delete_unused(c, named=all))
+            removed = await self._database.write("volumes.prune", lambda c: _delete_unused(c, all, wanted))
             aside = [await asyncio.to_thread(folders.put_aside, self._root, name) for name in removed]
         freed = 0
         for entry in aside:
@@ -103,18 +108,26 @@ class Volumes:
         self.record("volume", "prune", "", {"reclaimed": str(freed)})
         return removed, freed
 
-    def ensure(self, connection: sqlite3.Connection, name: str | None) -> str:
+    def ensure(self, connection: sqlite3.Connection, name: str | None, labels: Mapping[str, str]) -> str:
         """The row of *name*, made when it is missing (None or "": a new anonymous one); its name. SQL only.
+
+        One that is made gets *labels*.
 
         Raises `InvalidArgument` for a malformed name.
         """
         chosen = names.checked(name) if name else names.anonymous()
-        rows.add(connection, chosen, time.time_ns(), not name, {})
+        rows.add(connection, chosen, time.time_ns(), not name, labels)
         return chosen
 
     def names(self, connection: sqlite3.Connection) -> set[str]:
         """The names of all volumes. SQL only."""
         return rows.names(connection)
+
+    def require(self, connection: sqlite3.Connection, name: str) -> str:
+        """*name*, whose row is there. SQL only. Raises `NotFound`."""
+        if rows.volume(connection, name) is None:
+            raise _not_found(name)
+        return name
 
     def add_use(self, connection: sqlite3.Connection, container: str, name: str) -> None:
         """Note that *container* mounts *name*, until its row goes. SQL only, after the container's row is there."""
@@ -184,6 +197,14 @@ def _delete(connection: sqlite3.Connection, name: str) -> bool:
         users = ", ".join(rows.names_of(connection, row.users))
         raise InUse(f"volume {name} is in use by {users}", hint="remove these containers first")
     return rows.delete(connection, name)
+
+
+def _delete_unused(connection: sqlite3.Connection, named: bool, filters: Iterable[str]) -> list[str]:
+    unused = [row for row in rows.volumes(connection) if not row.users and (named or row.anonymous)]
+    going = [row.name for row in names.prunable(unused, filters)]
+    for name in going:
+        rows.delete(connection, name)
+    return going
 
 
 def _not_found(name: str) -> NotFound:

@@ -74,6 +74,7 @@ class ContainerFlags:
     user: str = ""
     uts: str = ""
     volume: Texts = None
+    volumes_from: Texts = None
     workdir: str = ""
 
 
@@ -97,6 +98,9 @@ def container_flags(
     volume: Annotated[
         Texts,
         typer.Option("--volume", "-v", metavar="[HOST-PATH|NAME:]PATH[:ro]", help="A folder of the host, or a volume."),
+    ] = None,
+    volumes_from: Annotated[
+        Texts, typer.Option("--volumes-from", metavar="CONTAINER[:ro|rw]", help="What that container mounts.")
     ] = None,
     mount: Annotated[Texts, typer.Option("--mount", metavar="type=…,source=…,target=…", help="As docker's.")] = None,
     tmpfs: Annotated[Texts, typer.Option("--tmpfs", metavar="PATH[:OPTIONS]", help="In memory.")] = None,

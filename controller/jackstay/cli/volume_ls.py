@@ -16,7 +16,7 @@ COLUMNS = (("DRIVER", "Driver"), ("VOLUME NAME", "Name"))
 def command(
     ctx: typer.Context,
     filters: Annotated[
-        list[str] | None, typer.Option("--filter", "-f", metavar="KEY=VALUE", help="dangling, name, label.")
+        list[str] | None, typer.Option("--filter", "-f", metavar="KEY=VALUE", help="dangling, driver, label, name.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Names only.")] = False,
 ) -> int:

@@ -15,6 +15,7 @@ from jackstay.cli.output.view import Lines
 def command(
     ctx: typer.Context,
     all_: Annotated[bool, typer.Option("--all", "-a", help="Named ones, too.")] = False,
+    filters: Annotated[list[str] | None, typer.Option("--filter", metavar="KEY=VALUE", help="label=, label!=.")] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")] = False,
 ) -> int:
     """Remove volumes that no container uses.
@@ -31,7 +32,7 @@ def command(
     return show(
         ctx,
         hosts,
-        lambda hosts: hosts.volumes.prune(all=all_),
+        lambda hosts: hosts.volumes.prune(all=all_, filters=filters or ()),
         lambda reply: [*({"Deleted": name} for name in reply.removed), {"SpaceReclaimed": reply.reclaimed}],
         Lines(lambda item: str(item.get("Deleted", ""))),
         footer=lambda outcomes: (

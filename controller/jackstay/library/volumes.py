@@ -54,10 +54,10 @@ class Volumes:
 
         return await self._hosts.each(names, work)
 
-    async def prune(self, *, all: bool = False) -> FleetResult[messages.PruneVolumesReply]:
-        """Remove anonymous volumes that no container uses; with ``all`` named ones too."""
+    async def prune(self, *, all: bool = False, filters: Sequence[str] = ()) -> FleetResult[messages.PruneVolumesReply]:
+        """Remove anonymous volumes that no container uses; with ``all`` named ones too; those that fit ``filters``."""
 
         async def work(agent: AgentClient) -> messages.PruneVolumesReply:
-            return await agent.volumes.prune(messages.PruneVolumesRequest(all=all))
+            return await agent.volumes.prune(messages.PruneVolumesRequest(all=all, filters=filters))
 
         return await self._hosts.run(work)

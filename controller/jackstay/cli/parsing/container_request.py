@@ -33,7 +33,6 @@ def build_request(
     """
     if flags.tmpfs and any(not text.startswith("/") for text in flags.tmpfs):
         raise UsageError("--tmpfs: the path in the container must be absolute")
-    mounts, tmpfs = _mounts(flags)
     return messages.CreateContainerRequest(
         image=image,
         name=flags.name,
@@ -49,7 +48,8 @@ def build_request(
         auto_remove=flags.rm,
         labels=_labels(flags),
         annotations=parse_pairs(flags.annotation or (), "--annotation"),
-        mounts=[_mount(mount) for mount in mounts],
+        mounts=[_mount(mount) for mount in _mounts(flags)],
+        volumes_from=flags.volumes_from or (),
         ports=[
             messages.PortBinding(
                 host_ip=port.host_ip,
@@ -73,7 +73,7 @@ def build_request(
         add_host=[_host_line(text) for text in flags.add_host or ()],
         stop_signal=flags.stop_signal,
         stop_timeout=flags.stop_timeout,
-        tmpfs=tmpfs,
+        tmpfs=flags.tmpfs or (),
         ulimits=[
             messages.Ulimit(name=limit.name, soft=limit.soft, hard=limit.hard)
             for limit in map(parse_ulimit, flags.ulimit or ())
@@ -151,19 +151,12 @@ def _labels(flags: ContainerFlags) -> dict[str, str]:
     return parse_pairs(from_files, "--label-file") | parse_pairs(flags.label or (), "--label")
 
 
-def _mounts(flags: ContainerFlags) -> tuple[list[MountSpec], list[str]]:
-    mounts = [parse_volume(text) for text in flags.volume or ()]
-    tmpfs = list(flags.tmpfs or ())
-    for text in flags.mount or ():
-        mount, in_memory = parse_mount(text)
-        if mount is not None:
-            mounts.append(mount)
-        if in_memory is not None:
-            tmpfs.append(in_memory)
-    targets = [mount.target for mount in mounts] + [text.partition(":")[0] for text in tmpfs]
+def _mounts(flags: ContainerFlags) -> list[MountSpec]:
+    mounts = [parse_volume(text) for text in flags.volume or ()] + [parse_mount(text) for text in flags.mount or ()]
+    targets = [mount.target for mount in mounts] + [text.partition(":")[0] for text in flags.tmpfs or ()]
     if twice := [target for target in targets if targets.count(target) > 1]:
         raise UsageError(f"two mounts at {twice[0]}")
-    return mounts, tmpfs
+    return mounts
 
 
 def _mount(mount: MountSpec) -> messages.Mount:
@@ -175,6 +168,11 @@ def _mount(mount: MountSpec) -> messages.Mount:
         no_copy=mount.no_copy,
         propagation=mount.propagation,
         create_source=mount.create_source,
+        subpath=mount.subpath,
+        tmpfs_size=mount.tmpfs_size,
+        tmpfs_mode=mount.tmpfs_mode,
+        non_recursive=mount.non_recursive,
+        labels=mount.labels,
     )
 
 

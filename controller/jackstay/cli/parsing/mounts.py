@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import posixpath
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from jackstay.cli.parsing.sizes import parse_bytes
 from jackstay_oci.errors import InvalidArgument
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
@@ -27,6 +28,15 @@ class MountSpec:
     propagation: str = ""
     create_source: bool = False
     """Whether a missing host path is made: ``-v`` does, ``--mount`` refuses."""
+    subpath: str = ""
+    """Of a volume: the part of it that is mounted."""
+    non_recursive: bool = False
+    """Of a host path: leave out what is mounted below it."""
+    tmpfs_size: int = 0
+    """Bytes; 0 is the kernel's bound."""
+    tmpfs_mode: int | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    """Of a volume that is made for it."""
 
 
 def parse_volume(text: str) -> MountSpec:
@@ -66,21 +76,25 @@ def _volume_option(what: str, mount: MountSpec, option: str) -> MountSpec:
     raise InvalidArgument(f"{what}: the option {option!r} is not supported for a {mount.type}")
 
 
-def parse_mount(text: str) -> tuple[MountSpec | None, str | None]:
-    """``type=…,source=…,target=…``: a mount, or for ``type=tmpfs`` the ``--tmpfs`` text. One of the two is ``None``.
+def parse_mount(text: str) -> MountSpec:
+    """``type=…,source=…,target=…``.
 
     Raises:
         InvalidArgument: malformed, a key unknown for the type, or a missing target.
     """
     what = f"--mount {text!r}"
     fields: dict[str, str] = {}
-    for field in next(csv.reader([text]), []):
-        key, equals, value = field.partition("=")
+    labels: dict[str, str] = {}
+    for part in next(csv.reader([text]), []):
+        key, equals, value = part.partition("=")
         key = _ALIASES.get(key.strip().lower(), key.strip().lower())
-        if key in fields:
+        if key == "volume-label" and equals:
+            name, _, labels_value = value.partition("=")
+            labels[name] = labels_value
+        elif key in fields:
             raise InvalidArgument(f"{what}: {key!r} is given twice")
-        if not equals and key not in ("readonly", "volume-nocopy"):
-            raise InvalidArgument(f"{what}: {field!r} is not KEY=VALUE")
+        elif not equals and key not in _FLAGS:
+            raise InvalidArgument(f"{what}: {part!r} is not KEY=VALUE")
         fields[key] = value
     kind = fields.pop("type", "volume")
     allowed = _KEYS.get(kind)
@@ -88,34 +102,61 @@ def parse_mount(text: str) -> tuple[MountSpec | None, str | None]:
         raise InvalidArgument(f"{what}: the type {kind!r} is not one of {', '.join(_KEYS)}")
     if unknown := fields.keys() - allowed:
         raise InvalidArgument(f"{what}: {', '.join(sorted(unknown))} cannot be used with type={kind}")
-    target = _target(what, fields.get("target", ""))
+    mount = MountSpec(
+        kind, fields.get("source", ""), _target(what, fields.get("target", "")), _flag(what, "readonly", fields)
+    )
     if kind == "tmpfs":
-        options = [f"size={fields['tmpfs-size']}"] if "tmpfs-size" in fields else []
-        options += [f"mode={fields['tmpfs-mode']}"] if "tmpfs-mode" in fields else []
-        return None, ":".join([target, ",".join(options)]) if options else target
-    return _mount_spec(what, kind, target, fields), None
-
-
-def _mount_spec(what: str, kind: str, target: str, fields: dict[str, str]) -> MountSpec:
-    source = fields.get("source", "")
-    read_only = _flag(what, "readonly", fields)
+        return _in_memory(what, mount, fields)
     if kind == "bind":
-        if not source.startswith("/"):
-            raise InvalidArgument(f"{what}: the source of a bind mount is an absolute path on the host")
-        propagation = fields.get("bind-propagation", "")
-        if propagation and propagation not in PROPAGATIONS:
-            raise InvalidArgument(f"{what}: the propagation {propagation!r} is not one of {', '.join(PROPAGATIONS)}")
-        return MountSpec("bind", posixpath.normpath(source), target, read_only, propagation=propagation)
-    if source and _NAME.fullmatch(source) is None:
-        raise InvalidArgument(f"{what}: {source!r} is not a volume name", hint="for a path on the host use type=bind")
-    return MountSpec("volume", source, target, read_only, no_copy=_flag(what, "volume-nocopy", fields))
+        return _of_host(what, mount, fields)
+    return _of_volume(what, replace(mount, labels=labels), fields)
+
+
+def _of_volume(what: str, mount: MountSpec, fields: dict[str, str]) -> MountSpec:
+    if mount.source and _NAME.fullmatch(mount.source) is None:
+        raise InvalidArgument(
+            f"{what}: {mount.source!r} is not a volume name", hint="for a path on the host use type=bind"
+        )
+    subpath = fields.get("volume-subpath", "")
+    if subpath.startswith("/"):
+        raise InvalidArgument(f"{what}: subpath must be a relative path within the volume")
+    return replace(mount, no_copy=_flag(what, "volume-nocopy", fields), subpath=subpath)
+
+
+def _of_host(what: str, mount: MountSpec, fields: dict[str, str]) -> MountSpec:
+    if not mount.source.startswith("/"):
+        raise InvalidArgument(f"{what}: the source of a bind mount is an absolute path on the host")
+    propagation = fields.get("bind-propagation", "")
+    if propagation and propagation not in PROPAGATIONS:
+        raise InvalidArgument(f"{what}: the propagation {propagation!r} is not one of {', '.join(PROPAGATIONS)}")
+    recursive = fields.get("bind-recursive", "enabled")
+    if recursive not in ("enabled", "disabled", "readonly"):
+        raise InvalidArgument(f"{what}: bind-recursive is {recursive!r}, not enabled, disabled or readonly")
+    if recursive == "readonly" and not mount.read_only:
+        raise InvalidArgument(f"{what}: bind-recursive=readonly needs readonly")
+    return replace(
+        mount,
+        source=posixpath.normpath(mount.source),
+        propagation=propagation,
+        non_recursive=recursive == "disabled",
+    )
+
+
+def _in_memory(what: str, mount: MountSpec, fields: dict[str, str]) -> MountSpec:
+    size = parse_bytes(fields["tmpfs-size"], f"{what}: tmpfs-size") if "tmpfs-size" in fields else 0
+    if "tmpfs-mode" not in fields:
+        return replace(mount, tmpfs_size=size)
+    if not re.fullmatch("[0-7]{1,4}", fields["tmpfs-mode"], re.ASCII):
+        raise InvalidArgument(f"{what}: tmpfs-mode is {fields['tmpfs-mode']!r}, not an octal number such as 1770")
+    return replace(mount, tmpfs_size=size, tmpfs_mode=int(fields["tmpfs-mode"], 8))
 
 
 _ALIASES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
+_FLAGS = {"readonly", "volume-nocopy"}
 _KEYS = {
-    "volume": {"source", "target", "readonly", "volume-nocopy"},
-    "bind": {"source", "target", "readonly", "bind-propagation"},
-    "tmpfs": {"target", "tmpfs-size", "tmpfs-mode"},
+    "volume": {"source", "target", "readonly", "volume-nocopy", "volume-subpath", "volume-label"},
+    "bind": {"source", "target", "readonly", "bind-propagation", "bind-recursive"},
+    "tmpfs": {"target", "readonly", "tmpfs-size", "tmpfs-mode"},
 }
 
 

@@ -147,3 +147,29 @@ def test_sizes_only_when_asked() -> None:
     assert "SizeRw" not in document()
     built = document({"size_rw": 0, "size_root": 5})
     assert (built["SizeRw"], built["SizeRootFs"]) == (0, 5)
+
+
+def test_mounts_that_binds_cannot_say() -> None:
+    built = document(
+        mounts=(
+            Mount(type="volume", source="data", target="/d", subpath="a", labels={"k": "v"}),
+            Mount(type="bind", source="/srv", target="/srv", non_recursive=True, read_only=True),
+            Mount(type="tmpfs", source="", target="/t", tmpfs_size=4096, tmpfs_mode=0o700),
+            Mount(type="volume", source="other", target="/o", inherited=True),
+        ),
+        volumes_from=("web:ro",),
+    )
+    config = built["HostConfig"]
+    assert (config["Binds"], config["VolumesFrom"]) == (None, ["web:ro"])
+    assert config["Mounts"] == [
+        {"Type": "volume", "Source": "data", "Target": "/d", "VolumeOptions": {"Labels": {"k": "v"}, "Subpath": "a"}},
+        {
+            "Type": "bind", "Source": "/srv", "Target": "/srv", "ReadOnly": True,
+            "BindOptions": {"Propagation": "rprivate", "NonRecursive": True},
+        },
+        {"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"SizeBytes": 4096, "Mode": 448}},
+    ]  # fmt: skip
+    assert [(mount["Type"], mount["Destination"], mount["RW"]) for mount in built["Mounts"]] == [
+        ("volume", "/d", True), ("bind", "/srv", False), ("tmpfs", "/t", True), ("volume", "/o", True),
+    ]  # fmt: skip
+    assert "Mounts" not in document()["HostConfig"]

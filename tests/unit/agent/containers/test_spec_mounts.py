@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jackstay_agent.containers import spec_mounts
-from jackstay_agent.containers.spec_mounts import ResolvedMount
+from jackstay_agent.containers.spec_mounts import MemoryMount, ResolvedMount
 from jackstay_agent.errors import InvalidArgument
 
 FILES = {"/etc/hosts": "/run/c1/hosts"}
 
 
-def build(*mounts: ResolvedMount, tmpfs: tuple[str, ...] = (), **values: Any) -> list[dict[str, Any]]:
+def build(*mounts: ResolvedMount | MemoryMount, tmpfs: tuple[str, ...] = (), **values: Any) -> list[dict[str, Any]]:
     given = {"shm_size": 0, "writable_system": False, "read_only_root": False, "own_cgroup": True, **values}
     return spec_mounts.build(mounts, tmpfs, FILES, **given)
 
@@ -67,6 +67,21 @@ def test_read_only_means_all_below_too() -> None:
     assert at("/f", build(file))["options"] == ["rbind", "rprivate", "ro"]  # crun refuses "rro" on a file
     assert "rw" in at("/d", build(ResolvedMount(source="/s", target="/d")))["options"]
     assert "ro" in at("/etc/hosts", build(read_only_root=True))["options"]
+
+
+def test_without_what_is_mounted_below() -> None:
+    mount = ResolvedMount(source="/s", target="/d", read_only=True, recursive=False)
+    assert at("/d", build(mount))["options"] == ["bind", "private", "ro"]
+
+
+def test_in_memory() -> None:
+    plain = at("/t", build(MemoryMount(target="/t")))
+    assert (plain["type"], plain["options"]) == ("tmpfs", ["nosuid", "nodev", "noexec"])
+    given = at("/t", build(MemoryMount(target="/t/", size=4096, mode=0, read_only=True)))
+    assert given["options"] == ["nosuid", "nodev", "noexec", "size=4096", "mode=0", "ro"]
+    assert spec_mounts.root_propagation([MemoryMount(target="/t")]) == ""
+    with pytest.raises(InvalidArgument, match="Duplicate mount point: /t"):
+        build(MemoryMount(target="/t"), tmpfs=("/t",))
 
 
 def test_propagation() -> None:

@@ -56,3 +56,22 @@ def test_filters(filters: list[str], expected: list[str]) -> None:
 def test_an_unknown_filter_is_refused(bad: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid filter"):
         names.matching(ROWS, [bad])
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ([], ["cache", "data", "f" * 64]),
+        (["label=tier"], ["cache", "data"]),
+        (["label=tier", "label!=tier=db"], ["cache"]),
+        (["label!=keep", "label!=tier=web"], ["f" * 64]),
+    ],
+)
+def test_what_a_prune_may_take(filters: list[str], expected: list[str]) -> None:
+    assert [row.name for row in names.prunable(ROWS, filters)] == expected
+
+
+@pytest.mark.parametrize("bad", ["name=a", "label", "until=1h", ""])
+def test_other_filters_of_a_prune_are_refused(bad: str) -> None:
+    with pytest.raises(InvalidArgument, match="invalid filter"):
+        names.prunable((), [bad])

@@ -30,8 +30,8 @@ class FakeVolumes:
     async def remove(self, name: str, force: bool) -> None:
         self.calls.append(("remove", name, force))
 
-    async def prune(self, all: bool) -> tuple[list[str], int]:
-        self.calls.append(("prune", all))
+    async def prune(self, all: bool, filters: Any) -> tuple[list[str], int]:
+        self.calls.append(("prune", all, list(filters)))
         return ["old"], 4096
 
     async def list(self, filters: Any) -> list[Volume]:
@@ -50,14 +50,14 @@ async def test_volumes() -> None:
     listed = await service.List(volumes_pb2.ListVolumesRequest(filters=["name=d"]), CONTEXT)
     assert list(listed.volumes) == [reply.volume]
     await service.Remove(volumes_pb2.RemoveVolumeRequest(name="data", force=True), CONTEXT)
-    pruned = await service.Prune(volumes_pb2.PruneVolumesRequest(all=True), CONTEXT)
+    pruned = await service.Prune(volumes_pb2.PruneVolumesRequest(all=True, filters=["label=a"]), CONTEXT)
     assert (list(pruned.removed), pruned.reclaimed) == (["old"], 4096)
     assert volumes.calls == [
         ("create", None, {"tier": "db"}),
         ("inspect", "data"),
         ("list", ["name=d"]),
         ("remove", "data", True),
-        ("prune", True),
+        ("prune", True, ["label=a"]),
     ]
 
 

@@ -51,7 +51,7 @@ async def container(database: Database, volumes: Volumes, name: str, *mounted: s
             " VALUES (?, ?, '', ?, '', '', '{}', 'created', 0)",
             (name, name, DIGEST),
         )
-        found = [volumes.ensure(connection, each) for each in mounted]
+        found = [volumes.ensure(connection, each, {}) for each in mounted]
         for each in found:
             volumes.add_use(connection, name, each)
         return found
@@ -136,6 +136,15 @@ async def test_prune_takes_unused_anonymous_ones_and_all_only_when_asked(volumes
     assert freed >= 100_000
     assert (await volumes.prune(all=True))[0] == ["data"]
     assert [volume.name for volume in await volumes.list()] == ["used"]
+
+
+async def test_a_prune_spares_what_its_filters_do_not_name(volumes: Volumes) -> None:
+    for name, labels in [("a", {"tier": "web"}), ("b", {"tier": "db"}), ("c", {})]:
+        await volumes.create(name, labels)
+    with pytest.raises(InvalidArgument, match="invalid filter"):
+        await volumes.prune(True, ["name=a"])
+    assert (await volumes.prune(True, ["label=tier", "label!=tier=db"]))[0] == ["a"]
+    assert [volume.name for volume in await volumes.list()] == ["b", "c"]
 
 
 async def test_a_new_volume_never_shows_the_files_of_its_predecessor(volumes: Volumes) -> None:

@@ -97,18 +97,40 @@ def test_volume_refused(text: str) -> None:
         parse_volume(text)
 
 
-def test_mount() -> None:
-    assert parse_mount("type=bind,src=/srv,dst=/data,ro") == (MountSpec("bind", "/srv", "/data", read_only=True), None)
-    assert parse_mount("source=data,target=/data,readonly=false") == (MountSpec("volume", "data", "/data"), None)
-    assert parse_mount("target=/data,volume-nocopy") == (MountSpec("volume", "", "/data", no_copy=True), None)
-    assert parse_mount("type=tmpfs,target=/t,tmpfs-size=64m,tmpfs-mode=1770") == (None, "/t:size=64m,mode=1770")
-    assert parse_mount('type=bind,"source=/a,b",target=/data') == (MountSpec("bind", "/a,b", "/data"), None)
+@pytest.mark.parametrize(
+    ("text", "mount"),
+    [
+        ("type=bind,src=/srv,dst=/data,ro", MountSpec("bind", "/srv", "/data", read_only=True)),
+        ("source=data,target=/data,readonly=false", MountSpec("volume", "data", "/data")),
+        ("target=/data,volume-nocopy", MountSpec("volume", "", "/data", no_copy=True)),
+        ('type=bind,"source=/a,b",target=/data', MountSpec("bind", "/a,b", "/data")),
+        ("type=tmpfs,target=/t", MountSpec("tmpfs", "", "/t")),
+        (
+            "type=tmpfs,target=/t,tmpfs-size=64m,tmpfs-mode=1770,ro",
+            MountSpec("tmpfs", "", "/t", read_only=True, tmpfs_size=64 << 20, tmpfs_mode=0o1770),
+        ),
+        (
+            "src=data,dst=/d,volume-subpath=a/b,volume-label=k=v=w,volume-label=flag",
+            MountSpec("volume", "data", "/d", subpath="a/b", labels={"k": "v=w", "flag": ""}),
+        ),
+        (
+            "type=bind,src=/srv,dst=/d,bind-recursive=disabled,bind-propagation=rslave",
+            MountSpec("bind", "/srv", "/d", propagation="rslave", non_recursive=True),
+        ),
+        ("type=bind,src=/srv,dst=/d,ro,bind-recursive=readonly", MountSpec("bind", "/srv", "/d", read_only=True)),
+    ],
+)
+def test_mount(text: str, mount: MountSpec) -> None:
+    assert parse_mount(text) == mount
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "type=npipe,target=/x", "type=bind,source=rel,target=/x", "target=x", "type=bind,source=/a", "target=/x,foo=1",
-     "target=/x,target=/y", "type=tmpfs,target=/x,source=y", "target=/x,readonly=perhaps", "target"],
+     "target=/x,target=/y", "type=tmpfs,target=/x,source=y", "target=/x,readonly=perhaps", "target",
+     "type=tmpfs,target=/x,tmpfs-size=much", "type=tmpfs,target=/x,tmpfs-mode=9", "target=/x,volume-subpath=/etc",
+     "type=bind,source=/a,target=/x,bind-recursive=writable", "type=bind,source=/a,target=/x,bind-recursive=readonly",
+     "type=bind,source=/a,target=/x,volume-label=a=b"],
 )  # fmt: skip
 def test_mount_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="--mount"):

@@ -32,7 +32,7 @@ def test_everything() -> None:
         memory="512m", memory_reservation="1m", memory_swap="-1", cpus="1.5", cpu_shares=7, cpuset_cpus="0",
         pids_limit=-1, oom_score_adj=-5, ulimit=["nofile=1:2"], sysctl=["a.b=1"], cap_add=["NET_ADMIN"],
         cap_drop=["ALL"], privileged=True, security_opt=["no-new-privileges"], init=True, label=["k=v"],
-        annotation=["n=m"], stop_signal="QUIT", stop_timeout=0, restart="no",
+        volumes_from=["other:ro"], annotation=["n=m"], stop_signal="QUIT", stop_timeout=0, restart="no",
         health_cmd="true", health_interval="1s", health_timeout="2s", health_retries=4, health_start_period="5s",
         health_start_interval="6ms",
         ipc="none", pid="host", uts="host", cgroupns="host", platform="x86_64", device=["/dev/a:r"],
@@ -42,8 +42,9 @@ def test_everything() -> None:
     assert [(m.type, m.source, m.target, m.read_only) for m in request.mounts] == [
         ("volume", "data", "/data", False),
         ("bind", "/srv", "/srv", True),
+        ("tmpfs", "", "/t", False),
     ]
-    assert list(request.tmpfs) == ["/run", "/t"]
+    assert list(request.tmpfs) == ["/run"]
     assert [(p.host_port, p.container_port) for p in request.ports] == [(8080, 80), (8081, 81)]
     resources = request.resources
     assert (resources.memory, resources.memory_swap, resources.nano_cpus) == (512 << 20, -1, 1_500_000_000)
@@ -57,7 +58,7 @@ def test_everything() -> None:
     assert list(request.add_host) == ["a:::1"]
     assert dict(request.sysctls) == {"a.b": "1"}
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}
-    to_come = {"userns", "cdi_devices", "log_driver", "log_opts", "volumes_from"}
+    to_come = {"userns", "cdi_devices", "log_driver", "log_opts"}
     assert request.platform == "linux/amd64"
     assert unset == {"entrypoint", *to_come}
 
