@@ -24,6 +24,7 @@ from jackstay_agent.containers import (
     restarting,
     spec,
 )
+from jackstay_agent.containers.cdi import resolve as resolve_cdi
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.ids import new_id, new_name
 from jackstay_agent.containers.process import ProcessPlan, merge
@@ -198,6 +199,7 @@ async def _rehearse(container: str, settings: Settings, plan: ProcessPlan) -> li
         cgroups_path=f"{CGROUP}/{container}",
         facts=await asyncio.to_thread(host_facts.read),
         devices=await asyncio.to_thread(device_mappings.resolve, settings.devices),
+        edits=await asyncio.to_thread(resolve_cdi, settings.cdi_devices),
         mounts=tuple(
             mounting.in_memory(mount)
             if mount.type == "tmpfs"

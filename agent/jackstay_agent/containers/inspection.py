@@ -190,7 +190,7 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
             for device in settings.devices
         ],
         "DeviceCgroupRules": None,
-        "DeviceRequests": None,
+        "DeviceRequests": _device_requests(settings),
         "MemoryReservation": limits.memory_reservation,
         "MemorySwap": limits.memory_swap or 2 * limits.memory,
         "MemorySwappiness": None,
@@ -226,6 +226,13 @@ def _mount(mount: Mount) -> dict[str, Any]:
         options = {"SizeBytes": mount.tmpfs_size, "Mode": mount.tmpfs_mode}
         built["TmpfsOptions"] = {name: value for name, value in options.items() if value}
     return built
+
+
+def _device_requests(settings: Settings) -> list[dict[str, Any]] | None:
+    if not settings.cdi_devices:
+        return None
+    names = list(settings.cdi_devices)
+    return [{"Driver": "cdi", "Count": 0, "DeviceIDs": names, "Capabilities": None, "Options": None}]
 
 
 def _bind(mount: Mount) -> str:

@@ -24,6 +24,7 @@ from jackstay_agent.containers import (
     spec_mounts,
     sysctls,
 )
+from jackstay_agent.containers.cdi_edits import Edits
 from jackstay_agent.containers.device_mappings import GivenDevice
 from jackstay_agent.containers.host_facts import HostFacts
 from jackstay_agent.containers.namespaces import Shared
@@ -53,6 +54,7 @@ class SpecContext:
     mounts: tuple[ResolvedMount | MemoryMount, ...] = ()  # volumes and binds, the image's volumes too
     files: dict[str, str] = field(default_factory=dict)  # "/etc/hosts", "/etc/resolv.conf", "/etc/hostname" → host path
     devices: tuple[GivenDevice, ...] = ()
+    edits: Edits = field(default_factory=Edits)  # what CDI devices ask for
     joined: Mapping[str, str] = field(default_factory=dict)  # types of other containers' namespaces → their paths
     shm: str = ""  # host path of what is to be /dev/shm; "" for one of its own
     warnings: list[str] = field(default_factory=list)
@@ -73,7 +75,7 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
         settings.cap_add, settings.cap_drop, privileged=settings.privileged, available=facts.capabilities
     )
     limits = resources.linux(settings.resources, facts, context.warnings)
-    limits["devices"] = devices.rules(context.devices, privileged=settings.privileged)
+    limits["devices"] = devices.rules(_given(context), privileged=settings.privileged)
     mounts = spec_mounts.build(
         context.mounts,
         settings.tmpfs,
@@ -115,6 +117,7 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
     }
     if shared.uts:
         del built["hostname"]  # it would be the host's that is set
+    context.edits.apply(built)
     return built
 
 
@@ -164,10 +167,14 @@ def _namespaces(context: SpecContext, shared: Shared, *, host_network: bool) -> 
     return made
 
 
+def _given(context: SpecContext) -> tuple[GivenDevice, ...]:
+    return (*context.edits.devices, *context.devices)
+
+
 def _device_nodes(settings: Settings, context: SpecContext) -> list[dict[str, Any]]:
     if any(mount.target.rstrip("/") == "/dev" for mount in context.mounts):
         return []  # the runtime would make them in the host's folder
-    return devices.nodes(context.facts.devices, context.devices, privileged=settings.privileged)
+    return devices.nodes(context.facts.devices, _given(context), privileged=settings.privileged)
 
 
 def _init_mount(mounts: list[dict[str, Any]], facts: HostFacts) -> dict[str, Any]:

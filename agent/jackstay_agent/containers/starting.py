@@ -18,6 +18,7 @@ import structlog
 
 from jackstay_agent import faults
 from jackstay_agent.containers import device_mappings, health, host_facts, mounting, runtime, spec, state, users
+from jackstay_agent.containers.cdi import resolve as resolve_cdi
 from jackstay_agent.containers.creating import CGROUP
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.joining import Joined, joined
@@ -115,6 +116,7 @@ async def _create(
         cgroups_path=f"{CGROUP}/{container}",
         facts=await asyncio.to_thread(host_facts.read),
         devices=await asyncio.to_thread(device_mappings.resolve, run.settings.devices),
+        edits=await asyncio.to_thread(resolve_cdi, run.settings.cdi_devices),
         user=await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add, folder=run.plan.cwd),
         mounts=mounts,
         files={target: os.path.join(bundle, name) for target, name in FILES.items()},

@@ -29,6 +29,7 @@ class ContainerFlags:
     entrypoint: str | None = None
     env: Texts = None
     env_file: Texts = None
+    gpus: str = ""
     group_add: Texts = None
     health_cmd: str = ""
     health_interval: str | None = None
@@ -162,8 +163,9 @@ def container_flags(
         str, typer.Option("--cgroupns", metavar="MODE", help="private or host: what of the cgroups it sees.")
     ] = "",
     device: Annotated[
-        Texts, typer.Option("--device", metavar="HOST-PATH[:PATH][:rwm]", help="A device, or a folder of them.")
+        Texts, typer.Option("--device", metavar="HOST-PATH[:PATH][:rwm]", help="A device, a folder of them, or a CDI name.")
     ] = None,
+    gpus: Annotated[str, typer.Option("--gpus", metavar="all|N|device=…", help="By CDI: nvidia.com/gpu=…")] = "",
     restart: Annotated[
         str, typer.Option("--restart", metavar="POLICY", help="no, on-failure[:N], always or unless-stopped.")
     ] = "",

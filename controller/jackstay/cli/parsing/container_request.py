@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jackstay.cli.parsing.devices import parse_device
 from jackstay.cli.parsing.environment import parse_environment, parse_pairs, read_environment_file
+from jackstay.cli.parsing.gpus import is_cdi_name, parse_gpus
 from jackstay.cli.parsing.health_check import parse_health
 from jackstay.cli.parsing.mounts import MountSpec, parse_mount, parse_volume
 from jackstay.cli.parsing.ports import parse_publish
@@ -95,7 +96,11 @@ def build_request(
             messages.DeviceMapping(
                 host_path=device.host_path, container_path=device.container_path, permissions=device.permissions
             )
-            for device in map(parse_device, flags.device or ())
+            for device in map(parse_device, [text for text in flags.device or () if not is_cdi_name(text)])
+        ],
+        cdi_devices=[
+            *(text for text in flags.device or () if is_cdi_name(text)),
+            *(parse_gpus(flags.gpus) if flags.gpus else ()),
         ],
     )
 

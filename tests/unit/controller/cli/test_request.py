@@ -35,7 +35,7 @@ def test_everything() -> None:
         volumes_from=["other:ro"], annotation=["n=m"], stop_signal="QUIT", stop_timeout=0, restart="no",
         health_cmd="true", health_interval="1s", health_timeout="2s", health_retries=4, health_start_period="5s",
         health_start_interval="6ms",
-        ipc="none", pid="host", uts="host", cgroupns="host", platform="x86_64", device=["/dev/a:r"],
+        ipc="none", pid="host", uts="host", cgroupns="host", platform="x86_64", device=["/dev/a:r", "x.org/y=z"], gpus="2",
     )  # fmt: skip
     assert list(request.env) == ["HOME=/root", "A=1"]
     assert (request.tty, request.open_stdin, request.attach_stdin, request.auto_remove) == (True, True, True, True)
@@ -58,7 +58,8 @@ def test_everything() -> None:
     assert list(request.add_host) == ["a:::1"]
     assert dict(request.sysctls) == {"a.b": "1"}
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}
-    to_come = {"userns", "cdi_devices", "log_driver", "log_opts"}
+    to_come = {"userns", "log_driver", "log_opts"}
+    assert list(request.cdi_devices) == ["x.org/y=z", "nvidia.com/gpu=0", "nvidia.com/gpu=1"]
     assert request.platform == "linux/amd64"
     assert unset == {"entrypoint", *to_come}
 
