@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import signal
+import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -118,3 +122,44 @@ def test_images(web1: Laptop, web_archive: Path, tmp_path: Path) -> None:
     assert [event["Action"] for event in told(web1, begun, "-f", "image=web")] == ["tag", "save", "untag"]
     pulled = told(web1, begun, "-H", "web2", "-f", "event=pull")
     assert [event["Actor"]["Attributes"]["name"] for event in pulled] == ["web:2"]
+
+
+def test_several_hosts_until_interrupted(web1: Laptop, base_archive: Path) -> None:
+    web1.ok("-H", "web2", "load", "-q", "-i", base_archive)
+    following = web1.start("-H", "web[1-2]", "events", "--since", now(), "-f", "event=die", "-f", "label=wanted")
+    assert following.stdout is not None
+    try:
+        web1.ok("-H", "web[1-2]", "run", "--rm", "--name", "other", "base:1", "true")
+        web1.run("-H", "web[1-2]", "run", "--rm", "--name", "app", "-l", "wanted", "base:1", "false")
+        lines = sorted(following.stdout.readline().decode() for _ in range(2))
+        assert [line.partition(":")[0] for line in lines] == ["web1", "web2"]
+        for line in lines:
+            assert re.fullmatch(
+                r"web\d: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z container die [0-9a-f]{64} "
+                r"\(execDuration=0, exitCode=1, image=base:1, name=app, wanted=\)\n",
+                line,
+            )
+    finally:
+        following.send_signal(signal.SIGINT)
+        rest, errors = following.communicate(timeout=20)
+    assert (following.returncode, rest, errors) == (130, b"", b"")
+
+
+def test_a_killed_agent_keeps_them(web1: Laptop) -> None:
+    begun, host = now(), web1.lab.hosts["web1"]
+    web1.ok("run", "-d", "--name", "app", "base:1", "sleep", "60")
+    before = told(web1, begun)  # which takes longer than events wait to be written
+    assert "container start" in actions(before)
+    host.agent.kill()
+    host.agent.start()
+    assert told(web1, begun) == before
+    web1.ok("rm", "-f", "app")
+    assert actions(told(web1, begun, "-f", "type=container")) == [
+        f"container {action}" for action in ("create", "start", "kill", "die", "destroy")
+    ]
+    with contextlib.closing(sqlite3.connect(host.state_dir / "events.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_refused(web1: Laptop) -> None:
+    assert "invalid filter 'colour'" in web1.run("events", "-f", "colour=red").ended(1).stderr
