@@ -13,6 +13,8 @@ from jackstay_proto.v1 import (
     containers_pb2_grpc,
     images_pb2,
     images_pb2_grpc,
+    networks_pb2,
+    networks_pb2_grpc,
     volumes_pb2,
     volumes_pb2_grpc,
 )
@@ -31,7 +33,8 @@ for (digest,) in database.execute("SELECT substr(key, 8) FROM lease_items WHERE 
 
 
 def empty(host: Host) -> None:
-    """Remove all containers, images and volumes, straight through the agent's socket: it is done after every test."""
+    """Remove all containers, images, volumes, networks, straight through the agent's socket: it is done after every
+    test."""
     with grpc.insecure_channel(f"unix:{host.agent.socket}") as channel:
         containers = containers_pb2_grpc.ContainersStub(channel)
         for container in containers.List(containers_pb2.ListContainersRequest(all=True)).containers:
@@ -50,6 +53,7 @@ def empty(host: Host) -> None:
         volumes = volumes_pb2_grpc.VolumesStub(channel)
         for volume in volumes.List(volumes_pb2.ListVolumesRequest()).volumes:
             volumes.Remove(volumes_pb2.RemoveVolumeRequest(name=volume.name, force=True), timeout=30)
+        networks_pb2_grpc.NetworksStub(channel).Prune(networks_pb2.PruneNetworksRequest(), timeout=30)
 
 
 def leftovers(host: Host) -> list[str]:
@@ -69,6 +73,9 @@ def leftovers(host: Host) -> list[str]:
             found.append(f"mount {where}")
     for link in json.loads(host.namespace.net("ip", "-json", "link", "show", "type", "veth")):
         if link["ifname"] != "eth0":
+            found.append(f"link {link['ifname']}")
+    for link in json.loads(host.namespace.net("ip", "-json", "link", "show", "type", "bridge")):
+        if link["ifname"] != "jackstay0":
             found.append(f"link {link['ifname']}")
     processes = in_namespace_of(host.namespace.process)
     if len(processes) > IDLE_PROCESSES:

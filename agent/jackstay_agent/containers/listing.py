@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jackstay_agent.containers import filters, inspection, state
@@ -32,6 +32,7 @@ class Listed:
     ports: tuple[BoundPort, ...]
     size_rw: int
     size_root: int
+    networks: tuple[str, ...] = ()
 
 
 async def list_containers(
@@ -45,7 +46,7 @@ async def list_containers(
     ancestors = {str(found) for text in wanted.ancestor for found in await _image_ids(engine, text)}
     found = await engine.database.read(rows.every)
     bound = await engine.networks.bound()
-    networks = {network.name: network.id for network in await engine.networks.list()}
+    networks = await engine.networks.of_containers()
     configs: dict[str, ImageConfig] = {}
     listed: dict[str, Listed] = {}
     candidates = []
@@ -55,8 +56,10 @@ async def list_containers(
             image = await engine.images.by_root(row.image_root)
             configs[row.image_root] = await engine.images.config(image)
         plan = merge(settings, configs[row.image_root])
-        listed[row.id] = Listed(row, settings, plan, tuple(bound.get(row.id, ())), 0, 0)
-        candidates.append(_candidate(row, settings, plan, networks))
+        # On networks that are no bridges a container has no place, but it names them.
+        named = {network.name: network.id for network in networks.get(row.id, ())} or {settings.network: ""}
+        listed[row.id] = Listed(row, settings, plan, tuple(bound.get(row.id, ())), 0, 0, tuple(named))
+        candidates.append(_candidate(row, settings, plan, named))
     if last:
         candidates = candidates[:last]
     elif not every and not wanted.any_state:
@@ -101,7 +104,7 @@ async def _sized(engine: Engine, listed: list[Listed], size: bool) -> list[Liste
     measured = []
     for item in listed:
         size_rw, size_root = await _sizes(engine, item.row)
-        measured.append(Listed(item.row, item.settings, item.plan, item.ports, size_rw, size_root))
+        measured.append(replace(item, size_rw=size_rw, size_root=size_root))
     return measured
 
 
@@ -134,5 +137,5 @@ def _candidate(row: ContainerRow, settings: Settings, plan: ProcessPlan, network
         image_id=row.image_id,
         labels=plan.labels,
         volumes=frozenset(volumes),
-        networks=frozenset({settings.network, networks.get(settings.network, settings.network)}),
+        networks=frozenset({*networks, *networks.values()} - {""}),
     )

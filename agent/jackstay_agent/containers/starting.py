@@ -213,7 +213,7 @@ def _write_files(bundle: str, settings: Settings, attachment: Attachment) -> Non
         with open(source, encoding="utf-8", errors="replace") as file:
             resolver = file.read()
     texts = {
-        "hosts": hosts(settings.hostname, attachment.address, settings.add_host, host_gateway=attachment.gateway),
+        "hosts": hosts(settings.hostname, attachment.addresses, settings.add_host, host_gateway=attachment.gateway),
         "resolv.conf": resolv_conf(resolver, settings.dns, settings.dns_search, keep_loopback=host_network),
         "hostname": f"{settings.hostname}\n",
     }

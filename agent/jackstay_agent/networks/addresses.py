@@ -13,8 +13,14 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 def gateway_of(subnet: str) -> str:
-    """The host's own address in *subnet*: the first one, as docker has it. Raises `InvalidArgument`."""
-    return str(_network(subnet)[1])
+    """The host's own address in *subnet* unless another is said: the first one, as docker has it.
+
+    Raises `InvalidArgument`.
+    """
+    network = _network(subnet)
+    if network.version != 4:
+        raise InvalidArgument(f"{subnet} is not an IPv4 subnet", hint="set network.subnet to one like 10.88.0.0/16")
+    return str(network[1])
 
 
 def prefix_of(subnet: str) -> int:
@@ -22,36 +28,43 @@ def prefix_of(subnet: str) -> int:
     return _network(subnet).prefixlen
 
 
-def next_free(subnet: str, taken: Collection[str]) -> str:
-    """The lowest address of *subnet* that is neither *taken* nor the network's, the gateway's or the broadcast one.
+def next_free(subnet: str, taken: Collection[str], gateway: str = "", ip_range: str = "") -> str:
+    """The lowest address of *subnet*, and of *ip_range* if it is not "", that a container can have and is not *taken*.
 
-    Raises `AddressTaken` when there is none.
+    *gateway* is the host's, "" for the first one. Raises `AddressTaken` when there is none.
     """
     network = _network(subnet)
-    used = {int(ipaddress.IPv4Address(address)) for address in taken}
-    first = int(network.network_address) + 2
-    for number in range(first, int(network.broadcast_address)):
+    part = ipaddress.ip_network(ip_range) if ip_range else network
+    used = {int(ipaddress.ip_address(address)) for address in (*taken, gateway or str(network[1]))}
+    first = max(int(part.network_address), int(network.network_address) + 1)
+    last = min(int(part.broadcast_address), int(network.broadcast_address) - 1)
+    for number in range(first, last + 1):
         if number not in used:
-            return str(ipaddress.IPv4Address(number))
-    raise AddressTaken(f"no address of {subnet} is free", hint="remove containers that are not needed")
+            return str(network.network_address + (number - int(network.network_address)))
+    raise AddressTaken(f"no address of {ip_range or subnet} is free", hint="remove containers that are not needed")
 
 
-def asked(subnet: str, taken: Collection[str], address: str) -> str:
+def asked(subnet: str, taken: Collection[str], address: str, gateway: str = "") -> str:
     """*address* in its canonical form, if a container may have it.
 
     Raises `InvalidArgument` when it is malformed or not a host's address in *subnet*, `AddressTaken`.
     """
     network = _network(subnet)
     try:
-        wanted = ipaddress.IPv4Address(address)
+        wanted = ipaddress.ip_address(address)
     except ValueError as error:
-        raise InvalidArgument(f"{address!r} is not an IPv4 address", hint="give one like 10.88.0.20") from error
+        raise InvalidArgument(f"{address!r} is not an IP address", hint=f"give one of {subnet}") from error
+    if wanted.version != network.version:
+        raise InvalidArgument(
+            f"{address!r} is not an IPv{network.version} address", hint="--ip is for IPv4, --ip6 for IPv6"
+        )
     if wanted not in network or wanted in (network.network_address, network.broadcast_address):
         raise InvalidArgument(
             f"{wanted} is not an address of the network's subnet {subnet}", hint="choose one inside the subnet"
         )
-    if str(wanted) == gateway_of(subnet) or str(wanted) in taken:
-        raise AddressTaken(f"the address {wanted} is taken", hint="choose another one, or leave --ip out")
+    if str(wanted) == (gateway or str(network[1])) or str(wanted) in taken:
+        flag = "--ip" if network.version == 4 else "--ip6"
+        raise AddressTaken(f"the address {wanted} is taken", hint=f"choose another one, or leave {flag} out")
     return str(wanted)
 
 
@@ -80,13 +93,14 @@ def interface_name(container: str, network: str, taken: Collection[str]) -> str:
     raise AddressTaken("no interface name is free", hint="remove containers that are not needed")
 
 
-def _network(subnet: str) -> ipaddress.IPv4Network:
+def _network(subnet: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
-        network = ipaddress.IPv4Network(subnet)
+        network = ipaddress.ip_network(subnet)
     except ValueError as error:
         raise InvalidArgument(
-            f"{subnet!r} is not an IPv4 subnet: {error}", hint="set network.subnet to one like 10.88.0.0/16"
+            f"{subnet!r} is not a subnet: {error}", hint="set network.subnet to one like 10.88.0.0/16"
         ) from error
-    if not 8 <= network.prefixlen <= 30:
-        raise InvalidArgument(f"the subnet {subnet} must have a prefix of 8 to 30 bits", hint="set network.subnet")
+    most = 30 if network.version == 4 else 126
+    if not 8 <= network.prefixlen <= most:
+        raise InvalidArgument(f"the subnet {subnet} must have a prefix of 8 to {most} bits", hint="set network.subnet")
     return network

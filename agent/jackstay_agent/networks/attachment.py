@@ -5,6 +5,7 @@ The two protocols name what is needed of a container's settings, which are a hig
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,12 +34,27 @@ class WantedPort(Protocol):
         ...
 
 
-class WantedNetwork(Protocol):
-    """The part of `containers.settings.Settings` that speaks of the network; "" in the other two is "choose one"."""
+class WantedEndpoint(Protocol):
+    """A place in a network, as `containers.settings.NetworkAttachment` has it; "" is "choose one"."""
 
     @property
     def network(self) -> str:
-        """ "bridge" (also "" and "default"), "host" or "none"."""
+        """Its name or id, also "" and "default" for "bridge"."""
+        ...
+
+    @property
+    def aliases(self) -> Sequence[str]:
+        """More names in the network."""
+        ...
+
+    @property
+    def ip(self) -> str:
+        """IPv4."""
+        ...
+
+    @property
+    def ip6(self) -> str:
+        """IPv6."""
         ...
 
     @property
@@ -46,9 +62,18 @@ class WantedNetwork(Protocol):
         """For the container's interface."""
         ...
 
+
+class WantedNetworks(Protocol):
+    """The part of `containers.settings.Settings` that speaks of networks."""
+
     @property
-    def ip(self) -> str:
-        """IPv4."""
+    def network(self) -> str:
+        """The first one: "bridge", "host", "none", "container:ID", or another's name."""
+        ...
+
+    @property
+    def networks(self) -> Sequence[WantedEndpoint]:
+        """All of them, in the order of the interfaces."""
         ...
 
 
@@ -64,13 +89,11 @@ class BoundPort:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A connected container. On network "none" and "host" everything from `address` on is empty."""
+    """A connected container. Without a place in a network, as on "none" and "host", the fields from `addresses` on are
+    empty."""
 
     netns_path: str | None  # for the runtime to join; None: the host's own network namespace
-    network: str  # "bridge", "host", "none"
-    network_id: str = ""
-    address: str = ""  # IPv4 without prefix
-    prefix: int = 0
-    gateway: str = ""
-    mac: str = ""
+    network: str  # that the container is reached by: "bridge", "host", "none", a name
+    addresses: tuple[str, ...] = ()  # without prefix, of each interface IPv4 and then IPv6
+    gateway: str = ""  # the host's IPv4 address for the container
     ports: tuple[BoundPort, ...] = ()

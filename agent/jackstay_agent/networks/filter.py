@@ -7,6 +7,7 @@ ports end, and the host's loopback services are open to containers. So `keep` ma
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 import structlog
@@ -20,6 +21,8 @@ from jackstay_agent.networks import ruleset
 
 QUIET = 0.1
 """Seconds that the table may be missing: a batch that makes it anew tells of its end first."""
+
+_SIX = os.path.exists("/proc/net/if_inet6")
 
 log = structlog.get_logger()
 
@@ -47,12 +50,17 @@ class PacketFilter:
             turn = self._wanted
             networks, ports = await self._database.read(lambda c: (rows.networks(c), rows.ports(c)))
             batch = ruleset.render(
-                [ruleset.BridgeNetwork(row.bridge, row.subnet) for row in networks if row.driver == "bridge"],
+                [
+                    ruleset.BridgeNetwork(row.bridge, row.subnet, row.subnet6, row.internal)
+                    for row in networks
+                    if row.driver == "bridge"
+                ],
                 [
                     ruleset.Forward(row.protocol, row.host_ip, row.host_port, row.address, row.container_port)
                     for row in ports
                     if ":" not in row.host_ip  # those are passed on by `proxied`
                 ],
+                six=_SIX,
             )
             done = await self._programs.run(["nft", "-j", "-f", "-"], stdin=batch)
             if done.code != 0:

@@ -1,10 +1,12 @@
 """The jobs that change links and network namespaces, for children of the spawner.
 
 Guarantees: `connect` and `attach` leave nothing when they fail; `disconnect`, `detach` and `apply` take what is already
-done for done. A network namespace is kept by a file in the agent's run folder, on which it is bound, so that the runtime
-joins it by a path and it lives as long as the container and not as the process that made it. Decides nothing: see
-`plan`. An endpoint is a dict: the ``bridge`` (the fields of `plan.Bridge`), the ``interface`` on the host, its ``name``
-inside, ``mac``, ``cidr``, ``cidr6``, and ``gateway`` and ``gateway6`` for the default routes; "" where there is none.
+done for done. A network namespace is kept by a file in the agent's run folder, on which it is bound, so that the
+runtime joins it by a path and it lives as long as the container and not as the process that made it. Decides nothing:
+see `plan`.
+
+An endpoint is a dict: the ``bridge`` (the fields of `plan.Bridge`), the ``interface`` on the host, its ``name`` inside,
+``mac``, ``cidr``, ``cidr6``, and ``gateway`` and ``gateway6`` for the default routes; "" where there is none.
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ FALLBACK = ("8.8.8.8", "8.8.4.4")
 """Docker's nameservers for a container when the host has none that it could reach."""
 
 
-def hosts(hostname: str, address: str, extra: Sequence[str] = (), *, host_gateway: str = "") -> str:
+def hosts(hostname: str, addresses: Sequence[str], extra: Sequence[str] = (), *, host_gateway: str = "") -> str:
     """``/etc/hosts``: loopback, *extra* ("name:address", address may be ``host-gateway``), then the container itself.
 
-    *address* "" (networks "host" and "none") leaves the last out. Raises `InvalidArgument` for a malformed *extra*.
+    Without *addresses* (networks "host" and "none") the last is left out. Raises `InvalidArgument` for a malformed
+    *extra*.
     """
     lines = [
         "127.0.0.1\tlocalhost",
@@ -31,8 +32,7 @@ def hosts(hostname: str, address: str, extra: Sequence[str] = (), *, host_gatewa
                 raise InvalidArgument(f"{entry!r}: this network has no gateway", hint="give an address instead")
             target = host_gateway
         lines.append(f"{target}\t{name}")
-    if address:
-        lines.append(f"{address}\t{hostname}")
+    lines += [f"{address}\t{hostname}" for address in addresses]
     return "\n".join(lines) + "\n"
 
 

@@ -1,13 +1,15 @@
 """The whole packet filter of this host's networks, as one atomic batch for ``nft -j -f -``. Pure.
 
-Guarantees: the batch replaces the table ``ip jackstay`` as a whole, so nothing of an earlier state stays; it touches no
-other table. What the rules do, a network being a bridge with a subnet:
+Guarantees: the batch replaces the tables ``ip jackstay`` and ``ip6 jackstay`` as a whole, so nothing of an earlier
+state stays; it touches no other table. The second one is there only when a network has IPv6. What the rules do, a
+network being a bridge with a subnet:
 
 - containers reach the world, with the host's address (masquerade);
 - a published port leads to its container from the outside, from the host (127.0.0.1 too) and from containers, its own
   included (hairpin);
 - nothing from outside a bridge reaches a container otherwise, also when it knows the container's address and routes
   packets for it through this host;
+- between two networks nothing passes but what is published, and nothing into or out of an internal one;
 - ``route_localnet``, which 127.0.0.1 needs, opens no way to the host's loopback services: what comes in for 127/8, or
   in its name, is dropped before anything looks at it (CVE-2020-8558).
 
@@ -38,6 +40,8 @@ class BridgeNetwork:
 
     bridge: str
     subnet: str  # CIDR
+    subnet6: str = ""
+    internal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +55,33 @@ class Forward:
     port: int
 
 
-def render(networks: Iterable[BridgeNetwork], forwards: Iterable[Forward]) -> bytes:
-    """The batch that makes the table hold exactly this."""
-    table = {"family": "ip", "name": TABLE}
-    commands: list[_Json] = [{"add": {"table": table}}, {"delete": {"table": table}}, {"add": {"table": table}}]
+def render(networks: Iterable[BridgeNetwork], forwards: Iterable[Forward], *, six: bool = True) -> bytes:
+    """The batch that makes the tables hold exactly this; *six*: the kernel has IPv6."""
+    found = list(networks)
+    commands = [*_none("ip"), {"add": {"table": {"family": "ip", "name": TABLE}}}]
     commands += _chains()
     commands += _ports(sorted(forwards, key=_order))
     commands += _published()
     commands.append(
         _rule("raw-prerouting", _match(_meta("iifname"), "lo", "!="), _match(_field("ip", "daddr"), _LOOPBACK), _DROP)
     )
-    for network in networks:
+    commands += _internal(found, "ip")  # before all that lets packets through
+    for network in found:
         commands += _network(network)
+    commands += _none("ip6") if six else []
+    if inner6 := [network for network in found if network.subnet6]:
+        commands += _six(inner6)
     return json.dumps({"nftables": commands}, separators=(",", ":")).encode()
 
 
 def remove() -> bytes:
-    """The batch that takes the table away, whether it is there or not."""
-    table = {"family": "ip", "name": TABLE}
-    return json.dumps({"nftables": [{"add": {"table": table}}, {"delete": {"table": table}}]}).encode()
+    """The batch that takes the tables away, whether they are there or not."""
+    return json.dumps({"nftables": [*_none("ip"), *_none("ip6")]}).encode()
+
+
+def _none(family: str) -> list[_Json]:
+    table = {"family": family, "name": TABLE}
+    return [{"add": {"table": table}}, {"delete": {"table": table}}]
 
 
 def _order(forward: Forward) -> tuple[str, str, int]:
@@ -129,19 +141,27 @@ def _published() -> list[_Json]:
     return commands
 
 
+def _internal(networks: Sequence[BridgeNetwork], family: str) -> list[_Json]:
+    rules = []
+    for network in networks:
+        if network.internal:
+            into, out = _match(_meta("oifname"), network.bridge), _match(_meta("iifname"), network.bridge)
+            rules.append(_rule("forward", into, _match(_meta("iifname"), network.bridge, "!="), _DROP, family=family))
+            rules.append(_rule("forward", out, _match(_meta("oifname"), network.bridge, "!="), _DROP, family=family))
+    return rules
+
+
 def _network(network: BridgeNetwork) -> list[_Json]:
     bridge, subnet = network.bridge, _prefix(network.subnet)
     from_bridge = _match(_meta("iifname"), bridge)
     to_bridge = _match(_meta("oifname"), bridge)
+    loopback = _rule("raw-prerouting", from_bridge, _match(_field("ip", "saddr"), _LOOPBACK), _DROP)
+    if network.internal:
+        return [loopback]
     translated = _match({"ct": {"key": "status"}}, "dnat", "in")
     return [
-        _rule("raw-prerouting", from_bridge, _match(_field("ip", "saddr"), _LOOPBACK), _DROP),
-        _rule(
-            "nat-postrouting",
-            _match(_field("ip", "saddr"), subnet),
-            _match(_meta("oifname"), bridge, "!="),
-            _MASQUERADE,
-        ),
+        loopback,
+        _masquerade("ip", bridge, network.subnet),
         # From the host's 127.0.0.1 to a published port: the container must not answer to its own loopback.
         _rule("nat-postrouting", to_bridge, _match(_field("ip", "saddr"), _LOOPBACK), _MASQUERADE),
         # Hairpin: the answer must come back here to be translated, and not go straight to the container that asked.
@@ -153,20 +173,46 @@ def _network(network: BridgeNetwork) -> list[_Json]:
     ]
 
 
+def _six(networks: Sequence[BridgeNetwork]) -> list[_Json]:
+    """The table of IPv6, in which no port is translated."""
+    commands = [
+        {"add": {"table": {"family": "ip6", "name": TABLE}}},
+        _base("nat-postrouting", "nat", "postrouting", 100, family="ip6"),
+        _base("forward", "filter", "forward", 0, family="ip6"),
+        *_internal(networks, "ip6"),
+    ]
+    known = _match({"ct": {"key": "state"}}, ["established", "related"], "in")
+    for network in networks:
+        if not network.internal:
+            into, out = _match(_meta("oifname"), network.bridge), _match(_meta("iifname"), network.bridge)
+            commands += [
+                _masquerade("ip6", network.bridge, network.subnet6),
+                _rule("forward", into, known, _ACCEPT, family="ip6"),
+                _rule("forward", out, into, _ACCEPT, family="ip6"),
+                _rule("forward", into, _DROP, family="ip6"),
+            ]
+    return commands
+
+
+def _masquerade(family: str, bridge: str, subnet: str) -> _Json:
+    away = _match(_meta("oifname"), bridge, "!=")
+    return _rule("nat-postrouting", _match(_field(family, "saddr"), _prefix(subnet)), away, _MASQUERADE, family=family)
+
+
 def _target(forward: Forward) -> str:
     return f"to-{forward.protocol}-{forward.address}-{forward.port}"
 
 
-def _add(kind: str, **fields: Any) -> _Json:
-    return {"add": {kind: {"family": "ip", "table": TABLE, **fields}}}
+def _add(kind: str, family: str = "ip", **fields: Any) -> _Json:
+    return {"add": {kind: {"family": family, "table": TABLE, **fields}}}
 
 
-def _base(name: str, kind: str, hook: str, priority: int) -> _Json:
-    return _add("chain", name=name, type=kind, hook=hook, prio=priority, policy="accept")
+def _base(name: str, kind: str, hook: str, priority: int, *, family: str = "ip") -> _Json:
+    return _add("chain", family, name=name, type=kind, hook=hook, prio=priority, policy="accept")
 
 
-def _rule(chain: str, *expressions: _Json) -> _Json:
-    return _add("rule", chain=chain, expr=list(expressions))
+def _rule(chain: str, *expressions: _Json, family: str = "ip") -> _Json:
+    return _add("rule", family, chain=chain, expr=list(expressions))
 
 
 def _map(name: str, key: list[str], elements: list[tuple[list[Any], str]]) -> _Json:

@@ -376,7 +376,7 @@ def _summary(item: Listed) -> pb.ContainerSummary:
         ],
         exposed=[port for port, _protocol in item.plan.exposed_ports],
         labels=item.plan.labels,
-        networks=[each.network for each in settings.networks],
+        networks=item.networks,
         mounts=[mount.source for mount in settings.mounts if mount.source],
         size_rw=item.size_rw,
         size_root=item.size_root,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import grpc.aio
 
+from jackstay_agent.images.document_times import moment
+from jackstay_agent.networks.registry import Wanted
 from jackstay_agent.networks.service import Networks
+from jackstay_agent.networks.subnets import Subnet
 from jackstay_proto.v1 import networks_pb2 as pb
 from jackstay_proto.v1.networks_pb2_grpc import NetworksServicer
 
@@ -15,10 +19,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class NetworksService(NetworksServicer):
-    """Shows this host's networks."""
+    """Serves this host's networks."""
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
+        self._registry = networks.registry
 
     async def List(self, request: pb.ListNetworksRequest, context: Context) -> pb.ListNetworksReply:
         """See networks.proto."""
@@ -31,11 +36,40 @@ class NetworksService(NetworksServicer):
                     subnet=row.subnet,
                     gateway=row.gateway,
                     created=row.created // 1_000_000_000,
+                    internal=row.internal,
+                    ipv6=bool(row.subnet6),
+                    labels=row.labels,
+                    subnet6=row.subnet6,
+                    gateway6=row.gateway6,
                 )
-                for row in await self._networks.list(request.filters)
+                for row in await self._registry.list(request.filters)
             ]
         )
 
     async def Inspect(self, request: pb.InspectNetworkRequest, context: Context) -> pb.InspectNetworkReply:
         """See networks.proto."""
-        return pb.InspectNetworkReply(document=json.dumps(await self._networks.inspect(request.network)))
+        return pb.InspectNetworkReply(document=json.dumps(await self._registry.inspect(request.network)))
+
+    async def Create(self, request: pb.CreateNetworkRequest, context: Context) -> pb.CreateNetworkReply:
+        """See networks.proto."""
+        wanted = Wanted(
+            name=request.name,
+            driver=request.driver or "bridge",
+            internal=request.internal,
+            ipv6=request.ipv6,
+            subnets=[Subnet(each.subnet, each.gateway, each.ip_range) for each in request.subnets],
+            labels=dict(request.labels),
+            options=dict(request.options),
+        )
+        return pb.CreateNetworkReply(id=await self._registry.create(wanted))
+
+    async def Remove(self, request: pb.RemoveNetworkRequest, context: Context) -> pb.RemoveNetworkReply:
+        """See networks.proto."""
+        return pb.RemoveNetworkReply(name=await self._registry.remove(request.network, force=request.force))
+
+    async def Prune(self, request: pb.PruneNetworksRequest, context: Context) -> pb.PruneNetworksReply:
+        """See networks.proto."""
+        now = time.time_ns()
+        times = [moment(text.partition("=")[2], now, "until") for text in request.filters if text.startswith("until=")]
+        labels = [text for text in request.filters if not text.startswith("until=")]
+        return pb.PruneNetworksReply(removed=await self._registry.prune(labels, min(times, default=None)))

@@ -149,8 +149,11 @@ ROOT: Mapping[str, Entry | Group] = {
     "network": Group(
         "Networks.",
         {
+            "create": _entry("network_create", "Create a network."),
             "ls": _entry("network_ls", "List networks."),
             "inspect": _entry("network_inspect", "Show everything about networks."),
+            "rm": _entry("network_rm", "Remove networks."),
+            "prune": _entry("network_prune", "Remove the networks that no container is in."),
         },
     ),
     "host": Group(

@@ -17,7 +17,8 @@ COLUMNS = (("NETWORK ID", "ID"), ("NAME", "Name"), ("DRIVER", "Driver"), ("SCOPE
 def command(
     ctx: typer.Context,
     filters: Annotated[
-        list[str] | None, typer.Option("--filter", "-f", metavar="KEY=VALUE", help="name, driver.")
+        list[str] | None,
+        typer.Option("--filter", "-f", metavar="KEY=VALUE", help="name, id, driver, label, …"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Ids only.")] = False,
 ) -> int:

@@ -11,10 +11,16 @@ if TYPE_CHECKING:
 
     from jackstay.client.calls import Calls
     from jackstay_proto.v1.networks_pb2 import (
+        CreateNetworkReply,
+        CreateNetworkRequest,
         InspectNetworkReply,
         InspectNetworkRequest,
         ListNetworksReply,
         ListNetworksRequest,
+        PruneNetworksReply,
+        PruneNetworksRequest,
+        RemoveNetworkReply,
+        RemoveNetworkRequest,
     )
 
 
@@ -32,3 +38,15 @@ class Networks:
     async def inspect(self, request: InspectNetworkRequest, *, timeout: float | None = None) -> InspectNetworkReply:
         """One network as docker's JSON object."""
         return await self._calls.unary(self._stub.Inspect, request, timeout)
+
+    async def create(self, request: CreateNetworkRequest, *, timeout: float | None = None) -> CreateNetworkReply:
+        """Make a network."""
+        return await self._calls.unary(self._stub.Create, request, timeout)
+
+    async def remove(self, request: RemoveNetworkRequest, *, timeout: float | None = None) -> RemoveNetworkReply:
+        """Remove a network that no container is in."""
+        return await self._calls.unary(self._stub.Remove, request, timeout)
+
+    async def prune(self, request: PruneNetworksRequest, *, timeout: float | None = None) -> PruneNetworksReply:
+        """Remove the networks that no container is in."""
+        return await self._calls.unary(self._stub.Prune, request, timeout)

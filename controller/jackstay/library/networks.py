@@ -38,3 +38,27 @@ class Networks:
             return document
 
         return await self._hosts.each(names, work)
+
+    async def create(self, request: messages.CreateNetworkRequest) -> FleetResult[str]:
+        """Make a network on every host, each with a subnet of its own unless the request has one; the ids."""
+
+        async def work(agent: AgentClient) -> str:
+            return (await agent.networks.create(request)).id
+
+        return await self._hosts.run(work)
+
+    async def remove(self, names: Sequence[str], *, force: bool = False) -> FleetResult[builtins.list[str]]:
+        """Remove networks that no container is in; ``force``: they need not be there."""
+
+        async def work(agent: AgentClient, name: str) -> str:
+            return (await agent.networks.remove(messages.RemoveNetworkRequest(network=name, force=force))).name
+
+        return await self._hosts.each(names, work)
+
+    async def prune(self, filters: Sequence[str] = ()) -> FleetResult[builtins.list[str]]:
+        """Remove the networks that no container is in; their names."""
+
+        async def work(agent: AgentClient) -> builtins.list[str]:
+            return list((await agent.networks.prune(messages.PruneNetworksRequest(filters=filters))).removed)
+
+        return await self._hosts.run(work)

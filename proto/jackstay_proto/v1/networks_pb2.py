@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jackstay_proto/v1/networks.proto\x12\x0bjackstay.v1\"&\n\x13ListNetworksRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"B\n\x11ListNetworksReply\x12-\n\x08networks\x18\x01 \x03(\x0b\x32\x1b.jackstay.v1.NetworkSummary\"\x97\x02\n\x0eNetworkSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x64river\x18\x03 \x01(\t\x12\x0e\n\x06subnet\x18\x04 \x01(\t\x12\x0f\n\x07gateway\x18\x05 \x01(\t\x12\x0f\n\x07\x63reated\x18\x06 \x01(\x03\x12\x10\n\x08internal\x18\x07 \x01(\x08\x12\x0c\n\x04ipv6\x18\x08 \x01(\x08\x12\x37\n\x06labels\x18\t \x03(\x0b\x32\'.jackstay.v1.NetworkSummary.LabelsEntry\x12\x0f\n\x07subnet6\x18\n \x01(\t\x12\x10\n\x08gateway6\x18\x0b \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"(\n\x15InspectNetworkRequest\x12\x0f\n\x07network\x18\x01 \x01(\t\"\'\n\x13InspectNetworkReply\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\"\xd9\x02\n\x14\x43reateNetworkRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12\x10\n\x08internal\x18\x03 \x01(\x08\x12\x0c\n\x04ipv6\x18\x04 \x01(\x08\x12$\n\x07subnets\x18\x05 \x03(\x0b\x32\x13.jackstay.v1.Subnet\x12=\n\x06labels\x18\x06 \x03(\x0b\x32-.jackstay.v1.CreateNetworkRequest.LabelsEntry\x12?\n\x07options\x18\x07 \x03(\x0b\x32..jackstay.v1.CreateNetworkRequest.OptionsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x06Subnet\x12\x0e\n\x06subnet\x18\x01 \x01(\t\x12\x0f\n\x07gateway\x18\x02 \x01(\t\x12\x10\n\x08ip_range\x18\x03 \x01(\t\"2\n\x12\x43reateNetworkReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08warnings\x18\x02 \x03(\t\"6\n\x14RemoveNetworkRequest\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x14\n\x12RemoveNetworkReply\"z\n\x15\x43onnectNetworkRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0f\n\x07network\x18\x02 \x01(\t\x12\x0f\n\x07\x61liases\x18\x03 \x03(\t\x12\n\n\x02ip\x18\x04 \x01(\t\x12\x0b\n\x03ip6\x18\x05 \x01(\t\x12\x13\n\x0bmac_address\x18\x06 \x01(\t\"\x15\n\x13\x43onnectNetworkReply\"M\n\x18\x44isconnectNetworkRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0f\n\x07network\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\x18\n\x16\x44isconnectNetworkReply\"\'\n\x14PruneNetworksRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"%\n\x12PruneNetworksReply\x12\x0f\n\x07removed\x18\x01 \x03(\t2\xa5\x01\n\x08Networks\x12H\n\x04List\x12 .jackstay.v1.ListNetworksRequest\x1a\x1e.jackstay.v1.ListNetworksReply\x12O\n\x07Inspect\x12\".jackstay.v1.InspectNetworkRequest\x1a .jackstay.v1.InspectNetworkReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n jackstay_proto/v1/networks.proto\x12\x0bjackstay.v1\"&\n\x13ListNetworksRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"B\n\x11ListNetworksReply\x12-\n\x08networks\x18\x01 \x03(\x0b\x32\x1b.jackstay.v1.NetworkSummary\"\x97\x02\n\x0eNetworkSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x64river\x18\x03 \x01(\t\x12\x0e\n\x06subnet\x18\x04 \x01(\t\x12\x0f\n\x07gateway\x18\x05 \x01(\t\x12\x0f\n\x07\x63reated\x18\x06 \x01(\x03\x12\x10\n\x08internal\x18\x07 \x01(\x08\x12\x0c\n\x04ipv6\x18\x08 \x01(\x08\x12\x37\n\x06labels\x18\t \x03(\x0b\x32\'.jackstay.v1.NetworkSummary.LabelsEntry\x12\x0f\n\x07subnet6\x18\n \x01(\t\x12\x10\n\x08gateway6\x18\x0b \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"(\n\x15InspectNetworkRequest\x12\x0f\n\x07network\x18\x01 \x01(\t\"\'\n\x13InspectNetworkReply\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\"\xd9\x02\n\x14\x43reateNetworkRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12\x10\n\x08internal\x18\x03 \x01(\x08\x12\x0c\n\x04ipv6\x18\x04 \x01(\x08\x12$\n\x07subnets\x18\x05 \x03(\x0b\x32\x13.jackstay.v1.Subnet\x12=\n\x06labels\x18\x06 \x03(\x0b\x32-.jackstay.v1.CreateNetworkRequest.LabelsEntry\x12?\n\x07options\x18\x07 \x03(\x0b\x32..jackstay.v1.CreateNetworkRequest.OptionsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x06Subnet\x12\x0e\n\x06subnet\x18\x01 \x01(\t\x12\x0f\n\x07gateway\x18\x02 \x01(\t\x12\x10\n\x08ip_range\x18\x03 \x01(\t\" \n\x12\x43reateNetworkReply\x12\n\n\x02id\x18\x01 \x01(\t\"6\n\x14RemoveNetworkRequest\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\"\n\x12RemoveNetworkReply\x12\x0c\n\x04name\x18\x01 \x01(\t\"z\n\x15\x43onnectNetworkRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0f\n\x07network\x18\x02 \x01(\t\x12\x0f\n\x07\x61liases\x18\x03 \x03(\t\x12\n\n\x02ip\x18\x04 \x01(\t\x12\x0b\n\x03ip6\x18\x05 \x01(\t\x12\x13\n\x0bmac_address\x18\x06 \x01(\t\"\x15\n\x13\x43onnectNetworkReply\"M\n\x18\x44isconnectNetworkRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0f\n\x07network\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\x18\n\x16\x44isconnectNetworkReply\"\'\n\x14PruneNetworksRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"%\n\x12PruneNetworksReply\x12\x0f\n\x07removed\x18\x01 \x03(\t2\x8e\x03\n\x08Networks\x12H\n\x04List\x12 .jackstay.v1.ListNetworksRequest\x1a\x1e.jackstay.v1.ListNetworksReply\x12O\n\x07Inspect\x12\".jackstay.v1.InspectNetworkRequest\x1a .jackstay.v1.InspectNetworkReply\x12L\n\x06\x43reate\x12!.jackstay.v1.CreateNetworkRequest\x1a\x1f.jackstay.v1.CreateNetworkReply\x12L\n\x06Remove\x12!.jackstay.v1.RemoveNetworkRequest\x1a\x1f.jackstay.v1.RemoveNetworkReply\x12K\n\x05Prune\x12!.jackstay.v1.PruneNetworksRequest\x1a\x1f.jackstay.v1.PruneNetworksReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,23 +58,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBNET']._serialized_start=870
   _globals['_SUBNET']._serialized_end=929
   _globals['_CREATENETWORKREPLY']._serialized_start=931
-  _globals['_CREATENETWORKREPLY']._serialized_end=981
-  _globals['_REMOVENETWORKREQUEST']._serialized_start=983
-  _globals['_REMOVENETWORKREQUEST']._serialized_end=1037
-  _globals['_REMOVENETWORKREPLY']._serialized_start=1039
-  _globals['_REMOVENETWORKREPLY']._serialized_end=1059
-  _globals['_CONNECTNETWORKREQUEST']._serialized_start=1061
-  _globals['_CONNECTNETWORKREQUEST']._serialized_end=1183
-  _globals['_CONNECTNETWORKREPLY']._serialized_start=1185
-  _globals['_CONNECTNETWORKREPLY']._serialized_end=1206
-  _globals['_DISCONNECTNETWORKREQUEST']._serialized_start=1208
-  _globals['_DISCONNECTNETWORKREQUEST']._serialized_end=1285
-  _globals['_DISCONNECTNETWORKREPLY']._serialized_start=1287
-  _globals['_DISCONNECTNETWORKREPLY']._serialized_end=1311
-  _globals['_PRUNENETWORKSREQUEST']._serialized_start=1313
-  _globals['_PRUNENETWORKSREQUEST']._serialized_end=1352
-  _globals['_PRUNENETWORKSREPLY']._serialized_start=1354
-  _globals['_PRUNENETWORKSREPLY']._serialized_end=1391
-  _globals['_NETWORKS']._serialized_start=1394
-  _globals['_NETWORKS']._serialized_end=1559
+  _globals['_CREATENETWORKREPLY']._serialized_end=963
+  _globals['_REMOVENETWORKREQUEST']._serialized_start=965
+  _globals['_REMOVENETWORKREQUEST']._serialized_end=1019
+  _globals['_REMOVENETWORKREPLY']._serialized_start=1021
+  _globals['_REMOVENETWORKREPLY']._serialized_end=1055
+  _globals['_CONNECTNETWORKREQUEST']._serialized_start=1057
+  _globals['_CONNECTNETWORKREQUEST']._serialized_end=1179
+  _globals['_CONNECTNETWORKREPLY']._serialized_start=1181
+  _globals['_CONNECTNETWORKREPLY']._serialized_end=1202
+  _globals['_DISCONNECTNETWORKREQUEST']._serialized_start=1204
+  _globals['_DISCONNECTNETWORKREQUEST']._serialized_end=1281
+  _globals['_DISCONNECTNETWORKREPLY']._serialized_start=1283
+  _globals['_DISCONNECTNETWORKREPLY']._serialized_end=1307
+  _globals['_PRUNENETWORKSREQUEST']._serialized_start=1309
+  _globals['_PRUNENETWORKSREQUEST']._serialized_end=1348
+  _globals['_PRUNENETWORKSREPLY']._serialized_start=1350
+  _globals['_PRUNENETWORKSREPLY']._serialized_end=1387
+  _globals['_NETWORKS']._serialized_start=1390
+  _globals['_NETWORKS']._serialized_end=1788
 # @@protoc_insertion_point(module_scope)

@@ -44,6 +44,21 @@ class NetworksStub:
                 request_serializer=jackstay__proto_dot_v1_dot_networks__pb2.InspectNetworkRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.InspectNetworkReply.FromString,
                 _registered_method=True)
+        self.Create = channel.unary_unary(
+                '/jackstay.v1.Networks/Create',
+                request_serializer=jackstay__proto_dot_v1_dot_networks__pb2.CreateNetworkRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.CreateNetworkReply.FromString,
+                _registered_method=True)
+        self.Remove = channel.unary_unary(
+                '/jackstay.v1.Networks/Remove',
+                request_serializer=jackstay__proto_dot_v1_dot_networks__pb2.RemoveNetworkRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.RemoveNetworkReply.FromString,
+                _registered_method=True)
+        self.Prune = channel.unary_unary(
+                '/jackstay.v1.Networks/Prune',
+                request_serializer=jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksReply.FromString,
+                _registered_method=True)
 
 
 class NetworksServicer:
@@ -61,6 +76,24 @@ class NetworksServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Create(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Remove(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Prune(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NetworksServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -73,6 +106,21 @@ def add_NetworksServicer_to_server(servicer, server):
                     servicer.Inspect,
                     request_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.InspectNetworkRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_networks__pb2.InspectNetworkReply.SerializeToString,
+            ),
+            'Create': grpc.unary_unary_rpc_method_handler(
+                    servicer.Create,
+                    request_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.CreateNetworkRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_networks__pb2.CreateNetworkReply.SerializeToString,
+            ),
+            'Remove': grpc.unary_unary_rpc_method_handler(
+                    servicer.Remove,
+                    request_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.RemoveNetworkRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_networks__pb2.RemoveNetworkReply.SerializeToString,
+            ),
+            'Prune': grpc.unary_unary_rpc_method_handler(
+                    servicer.Prune,
+                    request_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -129,6 +177,87 @@ class Networks:
             '/jackstay.v1.Networks/Inspect',
             jackstay__proto_dot_v1_dot_networks__pb2.InspectNetworkRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_networks__pb2.InspectNetworkReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Create(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Networks/Create',
+            jackstay__proto_dot_v1_dot_networks__pb2.CreateNetworkRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_networks__pb2.CreateNetworkReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Remove(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Networks/Remove',
+            jackstay__proto_dot_v1_dot_networks__pb2.RemoveNetworkRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_networks__pb2.RemoveNetworkReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Prune(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Networks/Prune',
+            jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksReply.FromString,
             options,
             channel_credentials,
             insecure,

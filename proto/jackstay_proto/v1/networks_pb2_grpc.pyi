@@ -33,12 +33,18 @@ class NetworksStub:
     def __new__(cls, channel: _aio.Channel) -> NetworksAsyncStub: ...
     List: _grpc.UnaryUnaryMultiCallable[_networks_pb2.ListNetworksRequest, _networks_pb2.ListNetworksReply]
     Inspect: _grpc.UnaryUnaryMultiCallable[_networks_pb2.InspectNetworkRequest, _networks_pb2.InspectNetworkReply]
+    Create: _grpc.UnaryUnaryMultiCallable[_networks_pb2.CreateNetworkRequest, _networks_pb2.CreateNetworkReply]
+    Remove: _grpc.UnaryUnaryMultiCallable[_networks_pb2.RemoveNetworkRequest, _networks_pb2.RemoveNetworkReply]
+    Prune: _grpc.UnaryUnaryMultiCallable[_networks_pb2.PruneNetworksRequest, _networks_pb2.PruneNetworksReply]
 
 @_typing.type_check_only
 class NetworksAsyncStub(NetworksStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     List: _aio.UnaryUnaryMultiCallable[_networks_pb2.ListNetworksRequest, _networks_pb2.ListNetworksReply]  # type: ignore[assignment]
     Inspect: _aio.UnaryUnaryMultiCallable[_networks_pb2.InspectNetworkRequest, _networks_pb2.InspectNetworkReply]  # type: ignore[assignment]
+    Create: _aio.UnaryUnaryMultiCallable[_networks_pb2.CreateNetworkRequest, _networks_pb2.CreateNetworkReply]  # type: ignore[assignment]
+    Remove: _aio.UnaryUnaryMultiCallable[_networks_pb2.RemoveNetworkRequest, _networks_pb2.RemoveNetworkReply]  # type: ignore[assignment]
+    Prune: _aio.UnaryUnaryMultiCallable[_networks_pb2.PruneNetworksRequest, _networks_pb2.PruneNetworksReply]  # type: ignore[assignment]
 
 class NetworksServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -54,5 +60,26 @@ class NetworksServicer(metaclass=_abc_1.ABCMeta):
         request: _networks_pb2.InspectNetworkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_networks_pb2.InspectNetworkReply, _abc.Awaitable[_networks_pb2.InspectNetworkReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Create(
+        self,
+        request: _networks_pb2.CreateNetworkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_networks_pb2.CreateNetworkReply, _abc.Awaitable[_networks_pb2.CreateNetworkReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Remove(
+        self,
+        request: _networks_pb2.RemoveNetworkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_networks_pb2.RemoveNetworkReply, _abc.Awaitable[_networks_pb2.RemoveNetworkReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Prune(
+        self,
+        request: _networks_pb2.PruneNetworksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_networks_pb2.PruneNetworksReply, _abc.Awaitable[_networks_pb2.PruneNetworksReply]]: ...
 
 def add_NetworksServicer_to_server(servicer: NetworksServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -120,20 +120,20 @@ def volume_document(item: messages.Volume) -> Object:
 
 
 def network_object(item: messages.NetworkSummary, *, full: bool = False) -> Object:
-    """A row of ``network ls``. The networks that an agent makes are open to the outside, of IPv4, without labels."""
+    """A row of ``network ls``."""
     fields = {
         "CreatedAt": timestamp(item.created),
         "Driver": item.driver,
         "Gateway": item.gateway,
         "ID": item.id if full else short_id(item.id),
-        "IPv6": "false",
-        "Internal": "false",
-        "Labels": "",
+        "IPv6": str(item.ipv6).lower(),
+        "Internal": str(item.internal).lower(),
+        "Labels": _pairs(item.labels),
         "Name": item.name,
         "Scope": "local",
-        "Subnet": item.subnet,
+        "Subnet": ",".join(filter(None, (item.subnet, item.subnet6))),
     }
-    return Row(fields, {})
+    return Row(fields, item.labels)
 
 
 def usage_object(item: messages.DiskUsage) -> Object:

@@ -182,10 +182,11 @@ async def reach(host: Host) -> None:
         Port(container_port=80, host_port=8082, host_ip=HOST),
     ]
     attachment = await host.start(a, settings_a, *published)
-    assert (attachment.address, attachment.prefix, attachment.gateway) == ("10.88.0.2", 16, "10.88.0.1")
-    assert attachment.mac == "02:42:0a:58:00:02"
+    assert (attachment.addresses, attachment.gateway) == (("10.88.0.2",), "10.88.0.1")
+    described = await host.networks.describe(a, settings_a)
+    assert (described["MacAddress"], described["IPPrefixLen"]) == ("02:42:0a:58:00:02", 16)
     assert attachment.ports[2] == BoundPort("127.0.0.1", 8081, 80, "tcp")
-    assert (await host.start(b, settings_b)).address == "10.88.0.3"
+    assert (await host.start(b, settings_b)).addresses == ("10.88.0.3",)
     host.serve(a)
     host.serve(b)
     world = subprocess.Popen([*WORLDLY, sys.executable, "-c", SERVER, "world", "7000"], stdout=subprocess.PIPE)
@@ -293,7 +294,7 @@ async def the_namespace(host: Host) -> None:
     b, none = await host.create("b", network="none")
     attachment = await host.start(b, none, Port(container_port=80, host_port=8080))
     assert attachment.netns_path == f"{RUN}/netns/{b}"
-    assert (attachment.address, attachment.ports) == ("", ())
+    assert (attachment.addresses, attachment.ports) == ((), ())
     assert [link["ifname"] for link in json.loads(run(*inside(b), "ip", "-j", "link"))] == ["lo"]
     c, other = await host.create("c", network="host")
     assert (await host.start(c, other)).netns_path is None
@@ -305,10 +306,10 @@ async def the_namespace(host: Host) -> None:
     assert document["Networks"]["bridge"]["IPAddress"] == document["IPAddress"] == "10.88.7.7"
     assert document["Networks"]["bridge"]["IPPrefixLen"] == 16
     assert document["Ports"] == {"80/tcp": None}
-    network = await host.networks.inspect("bridge")
+    network = await host.networks.registry.inspect("bridge")
     assert network["Containers"][a]["IPv4Address"] == "10.88.7.7/16"
-    assert await host.networks.inspect(network["Id"][:12]) == network
-    assert [row.name for row in await host.networks.list()] == ["bridge", "host", "none"]
+    assert await host.networks.registry.inspect(network["Id"][:12]) == network
+    assert [row.name for row in await host.networks.registry.list()] == ["bridge", "host", "none"]
     for container in (a, b, c):
         await host.stop(container)
     assert (await host.networks.describe(a, settings))["IPAddress"] == ""
@@ -333,12 +334,12 @@ async def nothing_is_left(host: Host) -> None:
     assert not (await host.database.read(rows.endpoints))[0].active
     assert host.networks._ports.held == {}
     # And once more with the same address and the same port.
-    assert (await host.start(a, settings, Port(container_port=80, host_port=8080))).address == attachment.address
+    assert (await host.start(a, settings, Port(container_port=80, host_port=8080))).addresses == attachment.addresses
     host.serve(a)
     assert ask([], HOST, 8080).startswith("a ")
     # Starting what an agent that died had left half started replaces it.
     again = await host.networks.connect(a, settings, [Port(container_port=80, host_port=8080)])
-    assert again.address == attachment.address
+    assert again.addresses == attachment.addresses
     assert len(mounts()) == 1
 
 
@@ -426,10 +427,10 @@ async def many_at_once(host: Host) -> None:
     )
     took = time.monotonic() - begun
     print(f"20 connections took {took * 1000:.0f} ms")
-    assert len({attachment.address for attachment in attachments}) == 20
+    assert len({attachment.addresses for attachment in attachments}) == 20
     assert len({attachment.ports[0].host_port for attachment in attachments}) == 20
     for attachment in attachments:
-        assert f"{attachment.address}:80" in rules()
+        assert f"{attachment.addresses[0]}:80" in rules()
     await asyncio.gather(*(host.stop(container) for container, _settings in made))
     assert (links(), rules(), mounts()) == (*before, [])
 
@@ -510,7 +511,7 @@ async def reboot(host: Host) -> None:
     """After a reboot the run folder, links and rules are gone, and the rows say "running"."""
     a, settings = await host.create("a")
     await host.start(a, settings, Port(container_port=80, host_port=8080))
-    identity = (await host.networks.inspect("bridge"))["Id"]
+    identity = (await host.networks.registry.inspect("bridge"))["Id"]
     host.networks.close()
     run("umount", f"{RUN}/netns/{a}")
     run("rm", "-r", f"{RUN}/netns")
@@ -521,9 +522,9 @@ async def reboot(host: Host) -> None:
     await host.networks.recover()
     assert await host.networks.bound() == {}
     assert "8080" not in rules()
-    assert (await host.networks.inspect("bridge"))["Id"] == identity
+    assert (await host.networks.registry.inspect("bridge"))["Id"] == identity
     await host.networks.disconnect(a)
-    assert (await host.start(a, settings, Port(container_port=80, host_port=8080))).address == "10.88.0.2"
+    assert (await host.start(a, settings, Port(container_port=80, host_port=8080))).addresses == ("10.88.0.2",)
 
 
 async def start_and_stop(host: Host) -> None:

@@ -77,3 +77,14 @@ def test_interface_names_fit_the_kernel_and_differ():
     second = addresses.interface_name("a" * 64, "net", {first})
     assert second != first
     assert all(len(name) == 11 and name.startswith("veth") for name in (first, second))
+
+
+def test_addresses_of_ipv6_of_a_range_and_beside_another_gateway():
+    assert addresses.next_free("fd00::/64", {"fd00::2"}) == "fd00::3"
+    assert addresses.next_free(SUBNET, set(), "10.88.0.2") == "10.88.0.1"
+    assert addresses.next_free("10.88.0.0/16", {"10.88.5.0"}, "10.88.5.1", "10.88.5.0/24") == "10.88.5.2"
+    assert addresses.asked("fd00::/64", set(), "fd00:0::9") == "fd00::9"
+    with pytest.raises(InvalidArgument, match="not an IPv6 address"):
+        addresses.asked("fd00::/64", set(), "10.88.0.2")
+    with pytest.raises(AddressTaken):
+        addresses.asked(SUBNET, set(), "10.88.0.6", "10.88.0.6")

@@ -6,16 +6,15 @@ import sys
 import msgspec
 
 from jackstay_agent.networks import observation
-from jackstay_agent.networks.plan import Actual
+from jackstay_agent.networks.plan import Actual, Found
 
 
 def test_what_was_found_survives_the_way_from_the_child() -> None:
     actual = Actual(
-        exists=True,
-        up=True,
-        addresses=frozenset({"10.88.0.1/16"}),
-        route_localnet=True,
+        bridges={"jackstay0": Found(True, frozenset({"10.88.0.1/16"}), True, "jackstay network 1", 1400, True)},
         forwarding=True,
+        forwarding6=True,
+        routes=(("wg0", "10.0.0.0/8"),),
         interfaces=(("eth0", ""), ("js1", "jackstay0")),
         netns=frozenset({"abc"}),
         others=(("eth0", "192.0.2.1/24"),),

@@ -7,11 +7,13 @@ from jackstay_agent.networks.resolver_files import FALLBACK, hosts, resolv_conf,
 
 
 def test_hosts_names_loopback_the_extra_ones_and_the_container():
-    text = hosts("web", "10.88.0.2", ["db:10.0.0.9", "six:[2001:db8::1]", "gw=host-gateway"], host_gateway="10.88.0.1")
+    extra = ["db:10.0.0.9", "six:[2001:db8::1]", "gw=host-gateway"]
+    text = hosts("web", ["10.88.0.2", "fd00::2"], extra, host_gateway="10.88.0.1")
     lines = text.splitlines()
     assert lines[0] == "127.0.0.1\tlocalhost"
-    assert lines[-4:] == ["10.0.0.9\tdb", "2001:db8::1\tsix", "10.88.0.1\tgw", "10.88.0.2\tweb"]
-    assert "web" not in hosts("web", "")
+    assert lines[-5:-2] == ["10.0.0.9\tdb", "2001:db8::1\tsix", "10.88.0.1\tgw"]
+    assert lines[-2:] == ["10.88.0.2\tweb", "fd00::2\tweb"]
+    assert "web" not in hosts("web", [])
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,7 @@ def test_hosts_names_loopback_the_extra_ones_and_the_container():
 )
 def test_a_malformed_extra_host_is_refused(entry):
     with pytest.raises(InvalidArgument):
-        hosts("web", "", [entry])
+        hosts("web", [], [entry])
 
 
 def test_an_extra_host_may_be_ipv6_without_brackets():
@@ -28,7 +30,7 @@ def test_an_extra_host_may_be_ipv6_without_brackets():
 
 def test_host_gateway_needs_a_gateway():
     with pytest.raises(InvalidArgument, match="gateway"):
-        hosts("web", "", ["gw:host-gateway"])
+        hosts("web", [], ["gw:host-gateway"])
 
 
 HOST = """# made by hand

@@ -33,9 +33,21 @@ def test_the_batch_replaces_the_table_whole_and_touches_no_other():
     for command in batch:
         (body,) = command.values()
         ((kind, value),) = body.items()
-        assert value["family"] == "ip"
+        assert value["family"] in ("ip", "ip6")
         assert value["name" if kind == "table" else "table"] == "jackstay"
-    assert commands(remove())[-1] == {"delete": {"table": {"family": "ip", "name": "jackstay"}}}
+    removed = [command["delete"]["table"]["family"] for command in commands(remove()) if "delete" in command]
+    assert removed == ["ip", "ip6"]
+
+
+def test_the_table_of_ipv6_is_there_for_networks_with_ipv6():
+    def added(*networks: BridgeNetwork, six: bool = True) -> list[str]:
+        batch = commands(render(networks, [], six=six))
+        return [c["add"]["rule"]["chain"] for c in batch if c.get("add", {}).get("rule", {}).get("family") == "ip6"]
+
+    assert added(NETWORK) == []
+    assert added(BridgeNetwork("jk-1", "10.89.0.0/24", "fd00::/64")) == ["nat-postrouting", *["forward"] * 3]
+    assert added(BridgeNetwork("jk-1", "10.89.0.0/24", "fd00::/64", internal=True)) == ["forward"] * 2
+    assert "ip6" not in render([NETWORK], [], six=False).decode()
 
 
 @given(FORWARDS)

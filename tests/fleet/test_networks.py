@@ -1,0 +1,193 @@
+"""Networks that users make, seen from inside containers and on the host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fleet.conftest import settled
+from tests.lab.emptying import empty
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.lab.laptop import Laptop, data
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def web1(shared_lab: Lab, base_archive: Path) -> Iterator[Laptop]:
+    """A laptop whose commands go to web1, which has ``base:1``."""
+    laptop = Laptop(shared_lab)
+    laptop.environment |= {"JACKSTAY_HOST": "web1"}
+    laptop.ok("load", "-i", base_archive)
+    yield laptop
+    host = shared_lab.hosts["web1"]
+    empty(host)
+    assert settled(host) == []
+
+
+@pytest.fixture
+def host(shared_lab: Lab) -> Host:
+    """The host itself."""
+    return shared_lab.hosts["web1"]
+
+
+@pytest.fixture(autouse=True)
+def emptied(web1: Laptop) -> Iterator[None]:
+    """Every test leaves no container and no network."""
+    yield
+    if names := web1.ok("ps", "-aq").lines:
+        web1.ok("rm", "-f", *names)
+    web1.ok("network", "prune", "-f")
+    assert web1.ok("network", "ls", "--filter", "type=custom", "-q").lines == []
+
+
+def network(web1: Laptop, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = data(web1.ok("--json", "network", "inspect", name))[0]
+    return found
+
+
+def subnets(web1: Laptop, name: str) -> list[str]:
+    return [each["Subnet"] for each in network(web1, name)["IPAM"]["Config"]]
+
+
+def serve(web1: Laptop, name: str, *flags: str) -> None:
+    """A container that answers on port 80 with its name."""
+    script = f"mkdir /w && echo {name} >/w/index.html && exec busybox httpd -f -h /w"
+    web1.ok("run", "-d", "--name", name, *flags, "base:1", "sh", "-c", script)
+
+
+def ask(web1: Laptop, container: str, address: str, port: int = 80, patience: int = 5) -> str:
+    """What *container* is told at that address and port, or "" when nothing is; it may take a moment to be served."""
+    once = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w {patience} {address} {port} | tail -n 1"
+    loop = f'for i in $(seq {20 if patience == 5 else 1}); do told=$({once}); [ -n "$told" ] && break; sleep 0.1; done'
+    return web1.ok("exec", container, "sh", "-c", f"{loop}; echo $told").stdout.strip()
+
+
+def test_create_list_inspect_remove(web1: Laptop, host: Host) -> None:
+    identity = web1.ok("network", "create", "shop", "--label", "tier=front").stdout.strip()
+    web1.ok(
+        *("network", "create", "back", "--driver", "bridge", "--internal", "--subnet", "10.99.0.0/16"),
+        *("--gateway", "10.99.0.9", "--ip-range", "10.99.5.0/24", "-o", "com.docker.network.bridge.name=backbr"),
+        *("--subnet", "fd12::/64", "--opt", "com.docker.network.driver.mtu=1400"),
+    )
+    web1.ok("network", "create", "six", "--ipv6")
+    listed = web1.ok("network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Internal}} {{.IPv6}} {{.Labels}}").lines
+    assert listed == [
+        "back bridge true true ",
+        "bridge bridge false false ",
+        "host host false false ",
+        "none null false false ",
+        "shop bridge false false tier=front",
+        "six bridge false true ",
+    ]
+    for text, names in [
+        ("label=tier", ["shop"]),
+        ("label=tier=back", []),
+        ("type=custom", ["back", "shop", "six"]),
+        ("driver=null", ["none"]),
+        ("name=^s", ["shop", "six"]),
+        (f"id={identity[:12]}", ["shop"]),
+        ("dangling=true", ["back", "shop", "six"]),
+    ]:
+        assert web1.ok("network", "ls", "--filter", text, "--format", "{{.Name}}").lines == names
+    assert "invalid filter 'wheels=4'" in web1.run("network", "ls", "--filter", "wheels=4").ended(1).stderr
+
+    shop, back, six = (network(web1, name) for name in ("shop", "back", "six"))
+    assert (shop["Id"], shop["Labels"], shop["Internal"], shop["EnableIPv6"]) == (
+        identity,
+        {"tier": "front"},
+        False,
+        False,
+    )
+    assert back["IPAM"]["Config"] == [
+        {"Subnet": "10.99.0.0/16", "IPRange": "10.99.5.0/24", "Gateway": "10.99.0.9"},
+        {"Subnet": "fd12::/64", "Gateway": "fd12::1"},
+    ]
+    assert back["Internal"]
+    chosen = [shop["IPAM"]["Config"][0]["Subnet"], *subnets(web1, "six")]
+    assert len(set(chosen)) == 3
+    assert chosen[2].startswith("fd")
+    link = json.loads(host.namespace.net("ip", "-json", "addr", "show", "backbr"))[0]
+    assert link["mtu"] == 1400
+    assert {"10.99.0.9", "fd12::1"} <= {each["local"] for each in link["addr_info"]}
+
+    assert web1.ok("network", "rm", "shop", six["Id"][:12]).lines == ["shop", "six"]
+    assert "network shop not found" in web1.run("network", "rm", "shop").ended(1).stderr
+    web1.ok("network", "rm", "-f", "shop")
+    assert web1.ok("network", "prune", "-f", "--filter", "until=1h").lines == []
+    assert web1.ok("network", "prune", "-f", "--filter", "label!=x").lines == ["back"]
+    assert "backbr" not in host.namespace.net("ip", "link")
+
+
+def test_what_cannot_be_created_or_removed(web1: Laptop, host: Host) -> None:
+    web1.ok("network", "create", "taken", "--subnet", "10.77.0.0/24")
+    own = host.address.rsplit(".", 1)[0] + ".0/24"
+    for arguments, told in [
+        (["taken"], "network with name taken already exists"),
+        (["host"], "host is the name of a predefined network"),
+        (["a/b"], "is no name for a network"),
+        (["x", "--subnet", "10.77.0.0/16"], "overlaps network taken (10.77.0.0/24)"),
+        (["x", "--subnet", "10.88.4.0/24"], "overlaps network bridge (10.88.0.0/16)"),
+        (["x", "--subnet", own], "on this host"),
+        (["x", "--subnet", "10.78.0.1/24"], "has host bits set"),
+        (["x", "--subnet", "10.78.0.0/24", "--subnet", "10.79.0.0/24"], "one subnet of each family"),
+        (["x", "--gateway", "10.78.0.1"], "--gateway 10.78.0.1: no matching subnet"),
+        (["x", "--subnet", "10.78.0.0/24", "--ip-range", "10.79.0.0/25"], "no matching subnet"),
+        (["x", "--driver", "macvlan"], "the driver 'macvlan' is not supported"),
+        (["x", "-o", "speed=fast"], "unknown option 'speed'"),
+        (["x", "-o", "com.docker.network.bridge.name=lo"], "the host has an interface lo"),
+    ]:
+        ran = web1.run("network", "create", *arguments)
+        assert ran.code in (1, 2), ran
+        assert told in ran.stderr
+    assert "bridge is a pre-defined network" in web1.run("network", "rm", "bridge").ended(1).stderr
+    web1.ok("create", "--name", "user", "--network", "taken", "base:1", "true")
+    assert "network taken is in use by user" in web1.run("network", "rm", "taken").ended(1).stderr
+    assert web1.ok("network", "prune", "-f").lines == []
+    refused = web1.run("run", "--network", "nowhere", "base:1", "true").ended(125)
+    assert "network nowhere not found" in refused.stderr
+
+
+def test_networks_do_not_see_each_other(web1: Laptop, host: Host) -> None:
+    web1.ok("network", "create", "red", "--subnet", "10.71.0.0/24")
+    web1.ok("network", "create", "blue", "--subnet", "10.72.0.0/24")
+    web1.ok("network", "create", "inner", "--internal", "--subnet", "10.73.0.0/24")
+    serve(web1, "red1", "--network", "red", "-p", "8071:80")
+    serve(web1, "red2", "--network", "red")
+    serve(web1, "blue1", "--network", "blue")
+    serve(web1, "in1", "--network", "inner")
+    serve(web1, "in2", "--network", "inner")
+    assert ask(web1, "red2", "10.71.0.2") == "red1"
+    assert ask(web1, "in2", "10.73.0.2") == "in1"
+    assert ask(web1, "red2", host.address, 8071) == "red1"
+    assert ask(web1, "blue1", host.address, 8071) == "red1"  # what is published is for all
+    for who, where in [
+        ("blue1", "10.71.0.2"),
+        ("red1", "10.72.0.2"),
+        ("red1", "10.73.0.2"),
+        ("in1", "10.71.0.2"),
+    ]:
+        assert ask(web1, who, where, patience=1) == "", (who, where)
+    assert ask(web1, "in1", host.address, 8071, patience=1) == ""
+    # Without the rules it would: the containers do have ways to each other.
+    assert web1.ok("exec", "in1", "ip", "route").lines == ["10.73.0.0/24 dev eth0 scope link  src 10.73.0.2 "]
+    web1.ok("exec", "blue1", "ip", "route", "get", "10.71.0.2")
+    inside = network(web1, "red")["Containers"]
+    assert {each["Name"]: each["IPv4Address"] for each in inside.values()} == {
+        "red1": "10.71.0.2/24",
+        "red2": "10.71.0.3/24",
+    }
+
+    host.agent.kill()
+    host.exec(["nft", "flush", "ruleset"])
+    host.agent.start()
+    assert ask(web1, "red2", "10.71.0.2") == "red1"
+    assert ask(web1, "red2", host.address, 8071) == "red1"
+    assert ask(web1, "blue1", "10.71.0.2", patience=1) == ""
+    assert ask(web1, "in1", "10.71.0.2", patience=1) == ""
+    assert ask(web1, "in2", "10.73.0.2") == "in1"
