@@ -67,6 +67,8 @@ def test_a_failure_is_tried_again_so_often(web1: Laptop, host: Host) -> None:
     assert (document["State"]["Status"], document["State"]["ExitCode"]) == ("exited", 4)
     assert document["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 2}
     assert web1.ok("logs", "twice").lines == ["tried"] * 3
+    events = data(web1.ok("--json", "events", "--since", "10m", "--until", "0s", "-f", "container=twice"))
+    assert [event["Action"] for event in events if event["Action"] in ("start", "die")] == ["start", "die"] * 3
     web1.ok("run", "--name", "succeeds", "--restart", "on-failure", "base:1", "true")
     document = inspect(host, "succeeds")
     assert (document["State"]["Status"], document["RestartCount"]) == ("exited", 0)
@@ -130,6 +132,8 @@ def test_health(web1: Laptop, host: Host) -> None:
     last = document["State"]["Health"]["Log"][-1]["End"]
     until(host, "app", lambda told: told["State"]["Health"]["Log"][-1]["End"] > last)  # asked again by the new agent
 
+    events = data(web1.ok("--json", "events", "--since", "10m", "--until", "0s", "-f", "event=health_status"))
+    assert [event["Action"] for event in events] == ["health_status: healthy", "health_status: unhealthy"]
     web1.ok("pause", "app")
     paused = inspect(host, "app")["State"]
     time.sleep(0.5)
@@ -167,6 +171,29 @@ def test_a_check_of_the_image(web1: Laptop, host: Host) -> None:
     # Of probes that took too long there is never more than the one under way, with its shell.
     assert len(host.exec(["pgrep", "-f", "sleep 77777"]).stdout.split()) <= 2
     web1.ok("rm", "-f", "plain", "slow", "unasked", "other")
+
+
+def test_an_end_for_want_of_memory_is_called_that(web1: Laptop, host: Host) -> None:
+    hungry = "head -c 200m /dev/zero | tail"
+    ran = web1.run("run", "--name", "hungry", "-m", "16m", "--memory-swap", "16m", "base:1", "sh", "-c", hungry)
+    state = inspect(host, "hungry")["State"]
+    assert (state["OOMKilled"], ran.code) == (True, state["ExitCode"])
+    assert ran.code != 0
+    events = data(web1.ok("--json", "events", "--since", "10m", "--until", "0s", "-f", "container=hungry"))
+    assert "oom" in [event["Action"] for event in events]
+    web1.ok("rm", "hungry")
+
+
+def test_a_monitor_that_was_killed(web1: Laptop, host: Host) -> None:
+    """Its container is killed with it and says why; its policy starts it again."""
+    for name, policy in [("lost", "no"), ("found", "always")]:
+        container = web1.ok("run", "-d", "--name", name, "--restart", policy, "base:1", "sleep", "1000").stdout.strip()
+        host.exec(["sh", "-c", f"kill -9 $(cat /run/jackstay/containers/{container}/conmon.pid)"])
+    state = until(host, "lost", lambda told: not told["State"]["Running"])["State"]
+    assert (state["Status"], state["ExitCode"]) == ("exited", 137)
+    assert state["Error"] == "the container's monitor (conmon) died, so the container was killed"
+    until(host, "found", lambda told: told["RestartCount"] == 1 and told["State"]["Status"] == "running")
+    web1.ok("rm", "-f", "lost", "found")
 
 
 def test_waits_grow_and_verbs_know_of_them(web1: Laptop, host: Host) -> None:

@@ -70,7 +70,10 @@ class Monitors:
         except BaseException as error:
             await asyncio.shield(self.discard(container))
             if isinstance(error, TimeoutError):
-                raise RuntimeFailed(f"conmon did not create the container within {_CREATE_SECONDS} s") from error
+                raise RuntimeFailed(
+                    f"the OCI runtime {self._runtime.path} did not create the container within {_CREATE_SECONDS} s",
+                    hint="try it by hand on the host, or set another runtime in jackstayd.toml",
+                ) from error
             raise
 
     async def _create(self, argv: list[str], container: str, bundle: str) -> Monitored:

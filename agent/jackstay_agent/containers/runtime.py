@@ -18,6 +18,9 @@ from jackstay_agent.kernel.programs import Completed, Programs
 
 PREFERRED = ("crun", "runc")
 
+_SECONDS = 60.0
+"""No command of the runtime takes that long, unless it hangs."""
+
 _CANNOT_RUN = "cannot run the command: "
 
 _MISSING = re.compile(
@@ -110,7 +113,7 @@ class Runtime:
         return ended.stdout.decode(errors="replace").partition("\n")[0]
 
     async def _run(self, *words: str) -> Completed:
-        return await self._programs.run([self.path, *self.arguments, *words])
+        return await self._programs.run([self.path, *self.arguments, *words], timeout=_SECONDS)
 
     def _check(self, ended: Completed) -> None:
         if ended.code:

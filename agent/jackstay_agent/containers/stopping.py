@@ -102,6 +102,7 @@ async def _stop(engine: Engine, container: str, timeout: int | None) -> None:
         row = await engine.get(container)
         if state.of(row) == "restarting":
             await give_up_locked(engine, entry, row)
+            await tell(engine, entry, row, "stop")
             return
         if not state.check_can_stop(row.state):
             return

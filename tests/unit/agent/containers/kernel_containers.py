@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import signal
 import sqlite3
 import tarfile
@@ -16,6 +17,7 @@ import grpc.aio
 import pytest
 
 from jackstay_agent.containers import attach as attach_module
+from jackstay_agent.containers import monitor, runtime
 from jackstay_agent.containers.exec_process import ExecRequest
 from jackstay_agent.containers.logs import Wanted
 from jackstay_agent.containers.settings import Mount, NetworkAttachment, Port, Settings
@@ -27,6 +29,7 @@ from jackstay_agent.errors import (
     NameTaken,
     NotFound,
     PortTaken,
+    RuntimeFailed,
     WrongState,
 )
 from jackstay_agent.rpc.activity import Activity
@@ -414,6 +417,46 @@ async def test_a_killed_monitor_ends_its_container(host: Host) -> None:
     row = await host.containers.find(container)
     assert row.state == "exited"
     assert "monitor" in row.error
+
+
+@both
+async def test_a_runtime_that_hangs_or_fails(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names it, and nothing of the try is left, whichever of its commands it is."""
+    engine = host.containers.engine
+    real, odd = engine.runtime.path, tmp_path / "odd-runtime"
+    monkeypatch.setattr(monitor, "_CREATE_SECONDS", 1)
+    monkeypatch.setattr(runtime, "_SECONDS", 1)
+    container = await host.create("sleep", "100", network="bridge")
+    engine.runtime.path = str(odd)
+    for command, act, told in [
+        ("create", "exec sleep 97531", f"the OCI runtime {odd} did not create the container within 1 s"),
+        ("start", "exec sleep 97531", f"{odd} --root {engine.layout.runtime} did not end within 1 s"),
+        ("create", "echo it is broken >&2; exit 1", "the OCI runtime failed: "),
+    ]:
+        odd.write_text(f'#!/bin/sh\ncase " $* " in *" {command} "*) {act} ;; esac\nexec {real} "$@"\n')
+        odd.chmod(0o755)
+        with pytest.raises(RuntimeFailed, match=re.escape(told)):
+            await host.containers.start(container)
+        row = await host.containers.find(container)
+        assert (row.state, row.exit_code, row.pid) == ("created", 128, 0)
+        assert told in row.error
+        assert await host.leftovers() == []
+        assert commands("sleep 97531") == []
+    engine.runtime.path = real
+    await host.containers.start(container)
+
+
+def commands(text: str) -> list[str]:
+    """The processes whose command line has *text*."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if text in words:
+            found.append(words)
+    return found
 
 
 @both
