@@ -172,6 +172,7 @@ ROOT: Mapping[str, Entry | Group] = {
             "df": _entry("system_df", "Show what takes space."),
             "events": EVENTS,
             "info": _entry("info", "Show a host and its agent."),
+            "prune": _entry("system_prune", "Remove everything that nothing uses."),
         },
     ),
 }

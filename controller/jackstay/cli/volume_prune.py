@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from jackstay.cli.invocation import confirm, select, show
-from jackstay.cli.lazy import fleet_flags_of
-from jackstay.cli.output.units import human_size
-from jackstay.cli.output.view import Lines
+from jackstay.cli import pruning
+from jackstay.cli.invocation import select, show
 
 
 def command(
@@ -26,18 +24,13 @@ def command(
       jackstay -H '@web' volume prune -a --yes
     """
     hosts = select(ctx)
-    if not force:
-        confirm(ctx, hosts, "remove every volume that no container uses")
-    quiet = fleet_flags_of(ctx).format is not None
+    what = pruning.VOLUMES if all_ else pruning.ANONYMOUS
+    pruning.ask(ctx, hosts, [what], filters=filters or (), force=force)
     return show(
         ctx,
         hosts,
         lambda hosts: hosts.volumes.prune(all=all_, filters=filters or ()),
         lambda reply: [*({"Deleted": name} for name in reply.removed), {"SpaceReclaimed": reply.reclaimed}],
-        Lines(lambda item: str(item.get("Deleted", ""))),
-        footer=lambda outcomes: (
-            ""
-            if quiet or not any(o.ok for o in outcomes)
-            else f"Total reclaimed space: {human_size(sum(o.value.reclaimed for o in outcomes if o.value))}\n"
-        ),
+        pruning.Pruned("Deleted Volumes"),
+        footer=pruning.total(ctx),
     )

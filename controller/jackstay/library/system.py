@@ -26,6 +26,16 @@ class Checked:
     done: messages.CheckDone | None = None
 
 
+@dataclass(slots=True)
+class PrunedHost:
+    """What went from one host: container ids, names of volumes, image names and ids; and bytes."""
+
+    containers: list[str] = field(default_factory=list)
+    volumes: list[str] = field(default_factory=list)
+    images: list[messages.RemovedImage] = field(default_factory=list)
+    reclaimed: int = 0
+
+
 class System:
     """Verbs; each gives one outcome a host."""
 
@@ -88,6 +98,32 @@ class System:
             return told
 
         return await self._hosts.run(work, so_far=checked)
+
+    async def prune(
+        self, *, all: bool = False, volumes: bool = False, filters: Sequence[str] = ()
+    ) -> FleetResult[PrunedHost]:
+        """Remove stopped containers and dangling images, with ``all`` every unused one.
+
+        With ``volumes`` anonymous volumes that no container uses, too. ``filters`` are "until=", "label=", "label!=";
+        volumes have no time. A host that fails half way has what went until then as ``value``.
+        """
+        pruned: dict[str, PrunedHost] = {}
+
+        async def work(agent: AgentClient) -> PrunedHost:
+            gone = pruned[agent.host.name] = PrunedHost()
+            containers = await agent.containers.prune(messages.PruneContainersRequest(filters=filters))
+            gone.containers += containers.removed
+            gone.reclaimed += containers.reclaimed
+            if volumes:
+                anonymous = await agent.volumes.prune(messages.PruneVolumesRequest(filters=filters))
+                gone.volumes += anonymous.removed
+                gone.reclaimed += anonymous.reclaimed
+            images = await agent.images.prune(messages.PruneImagesRequest(all=all, filters=filters))
+            gone.images += images.removed
+            gone.reclaimed += images.reclaimed
+            return gone
+
+        return await self._hosts.run(work, so_far=pruned)
 
     async def events(
         self, *, filters: Sequence[str] = (), since_ns: int = 0, until_ns: int = 0
