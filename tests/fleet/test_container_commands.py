@@ -90,3 +90,29 @@ def test_prune_asks(web1: Laptop) -> None:
     ran = web1.ok("-H", "web[1-2]", "container", "prune", "--yes", "--json")
     assert [len(each["data"]) for each in ran.json] == [2, 2]
     assert web1.ok("-H", "web[1-2]", "ps", "-aq").stdout == ""
+
+
+def test_changed_paths(web1: Laptop) -> None:
+    script = "mkdir /new && touch /new/a /data/in-a-volume && echo x >> /etc/hosts && rm /bin/true && echo 1 > /etc/odd"
+    odd = r"touch /new/$(printf 'bad\377\033[31m')"
+    web1.ok("run", "--name", "app", "-v", "/data", "base:1", "sh", "-c", f"{script} && {odd}")
+    expected = [
+        "C /bin",
+        "D /bin/true",
+        "A /data",
+        "C /etc",
+        "A /etc/odd",
+        "A /new",
+        "A /new/a",
+        r"A /new/bad\xff\x1b[31m",
+    ]
+    assert web1.ok("diff", "app").lines == expected
+    web1.ok("start", "app")
+    assert web1.ok("container", "diff", "app").lines == expected
+    objects = data(web1.ok("--json", "diff", "app"))
+    assert objects[:2] == [{"Kind": "C", "Path": "/bin"}, {"Kind": "D", "Path": "/bin/true"}]
+    assert web1.ok("--format", "{{.Kind}}={{.Path}}", "diff", "app").lines[1] == "D=/bin/true"
+    web1.ok("-H", "web2", "create", "--name", "app", "base:1")
+    both = web1.ok("-H", "web[1-2]", "diff", "app").lines
+    assert both == [f"web1: {line}" for line in expected]
+    assert "no such container: none" in web1.run("diff", "none").ended(1).stderr

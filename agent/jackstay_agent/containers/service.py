@@ -12,6 +12,7 @@ from typing import Any
 
 from jackstay_agent.config import Config
 from jackstay_agent.containers import (
+    changes,
     attaching,
     creating,
     ending,
@@ -52,6 +53,7 @@ from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.programs import Programs
 from jackstay_agent.layers.snapshotter import Snapshotter
+from jackstay_agent.layers.changes import Change
 from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_agent.metadata.database import Database
@@ -179,6 +181,10 @@ class Containers:
     ) -> list[listing.Listed]:
         """See `listing.list_containers`."""
         return await listing.list_containers(self.engine, every=every, texts=filters, last=last, size=size)
+
+    async def changes(self, text: str) -> list[Change]:
+        """See `changes.changes`."""
+        return await changes.changes(self.engine, text)
 
     async def top(self, text: str, options: Sequence[str] = ()) -> ProcessTable:
         """See `top.top`."""

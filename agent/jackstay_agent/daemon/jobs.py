@@ -6,6 +6,7 @@ MODULES = (
     "jackstay_agent.containers.users",
     "jackstay_agent.kernel.mounts",
     "jackstay_agent.layers.apply",
+    "jackstay_agent.layers.changes",
     "jackstay_agent.layers.compare",
     "jackstay_agent.layers.copying",
     "jackstay_agent.layers.deleting",

@@ -23,6 +23,7 @@ from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.layers import apply as applying
 from jackstay_agent.layers.folders import Folders
+from jackstay_agent.layers.changes import Change
 from jackstay_agent.layers.snapshotter import Along, Applied, Audit, Diffed, Kind, Snapshot
 from jackstay_agent.metadata import snapshots as rows
 from jackstay_agent.metadata.database import Database
@@ -176,6 +177,18 @@ class FolderSnapshotter(ABC):
         finally:
             os.close(folder)
         return Diffed(Digest.parse(digest), size, empty)
+
+    async def changes(self, key: str) -> list[Change]:
+        """See `Snapshotter.changes`."""
+        snapshot, below = await self._find(key)
+        if snapshot.kind != "active":
+            raise WrongState(f"snapshot {key} is {snapshot.kind}, only an active one has changes")
+        folder = await self._folders.open(snapshot.id, key)
+        try:
+            told = await self._jobs.run("jackstay_agent.layers.changes:list_changes", self._below(below), [folder])
+        finally:
+            os.close(folder)
+        return [(kind, path) for kind, path in told]
 
     async def usage(self, key: str) -> tuple[int, int]:
         """See `Snapshotter.usage`."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from jackstay_agent.layers.changes import Change
 from jackstay_oci.digest import Digest
 
 Kind = Literal["committed", "active", "view", "detached"]
@@ -125,6 +126,10 @@ class Snapshotter(Protocol):
 
         Deterministic: the same tree gives the same bytes. Whiteouts as the OCI image specification has them.
         """
+        ...
+
+    async def changes(self, key: str) -> list[Change]:
+        """Which paths the active snapshot *key* changes over its parent, by path. Raises `NotFound`, `WrongState`."""
         ...
 
     async def usage(self, key: str) -> tuple[int, int]:

@@ -26,6 +26,9 @@ from jackstay_proto.v1.containers_pb2_grpc import ContainersServicer
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+CHANGES_AT_ONCE = 500
+"""In one message, which may have 4 MiB; a path may have 4 KiB."""
+
 _SAME = {
     *("image", "name", "user", "working_dir", "hostname", "tty", "open_stdin", "attach_stdin", "auto_remove"),
     *("publish_all", "privileged", "read_only", "stop_signal", "shm_size", "init", "ipc", "pid"),
@@ -103,6 +106,15 @@ class ContainersService(ContainersServicer):
         """See containers.proto."""
         document = await self._containers.inspect(request.container, size=request.size)
         return pb.InspectContainerReply(document=msgspec.json.encode(document).decode())
+
+    async def Diff(
+        self, request: pb.DiffContainerRequest, context: Context
+    ) -> AsyncGenerator[pb.DiffContainerReply, None]:
+        """See containers.proto."""
+        changes = await self._containers.changes(request.container)
+        for start in range(0, len(changes), CHANGES_AT_ONCE):
+            some = changes[start : start + CHANGES_AT_ONCE]
+            yield pb.DiffContainerReply(changes=[pb.PathChange(kind=kind, path=path) for kind, path in some])
 
     async def Top(self, request: pb.TopRequest, context: Context) -> pb.TopReply:
         """See containers.proto."""

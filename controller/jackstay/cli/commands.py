@@ -47,6 +47,7 @@ ATTACH = _entry("attach", "Join the terminal of a running container.")
 WAIT = _entry("wait", "Wait until containers stop, and print their exit codes.")
 COMMIT = _entry("commit", "Make an image of a container's changes.")
 EXPORT = _entry("export", "Write a container's file system as a tar.")
+DIFF = _entry("diff", "Show which paths a container has changed.")
 EVENTS = _entry("events", "Show what happens on hosts.")
 STATS = _entry("stats", "Show what containers use, as it changes.")
 TOP = _entry("top", "Show the processes of a container.")
@@ -78,6 +79,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "wait": WAIT,
     "commit": COMMIT,
     "export": EXPORT,
+    "diff": DIFF,
     "port": PORT,
     "top": TOP,
     "stats": STATS,
@@ -113,6 +115,7 @@ ROOT: Mapping[str, Entry | Group] = {
             "wait": WAIT,
             "commit": COMMIT,
             "export": EXPORT,
+            "diff": DIFF,
             "port": PORT,
             "top": TOP,
             "stats": STATS,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jackstay_proto.v1.containers_pb2 import (
         CreateContainerReply,
         CreateContainerRequest,
+        DiffContainerReply,
+        DiffContainerRequest,
         InspectContainerReply,
         InspectContainerRequest,
         KillContainerReply,
@@ -119,6 +121,10 @@ class Containers:
     async def top(self, request: TopRequest, *, timeout: float | None = None) -> TopReply:
         """The processes of a running container."""
         return await self._calls.unary(self._stub.Top, request, timeout)
+
+    def diff(self, request: DiffContainerRequest) -> AsyncIterator[DiffContainerReply]:
+        """Which paths a container has changed, in batches."""
+        return self._calls.stream(self._stub.Diff, request)
 
     def logs(self, request: LogsRequest) -> AsyncIterator[LogsReply]:
         """What a container wrote; with ``follow`` until it ends."""

@@ -177,6 +177,15 @@ class Containers:
             async for item in samples:
                 yield item
 
+    async def diff(self, container: str) -> FleetResult[builtins.list[messages.PathChange]]:
+        """Which paths a container has changed over its image, by path."""
+
+        async def work(agent: AgentClient) -> builtins.list[messages.PathChange]:
+            request = messages.DiffContainerRequest(container=container)
+            return [change async for reply in agent.containers.diff(request) for change in reply.changes]
+
+        return await self._hosts.run(work)
+
     async def prune(self, *, filters: Sequence[str] = ()) -> FleetResult[messages.PruneContainersReply]:
         """Remove the containers without a process that fit ``filters`` (``until``, ``label``, ``label!``)."""
 

@@ -119,6 +119,11 @@ class ContainersStub:
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.FromString,
                 _registered_method=True)
+        self.Diff = channel.unary_stream(
+                '/jackstay.v1.Containers/Diff',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerReply.FromString,
+                _registered_method=True)
         self.Top = channel.unary_unary(
                 '/jackstay.v1.Containers/Top',
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.SerializeToString,
@@ -241,6 +246,13 @@ class ContainersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Diff(self, request, context):
+        """Diff tells which paths a container has changed over its image, in batches, by path.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Top(self, request, context):
         """Top shows the processes of a running container, as the host's ps does.
         """
@@ -342,6 +354,11 @@ def add_ContainersServicer_to_server(servicer, server):
                     servicer.Prune,
                     request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.SerializeToString,
+            ),
+            'Diff': grpc.unary_stream_rpc_method_handler(
+                    servicer.Diff,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerReply.SerializeToString,
             ),
             'Top': grpc.unary_unary_rpc_method_handler(
                     servicer.Top,
@@ -813,6 +830,33 @@ class Containers:
             '/jackstay.v1.Containers/Prune',
             jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_containers__pb2.PruneContainersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Diff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/jackstay.v1.Containers/Diff',
+            jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerReply.FromString,
             options,
             channel_credentials,
             insecure,

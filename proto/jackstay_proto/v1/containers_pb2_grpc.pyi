@@ -54,6 +54,8 @@ class ContainersStub:
     """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
     Prune: _grpc.UnaryUnaryMultiCallable[_containers_pb2.PruneContainersRequest, _containers_pb2.PruneContainersReply]
     """Prune removes every container without a process."""
+    Diff: _grpc.UnaryStreamMultiCallable[_containers_pb2.DiffContainerRequest, _containers_pb2.DiffContainerReply]
+    """Diff tells which paths a container has changed over its image, in batches, by path."""
     Top: _grpc.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]
     """Top shows the processes of a running container, as the host's ps does."""
     Stats: _grpc.UnaryStreamMultiCallable[_containers_pb2.StatsRequest, _containers_pb2.StatsReply]
@@ -85,6 +87,8 @@ class ContainersAsyncStub(ContainersStub):
     """Export streams a container's whole file system as a tar in pieces of at most 1 MiB."""
     Prune: _aio.UnaryUnaryMultiCallable[_containers_pb2.PruneContainersRequest, _containers_pb2.PruneContainersReply]  # type: ignore[assignment]
     """Prune removes every container without a process."""
+    Diff: _aio.UnaryStreamMultiCallable[_containers_pb2.DiffContainerRequest, _containers_pb2.DiffContainerReply]  # type: ignore[assignment]
+    """Diff tells which paths a container has changed over its image, in batches, by path."""
     Top: _aio.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]  # type: ignore[assignment]
     """Top shows the processes of a running container, as the host's ps does."""
     Stats: _aio.UnaryStreamMultiCallable[_containers_pb2.StatsRequest, _containers_pb2.StatsReply]  # type: ignore[assignment]
@@ -215,6 +219,14 @@ class ContainersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_containers_pb2.PruneContainersReply, _abc.Awaitable[_containers_pb2.PruneContainersReply]]:
         """Prune removes every container without a process."""
+
+    @_abc_1.abstractmethod
+    def Diff(
+        self,
+        request: _containers_pb2.DiffContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_containers_pb2.DiffContainerReply], _abc.AsyncIterator[_containers_pb2.DiffContainerReply]]:
+        """Diff tells which paths a container has changed over its image, in batches, by path."""
 
     @_abc_1.abstractmethod
     def Top(
