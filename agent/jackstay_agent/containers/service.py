@@ -12,8 +12,8 @@ from typing import Any
 
 from jackstay_agent.config import Config
 from jackstay_agent.containers import (
-    changes,
     attaching,
+    changes,
     creating,
     ending,
     exporting,
@@ -52,8 +52,8 @@ from jackstay_agent.images.service import Images
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.programs import Programs
-from jackstay_agent.layers.snapshotter import Snapshotter
 from jackstay_agent.layers.changes import Change
+from jackstay_agent.layers.snapshotter import Snapshotter
 from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_agent.metadata.database import Database

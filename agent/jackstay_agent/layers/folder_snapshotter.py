@@ -22,8 +22,8 @@ from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.layers import apply as applying
-from jackstay_agent.layers.folders import Folders
 from jackstay_agent.layers.changes import Change
+from jackstay_agent.layers.folders import Folders
 from jackstay_agent.layers.snapshotter import Along, Applied, Audit, Diffed, Kind, Snapshot
 from jackstay_agent.metadata import snapshots as rows
 from jackstay_agent.metadata.database import Database
