@@ -52,6 +52,7 @@ def test_a_containers_life(web1: Laptop) -> None:
     web1.run("exec", "app", "sh", "-c", "exit 3").ended(3)
     web1.ok("pause", "app")
     web1.ok("unpause", "app")
+    web1.ok("restart", "-t", "0", "app")
     web1.ok("rename", "app", "web")
     web1.ok("kill", "-s", "USR1", "web")
     web1.ok("stop", "-t", "0", "web")
@@ -61,7 +62,7 @@ def test_a_containers_life(web1: Laptop) -> None:
         f"container {action}"
         for action in (
             *("create", "start", "exec_create: sh -c exit 3", "exec_start: sh -c exit 3", "exec_die", "pause"),
-            *("unpause", "rename", "kill", "kill", "die", "stop", "destroy"),
+            *("unpause", "kill", "die", "stop", "start", "restart", "rename", "kill", "kill", "die", "stop", "destroy"),
         )
     ]
     assert {event["id"] for event in events} == {container}
@@ -70,11 +71,13 @@ def test_a_containers_life(web1: Laptop) -> None:
     assert attributes(events, "start") == {"image": "base:1", "name": "app", "tier": "front"}
     assert attributes(events, "exec_die")["exitCode"] == "3"
     assert attributes(events, "rename")["oldName"] == "app"
-    assert [event["Actor"]["Attributes"]["signal"] for event in events if event["Action"] == "kill"] == ["10", "9"]
+    assert [event["Actor"]["Attributes"]["signal"] for event in events if event["Action"] == "kill"] == [
+        *("9", "10", "9"),
+    ]
     assert attributes(events, "die")["exitCode"] == "137"
     assert attributes(events, "destroy")["name"] == "web"
     volumes = told(web1, begun, "-f", "type=volume")
-    assert actions(volumes) == ["volume create", "volume mount", "volume unmount"]
+    assert actions(volumes) == ["volume create", *["volume mount", "volume unmount"] * 2]
     assert attributes(volumes, "mount") == {
         "container": container,
         "destination": "/data",
@@ -82,6 +85,9 @@ def test_a_containers_life(web1: Laptop) -> None:
         "propagation": "rprivate",
         "read/write": "true",
     }
+    networks = told(web1, begun, "-f", "type=network")
+    assert actions(networks) == ["network connect", "network disconnect"] * 2
+    assert attributes(networks, "connect") == {"container": container, "name": "bridge", "type": "bridge"}
 
 
 def test_images(web1: Laptop, web_archive: Path, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_create_list_inspect_remove(web1: Laptop, host: Host) -> None:
     assert "network shop not found" in web1.run("network", "rm", "shop").ended(1).stderr
     web1.ok("network", "rm", "-f", "shop")
     assert web1.ok("network", "prune", "-f", "--filter", "until=1h").lines == []
-    assert web1.ok("network", "prune", "-f", "--filter", "label!=x").lines == ["back"]
+    assert web1.ok("network", "prune", "-f", "--filter", "label!=x").lines == ["Deleted Networks:", "back", ""]
     assert "backbr" not in host.namespace.net("ip", "link")
 
 

@@ -26,10 +26,12 @@ def test_what_goes(web1: Laptop) -> None:
     (container,) = (row["Id"] for row in data(web1.ok("--json", "inspect", "ended")))
     dangling = web1.ok("commit", "ended").stdout.strip()
     web1.ok("volume", "create", "named")
+    web1.ok("network", "create", "unused")
 
     ran = web1.ok("system", "prune", "-f")
     assert ran.lines[:2] == ["Deleted Containers:", container]
-    assert ran.lines[3:5] == ["Deleted Images:", f"deleted: {dangling}"]
+    assert ran.lines[3:5] == ["Deleted Networks:", "unused"]
+    assert ran.lines[6:8] == ["Deleted Images:", f"deleted: {dangling}"]
     assert ran.lines[-1].startswith("Total reclaimed space: ")
     assert len(data(web1.ok("--json", "volume", "ls"))) == 3
 
@@ -48,13 +50,13 @@ def test_it_asks(web1: Laptop) -> None:
     web1.ok("create", "--name", "made", "base:1")
     with web1.terminal("system", "prune", "-a", "--volumes") as terminal:
         terminal.expect("WARNING! This will remove:")
-        for what in ("stopped containers", "anonymous volumes", "images without"):
+        for what in ("stopped containers", "custom networks", "anonymous volumes", "images without"):
             terminal.expect(f"- all {what}")
         terminal.expect(r"\[y/N\]")
         terminal.type("n\n")
         assert terminal.wait() == 130
     refused = web1.run("-H", "web[1-2]", "system", "prune").ended(2)
-    assert "remove all stopped containers and all dangling images" in refused.stderr
+    assert "remove all stopped containers, all custom networks not used" in refused.stderr
     assert "on 2 hosts (web[1-2])" in refused.stderr
     assert "until" in web1.run("system", "prune", "--volumes", "--filter", "until=1h").ended(2).stderr
     assert "invalid filter" in web1.run("system", "prune", "-f", "--filter", "name=x").ended(1).stderr

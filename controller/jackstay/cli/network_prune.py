@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from jackstay.cli.invocation import confirm, select, show
-from jackstay.cli.output.view import field
+from jackstay.cli import pruning
+from jackstay.cli.invocation import select, show
 
 
 def command(
@@ -25,12 +25,11 @@ def command(
       jackstay -H '@web' network prune --filter until=24h --yes
     """
     hosts = select(ctx)
-    if not force:
-        confirm(ctx, hosts, "remove every network that no container is in")
+    pruning.ask(ctx, hosts, [pruning.NETWORKS], filters=filters or (), force=force)
     return show(
         ctx,
         hosts,
         lambda hosts: hosts.networks.prune(filters or ()),
         lambda names: [{"Deleted": name} for name in names],
-        field("Deleted"),
+        pruning.Pruned("Deleted Networks"),
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jackstay.library import Hosts
 
 CONTAINERS = "all stopped containers"
+NETWORKS = "all custom networks not used by at least one container"
 IMAGES = "all images without at least one container associated to them"
 DANGLING = "all dangling images"
 VOLUMES = "all volumes not used by at least one container"

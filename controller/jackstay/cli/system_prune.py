@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HEADINGS = {
     "container": pruning.Pruned("Deleted Containers"),
+    "network": pruning.Pruned("Deleted Networks"),
     "volume": pruning.Pruned("Deleted Volumes"),
     "image": pruning.Pruned("Deleted Images", pruning.image_line),
 }
@@ -47,7 +48,7 @@ def command(
 ) -> int:
     """Remove everything that nothing uses.
 
-    Stopped containers, dangling images and what broken-off loads have left.
+    Stopped containers, networks without one, dangling images and what broken-off loads have left.
 
     \b
     Examples:
@@ -57,7 +58,7 @@ def command(
     if volumes and any(each.partition("=")[0].strip().lower() == "until" for each in filters or ()):
         raise UsageError('the "until" filter is not supported with "--volumes"', hint="prune in two commands")
     hosts = select(ctx)
-    what = [pruning.CONTAINERS]
+    what = [pruning.CONTAINERS, pruning.NETWORKS]
     what += [pruning.ANONYMOUS] if volumes else []
     what.append(pruning.IMAGES if all_ else pruning.DANGLING)
     pruning.ask(ctx, hosts, what, filters=filters or (), force=force)
@@ -76,6 +77,7 @@ def _objects(pruned: PrunedHost) -> Sequence[Object]:
 
     return [
         *({"Type": "container", "Deleted": container} for container in pruned.containers),
+        *({"Type": "network", "Deleted": network} for network in pruned.networks),
         *({"Type": "volume", "Deleted": volume} for volume in pruned.volumes),
         *({"Type": "image", **item} for item in removed_objects(pruned.images)),
         {"SpaceReclaimed": pruned.reclaimed},

@@ -28,9 +28,10 @@ class Checked:
 
 @dataclass(slots=True)
 class PrunedHost:
-    """What went from one host: container ids, names of volumes, image names and ids; and bytes."""
+    """What went from one host: container ids, names of networks and volumes, image names and ids; and bytes."""
 
     containers: list[str] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
     images: list[messages.RemovedImage] = field(default_factory=list)
     reclaimed: int = 0
@@ -102,7 +103,7 @@ class System:
     async def prune(
         self, *, all: bool = False, volumes: bool = False, filters: Sequence[str] = ()
     ) -> FleetResult[PrunedHost]:
-        """Remove stopped containers and dangling images, with ``all`` every unused one.
+        """Remove stopped containers, networks without one, and dangling images, with ``all`` every unused one.
 
         With ``volumes`` anonymous volumes that no container uses, too. ``filters`` are "until=", "label=", "label!=";
         volumes have no time. A host that fails half way has what went until then as ``value``.
@@ -114,6 +115,8 @@ class System:
             containers = await agent.containers.prune(messages.PruneContainersRequest(filters=filters))
             gone.containers += containers.removed
             gone.reclaimed += containers.reclaimed
+            networks = await agent.networks.prune(messages.PruneNetworksRequest(filters=filters))
+            gone.networks += networks.removed
             if volumes:
                 anonymous = await agent.volumes.prune(messages.PruneVolumesRequest(filters=filters))
                 gone.volumes += anonymous.removed
