@@ -51,6 +51,18 @@ def inspect(host: Host, name: str) -> dict[str, Any]:
     return document
 
 
+def remove(host: Host, *names: str) -> None:
+    with grpc.insecure_channel(f"unix:{host.agent.socket}") as channel:
+        stub = containers_pb2_grpc.ContainersStub(channel)
+        for name in names:
+            stub.Remove(containers_pb2.RemoveContainerRequest(container=name, force=True, volumes=True), timeout=30)
+
+
+def inside(host: Host, name: str, path: str) -> Path:
+    """A path of the running container, from outside."""
+    return host.path(f"/run/jackstay/containers/{inspect(host, name)['Id']}/rootfs{path}")
+
+
 def until(host: Host, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 30) -> dict[str, Any]:
     """The document of the container once it *holds*."""
     deadline = time.monotonic() + seconds
@@ -72,7 +84,7 @@ def test_a_failure_is_tried_again_so_often(web1: Laptop, host: Host) -> None:
     web1.ok("run", "--name", "succeeds", "--restart", "on-failure", "base:1", "true")
     document = inspect(host, "succeeds")
     assert (document["State"]["Status"], document["RestartCount"]) == ("exited", 0)
-    web1.ok("rm", "twice", "succeeds")
+    remove(host, "twice", "succeeds")
 
 
 def test_what_a_policy_cannot_be(web1: Laptop) -> None:
@@ -85,7 +97,7 @@ def test_what_a_policy_cannot_be(web1: Laptop) -> None:
 def test_a_stop_is_not_followed_by_a_start_but_a_crash_is(web1: Laptop, host: Host) -> None:
     deaf = "trap '' HUP; trap 'exit 0' TERM; touch /ready; while :; do sleep 0.05; done"
     web1.ok("run", "-d", "--name", "app", "--restart", "unless-stopped", "base:1", "sh", "-c", deaf)
-    web1.ok("exec", "app", "sh", "-c", "until [ -e /ready ]; do sleep 0.02; done")
+    until(host, "app", lambda told: inside(host, "app", "/ready").exists())
     web1.ok("kill", "-s", "HUP", "app")
     web1.ok("exec", "app", "kill", "-TERM", "1")
     document = until(host, "app", lambda told: told["RestartCount"] == 1 and told["State"]["Status"] == "running")
@@ -96,7 +108,7 @@ def test_a_stop_is_not_followed_by_a_start_but_a_crash_is(web1: Laptop, host: Ho
     web1.ok("restart", "-t", "0", "app")
     document = inspect(host, "app")
     assert (document["State"]["Status"], document["RestartCount"]) == ("running", 0)
-    web1.ok("rm", "-f", "app")
+    remove(host, "app")
 
 
 def health(document: dict[str, Any]) -> str:
@@ -119,11 +131,13 @@ def test_health(web1: Laptop, host: Host) -> None:
     assert [row["Status"].partition(" (")[2] for row in data(web1.ok("--json", "ps", "-f", "health=healthy"))] == [
         "healthy)"
     ]
-    web1.ok("exec", "app", "touch", "/ill")
+    inside(host, "app", "/ill").touch()
     document = until(host, "app", lambda told: health(told) == "unhealthy")
     assert document["State"]["Health"]["FailingStreak"] >= 2
     assert len(document["State"]["Health"]["Log"]) <= 5
 
+    events = data(web1.ok("--json", "events", "--since", "10m", "--until", "0s", "-f", "event=health_status"))
+    assert [event["Action"] for event in events] == ["health_status: healthy", "health_status: unhealthy"]
     host.agent.kill()
     host.agent.start()
     document = inspect(host, "app")
@@ -132,20 +146,18 @@ def test_health(web1: Laptop, host: Host) -> None:
     last = document["State"]["Health"]["Log"][-1]["End"]
     until(host, "app", lambda told: told["State"]["Health"]["Log"][-1]["End"] > last)  # asked again by the new agent
 
-    events = data(web1.ok("--json", "events", "--since", "10m", "--until", "0s", "-f", "event=health_status"))
-    assert [event["Action"] for event in events] == ["health_status: healthy", "health_status: unhealthy"]
     web1.ok("pause", "app")
     paused = inspect(host, "app")["State"]
     time.sleep(0.5)
     assert inspect(host, "app")["State"] == paused
     web1.ok("unpause", "app")
-    web1.ok("exec", "app", "rm", "/ill")
+    inside(host, "app", "/ill").unlink()
     until(host, "app", lambda told: health(told) == "healthy")
     web1.ok("stop", "-t", "0", "app")
     document = inspect(host, "app")
     assert health(document) == "unhealthy"  # docker's word for one that does not run
     assert document["State"]["Health"]["Log"]
-    web1.ok("rm", "app")
+    remove(host, "app")
 
 
 def test_a_check_of_the_image(web1: Laptop, host: Host) -> None:
@@ -170,7 +182,7 @@ def test_a_check_of_the_image(web1: Laptop, host: Host) -> None:
     assert data(web1.ok("--json", "ps", "-f", "name=unasked"))[0]["Status"].endswith(("second", "seconds"))
     # Of probes that took too long there is never more than the one under way, with its shell.
     assert len(host.exec(["pgrep", "-f", "sleep 77777"]).stdout.split()) <= 2
-    web1.ok("rm", "-f", "plain", "slow", "unasked", "other")
+    remove(host, "plain", "slow", "unasked", "other")
 
 
 def test_an_end_for_want_of_memory_is_called_that(web1: Laptop, host: Host) -> None:
@@ -181,7 +193,7 @@ def test_an_end_for_want_of_memory_is_called_that(web1: Laptop, host: Host) -> N
     assert ran.code != 0
     events = data(web1.ok("--json", "events", "--since", "10m", "--until", "0s", "-f", "container=hungry"))
     assert "oom" in [event["Action"] for event in events]
-    web1.ok("rm", "hungry")
+    remove(host, "hungry")
 
 
 def test_a_monitor_that_was_killed(web1: Laptop, host: Host) -> None:
@@ -193,7 +205,7 @@ def test_a_monitor_that_was_killed(web1: Laptop, host: Host) -> None:
     assert (state["Status"], state["ExitCode"]) == ("exited", 137)
     assert state["Error"] == "the container's monitor (conmon) died, so the container was killed"
     until(host, "found", lambda told: told["RestartCount"] == 1 and told["State"]["Status"] == "running")
-    web1.ok("rm", "-f", "lost", "found")
+    remove(host, "lost", "found")
 
 
 def test_waits_grow_and_verbs_know_of_them(web1: Laptop, host: Host) -> None:
@@ -237,17 +249,27 @@ mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
 
 
 def test_after_a_restart_of_the_host(web1: Laptop, host: Host) -> None:
-    for name, policy, command in [
-        ("none", "no", "sleep 1000"),
-        ("always", "always", "sleep 1000"),
-        ("unless", "unless-stopped", "sleep 1000"),
-        ("failing", "on-failure", "sleep 1000"),
-        ("done", "on-failure", "true"),
-        ("always-stopped", "always", "sleep 1000"),
-        ("unless-stopped", "unless-stopped", "sleep 1000"),
-    ]:
-        web1.ok("run", "-d", "--name", name, "--restart", policy, "base:1", *command.split())
-    web1.ok("create", "--name", "never", "--restart", "always", "base:1", "true")
+    with grpc.insecure_channel(f"unix:{host.agent.socket}") as channel:
+        stub = containers_pb2_grpc.ContainersStub(channel)
+        for name, policy, command in [
+            ("none", "no", "sleep 1000"),
+            ("always", "always", "sleep 1000"),
+            ("unless", "unless-stopped", "sleep 1000"),
+            ("failing", "on-failure", "sleep 1000"),
+            ("done", "on-failure", "true"),
+            ("always-stopped", "always", "sleep 1000"),
+            ("unless-stopped", "unless-stopped", "sleep 1000"),
+            ("never", "always", ""),
+        ]:
+            restart = containers_pb2.RestartPolicy(name=policy)
+            stub.Create(
+                containers_pb2.CreateContainerRequest(
+                    image="base:1", name=name, command=command.split() or ["true"], restart=restart
+                ),
+                timeout=20,
+            )
+            if command:
+                stub.Start(containers_pb2.StartContainerRequest(container=name), timeout=20)
     web1.ok("stop", "-t", "0", "always-stopped", "unless-stopped")
     web1.ok("wait", "done")
     host.agent.kill()
@@ -265,4 +287,4 @@ def test_after_a_restart_of_the_host(web1: Laptop, host: Host) -> None:
         "always-stopped": "running", "unless-stopped": "exited", "never": "created",
     }.items()  # fmt: skip
     assert (document["ExitCode"], document["Error"]) == (255, "the host was restarted while the container ran")
-    web1.ok("rm", "-f", *states)
+    remove(host, *states)

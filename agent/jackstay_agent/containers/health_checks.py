@@ -91,18 +91,21 @@ class HealthChecks:
         )
 
     async def _check(self, container: str, command: tuple[str, ...], asked: Healthcheck, started: int) -> None:
+        told = self._known[container].status
         while True:
+            known = self._known[container]
+            await asyncio.sleep(health.pause(known, asked, started, time.time_ns()) / 10**9)
             try:
-                known = self._known[container]
-                await asyncio.sleep(health.pause(known, asked, started, time.time_ns()) / 10**9)
                 result = await self._probe(container, command, health.timeout(asked))
-                now = self._known[container] = health.judged(known, result, asked, started)
-                await asyncio.to_thread(_write, self._layout.health(container), now)
-                if now.status != known.status:
-                    await self._changed(container, now.status)
+                known = self._known[container] = health.judged(known, result, asked, started)
+                if known.status != told:
+                    await self._changed(container, known.status)
+                    told = known.status
+                await asyncio.to_thread(_write, self._layout.health(container), known)
             except FileNotFoundError:
-                continue  # the container is ending, or its folder is going
+                continue  # the container's folder is going
             except Exception:
+                # A full disk, say. What could not be told is told after the next probe.
                 _log.exception("cannot check the health", container=container)
 
 

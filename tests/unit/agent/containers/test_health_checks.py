@@ -19,6 +19,7 @@ class Bench:
         self.asked: list[tuple[str, ...]] = []
         self.told: list[tuple[str, str]] = []
         self.code = 0
+        self.fails = 0
         self.happened = asyncio.Event()
 
     def checks(self) -> HealthChecks:
@@ -30,6 +31,9 @@ class Bench:
         return Result(start=1, end=2, exit_code=self.code, output="said")
 
     async def changed(self, container: str, status: str) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise OSError("full")
         self.told.append((container, status))
 
     async def probed(self) -> None:
@@ -75,6 +79,18 @@ async def test_probes_changes_and_what_the_next_agent_finds(tmp_path: Path) -> N
     after.forget("c")
     await after.close()
     assert bench.told[-1] == ("c", "healthy")
+
+
+async def test_a_change_that_cannot_be_told_is_told_later(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)  # nor is there a folder to write to
+    bench.fails = 2
+    checks = bench.checks()
+    await checks.begin("c", plan("CMD", "a"), 0)
+    while not bench.told:
+        await bench.probed()
+    await checks.close()
+    assert bench.told == [("c", "healthy")]
+    assert len(bench.asked) >= 3
 
 
 async def test_a_file_that_was_cut(tmp_path: Path) -> None:
