@@ -20,6 +20,7 @@ from jackstay_agent.containers import (
     host_facts,
     inheriting,
     joining,
+    log_options,
     mounting,
     restarting,
     spec,
@@ -68,6 +69,7 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     """
     restarting.check(settings)
     health.check(settings.health)
+    log_options.parse(settings.log_driver, settings.log_opts)  # for its errors
     image = await engine.images.find(settings.image)
     config = await engine.images.config(image)
     _check_platform(settings, config)

@@ -20,6 +20,7 @@ from jackstay_agent.containers.exec import Execs
 from jackstay_agent.containers.exits import Exits
 from jackstay_agent.containers.health_checks import HealthChecks
 from jackstay_agent.containers.layout import Layout
+from jackstay_agent.containers.log_rotation import LogRotation
 from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.process import ProcessPlan, merge
 from jackstay_agent.containers.restarts import Restarts
@@ -105,6 +106,7 @@ class Engine:
     execs: Execs
     exits: Exits
     restarts: Restarts
+    log_rotation: LogRotation
     health_checks: HealthChecks
     entries: dict[str, Entry] = field(default_factory=dict)
     work: set[asyncio.Task[Any]] = field(default_factory=set)

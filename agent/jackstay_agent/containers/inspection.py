@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jackstay_agent.containers import health as health_checks
-from jackstay_agent.containers import masked_paths, security, spec_mounts, state
+from jackstay_agent.containers import log_options, masked_paths, security, spec_mounts, state
 from jackstay_agent.containers.health import Health
 from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.containers.settings import Mount, Port, Settings
@@ -140,7 +140,7 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
     built: dict[str, Any] = {
         "Binds": [_bind(mount) for mount in settings.mounts if not _is_more(mount) and not mount.anonymous] or None,
         "ContainerIDFile": "",
-        "LogConfig": {"Type": "k8s-file", "Config": {}},
+        "LogConfig": {"Type": settings.log_driver or log_options.DEFAULT, "Config": dict(settings.log_opts)},
         "NetworkMode": settings.network,
         "PortBindings": _port_bindings(settings.ports),
         "RestartPolicy": {"Name": settings.restart.name, "MaximumRetryCount": settings.restart.maximum_retries},

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jackstay_agent.containers import filters, inspection, state
+from jackstay_agent.containers import filters, inspection, log_options, state
 from jackstay_agent.containers.engine import Engine, settings_of
 from jackstay_agent.containers.process import ProcessPlan, merge
 from jackstay_agent.containers.settings import Settings
@@ -87,7 +87,7 @@ async def inspect(engine: Engine, text: str, *, size: bool = False) -> dict[str,
         files={target: os.path.join(bundle, name) for target, name in FILES.items()}
         if state.is_live(row.state)
         else {},
-        log_path=engine.layout.log(row.id) if row.started else "",
+        log_path=engine.layout.log(row.id) if row.started and settings.log_driver != log_options.NONE else "",
         storage=engine.snapshotter.name,
         runtime=os.path.basename(engine.runtime.path),
         health=await engine.health_checks.of(row.id),

@@ -2,8 +2,9 @@
 
 Guarantees: entries come in the file's order, in batches, and no further batch is read before the last one was taken;
 a tail is found from the file's end; following misses nothing and ends when the container has ended and all was given.
-The file is the only source, so that an agent that restarts loses nothing. ``P`` marks the beginning of a line that
-goes on: its text comes without a newline, and joins with what follows.
+The files (`log_files`) are the only source, so that an agent that restarts loses nothing; reading goes on from one to
+the next, and one that is open is read to its end, also when it is deleted by then. ``P`` marks the beginning of a line
+that goes on: its text comes without a newline, and joins with what follows.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 
-from jackstay_agent.kernel.inotify import IN_MODIFY, Inotify
+from jackstay_agent.containers import log_files
+from jackstay_agent.kernel.inotify import IN_MODIFY, IN_MOVED_TO, Inotify
 from jackstay_agent.kernel.threads import acquire, finish
 
 _BATCH = 256 << 10
-_BLOCK = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +55,22 @@ async def read(path: str, wanted: Wanted, *, ended: asyncio.Event | None = None)
     With *ended* it follows: after the file's end it waits for more until that event is set and all was given, or the
     time `Wanted.until` has come.
     """
-    try:
-        descriptor = await acquire(os.open, os.close, path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
+    files = await acquire(log_files.open_all, log_files.close_all, path)
     inotify: Inotify | None = None
     try:
+        if not files:
+            return
         if ended is not None:
             inotify = Inotify()
-            inotify.add(f"/proc/self/fd/{descriptor}", IN_MODIFY)
+            inotify.add(os.path.dirname(path), IN_MOVED_TO)  # conmon's next file
+            inotify.add(f"/proc/self/fd/{files[-1]}", IN_MODIFY)
         offset = 0
         if wanted.tail is not None:
-            offset = await finish(tail_offset, descriptor, wanted.tail)
+            first, offset = await finish(log_files.tail, files, wanted.tail)
+            _leave(files, first)
         while True:
             last = ended is None or ended.is_set()  # asked before reading: what is written before the end is read
-            data = await finish(os.pread, descriptor, _BATCH, offset)
+            data = await finish(os.pread, files[0], _BATCH, offset)
             whole = data.rfind(b"\n") + 1
             if not whole and len(data) == _BATCH:
                 whole = len(data)  # no line of conmon's is this long: not its file, but never a reason to hang
@@ -81,16 +83,29 @@ async def read(path: str, wanted: Wanted, *, ended: asyncio.Event | None = None)
                 return
             if whole:
                 continue
-            if last:
+            if len(files) > 1:  # conmon opens a file after its last word in the one before
+                _leave(files, 1)
+                offset = 0
+                continue
+            if ended is None:
                 return
-            assert ended is not None
             assert inotify is not None
-            if not await _more(inotify, ended, wanted.until):
+            if later := await acquire(log_files.open_later, log_files.close_all, path, files[0]):
+                files += later
+                inotify.add(f"/proc/self/fd/{files[-1]}", IN_MODIFY)
+                continue  # what was written to the first until then comes first
+            if last or not await _more(inotify, ended, wanted.until):
                 return
     finally:
         if inotify is not None:
             inotify.close()
-        os.close(descriptor)
+        log_files.close_all(files)
+
+
+def _leave(files: list[int], count: int) -> None:
+    """Close the first *count* of *files*."""
+    log_files.close_all(files[:count])
+    del files[:count]
 
 
 def parse(data: bytes) -> list[Entry]:
@@ -113,37 +128,6 @@ def parse(data: bytes) -> list[Entry]:
         text = parts[3] if len(parts) == 4 else b""
         entries.append(Entry(moment, parts[1] == b"stderr", text if parts[2] == b"P" else text + b"\n"))
     return entries
-
-
-def tail_offset(descriptor: int, lines: int) -> int:
-    """Where the last *lines* lines of the log begin; parts of one line count as one. Blocking."""
-    end = os.fstat(descriptor).st_size
-    if lines <= 0:
-        return end
-    position, later, found = end, b"", 0
-    while position > 0:
-        size = min(_BLOCK, position)
-        position -= size
-        block = os.pread(descriptor, size, position) + later
-        cut = 0 if position == 0 else block.find(b"\n") + 1  # what stands before belongs to the block before
-        if cut == 0 and position > 0:
-            later = block
-            continue
-        stop = len(block)
-        while stop > cut:
-            start = block.rfind(b"\n", cut, stop - 1) + 1 or cut
-            if _completes(block[start:stop]) or position + stop == end:  # the last line may be unfinished
-                found += 1
-                if found > lines:
-                    return position + stop
-            stop = start
-        later = block[:cut]
-    return 0
-
-
-def _completes(line: bytes) -> bool:
-    parts = line.split(b" ", 3)
-    return len(parts) > 2 and parts[2].strip() == b"F"
 
 
 async def _more(inotify: Inotify, ended: asyncio.Event, until: int) -> bool:

@@ -50,15 +50,18 @@ class Monitors:
         self._runtime = runtime
         self._layout = layout
 
-    async def create(self, container: str, name: str, streams: Streams) -> Monitored:
-        """Create *container* from its bundle. Raises what `runtime.translate` makes of the runtime's words."""
+    async def create(self, container: str, name: str, streams: Streams, *, log: bool = True) -> Monitored:
+        """Create *container* from its bundle, its output kept in its *log* or not.
+
+        Raises what `runtime.translate` makes of the runtime's words.
+        """
         layout, bundle = self._layout, self._layout.bundle(container)
         await asyncio.to_thread(_make_folders, layout.persist(container), layout.lasting(container))
         argv = [
             *self.base(container, name, streams),
             *("-u", container, "-b", bundle, "-p", layout.pid_file(container)),
             *("--exit-dir", layout.exits, "--persist-dir", layout.persist(container)),
-            *("-l", f"k8s-file:{layout.log(container)}", "--full-attach"),
+            *("-l", f"k8s-file:{layout.log(container)}" if log else "none", "--full-attach"),
             *("--conmon-pidfile", layout.monitor_pid_file(container)),
             *self.runtime_log(bundle),
         ]

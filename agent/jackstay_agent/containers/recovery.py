@@ -17,7 +17,7 @@ import time
 import structlog
 
 from jackstay_agent import faults
-from jackstay_agent.containers import health, identity, restarter
+from jackstay_agent.containers import health, identity, log_options, restarter
 from jackstay_agent.containers.ending import UNKNOWN, ended_locked
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.exits import Exit, read_exit
@@ -107,6 +107,7 @@ async def _recover_live(engine: Engine, entry: Entry, row: ContainerRow, reboote
     if row.state == "running":
         await _recover_health(engine, row)
     await engine.exits.watch(row.id, row.monitor_pid, row.monitor_start)
+    engine.log_rotation.watch(row.id, log_options.parse(settings_of(row).log_driver, settings_of(row).log_opts))
 
 
 async def _recover_health(engine: Engine, row: ContainerRow) -> None:

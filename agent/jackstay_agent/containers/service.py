@@ -19,6 +19,7 @@ from jackstay_agent.containers import (
     exporting,
     health_status,
     listing,
+    log_options,
     logs,
     probe,
     pruning,
@@ -39,6 +40,7 @@ from jackstay_agent.containers.exits import Exit, Exits
 from jackstay_agent.containers.health import Result
 from jackstay_agent.containers.health_checks import HealthChecks
 from jackstay_agent.containers.layout import Layout
+from jackstay_agent.containers.log_rotation import LogRotation
 from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.process_table import ProcessTable
 from jackstay_agent.containers.restarts import Restarts
@@ -98,6 +100,7 @@ class Containers:
             execs=Execs(monitors, layout),
             exits=Exits(layout, self._ended),
             restarts=Restarts(self._again),
+            log_rotation=LogRotation(layout),
             health_checks=HealthChecks(layout, self._probe, self._health_changed),
         )
 
@@ -120,6 +123,7 @@ class Containers:
             await hub.close()
         await self.engine.execs.close()
         await self.engine.exits.close()
+        await self.engine.log_rotation.close()
 
     async def runtime_version(self) -> str:
         """The OCI runtime's name and version; "" when none is installed."""
@@ -209,6 +213,12 @@ class Containers:
         found = await self.engine.find(text)
         over = self.engine.entry(found.id).over  # before the row is read: it ends this run or, after it, nothing
         row = await self.engine.get(found.id)
+        settings = settings_of(row)
+        if not log_options.parse(settings.log_driver, settings.log_opts).kept:
+            raise Unsupported(
+                "configured logging driver does not support reading",
+                hint=f"{row.name} was created with --log-driver none",
+            )
         ended = over if follow and state.is_live(row.state) else None
         async with aclosing(logs.read(self.engine.layout.log(row.id), wanted, ended=ended)) as batches:
             async for batch in batches:

@@ -17,7 +17,17 @@ from typing import Any
 import structlog
 
 from jackstay_agent import faults
-from jackstay_agent.containers import device_mappings, health, host_facts, mounting, runtime, spec, state, users
+from jackstay_agent.containers import (
+    device_mappings,
+    health,
+    host_facts,
+    log_options,
+    mounting,
+    runtime,
+    spec,
+    state,
+    users,
+)
 from jackstay_agent.containers.cdi import resolve as resolve_cdi
 from jackstay_agent.containers.creating import CGROUP
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
@@ -125,7 +135,9 @@ async def _create(
     )
     await finish(_write_spec, bundle, spec.build(run.settings, run.plan, context))
     with runtime.naming(run.plan.args[0]):
-        monitored = await engine.monitors.create(container, run.row.name, streams_of(run.settings))
+        log = log_options.parse(run.settings.log_driver, run.settings.log_opts)
+        streams = streams_of(run.settings)
+        monitored = await engine.monitors.create(container, run.row.name, streams, log=log.kept)
         if entry.hub is not None and entry.hub.has_clients:
             await entry.hub.open()
         started = time.time_ns()
@@ -150,6 +162,7 @@ async def _create(
     )
     await engine.health_checks.begin(container, run.plan, started)
     await engine.exits.watch(container, monitored.monitor_pid, monitored.monitor_start)
+    engine.log_rotation.watch(container, log)
 
 
 async def _undo(engine: Engine, entry: Entry, run: _Run, error: BaseException) -> None:

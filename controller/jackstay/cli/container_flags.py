@@ -44,6 +44,8 @@ class ContainerFlags:
     ipc: str = ""
     label: Texts = None
     label_file: Texts = None
+    log_driver: str = ""
+    log_opt: Texts = None
     mac_address: str = ""
     memory: str | None = None
     memory_reservation: str | None = None
@@ -163,7 +165,8 @@ def container_flags(
         str, typer.Option("--cgroupns", metavar="MODE", help="private or host: what of the cgroups it sees.")
     ] = "",
     device: Annotated[
-        Texts, typer.Option("--device", metavar="HOST-PATH[:PATH][:rwm]", help="A device, a folder of them, or a CDI name.")
+        Texts,
+        typer.Option("--device", metavar="HOST-PATH[:PATH][:rwm]", help="A device, a folder of them, or a CDI name."),
     ] = None,
     gpus: Annotated[str, typer.Option("--gpus", metavar="all|N|device=…", help="By CDI: nvidia.com/gpu=…")] = "",
     restart: Annotated[
@@ -191,6 +194,12 @@ def container_flags(
     no_healthcheck: Annotated[bool, typer.Option("--no-healthcheck", help="Not even the image's check.")] = False,
     init: Annotated[bool, typer.Option("--init", help="A small init that reaps processes.")] = False,
     label: Annotated[Texts, typer.Option("--label", "-l", metavar="KEY=VALUE", help="Labels.")] = None,
+    log_driver: Annotated[
+        str, typer.Option("--log-driver", metavar="DRIVER", help="json-file, local, k8s-file, or none: keep no output.")
+    ] = "",
+    log_opt: Annotated[
+        Texts, typer.Option("--log-opt", metavar="KEY=VALUE", help="max-size=10m, max-file=3: how much output is kept.")
+    ] = None,
     label_file: Annotated[Texts, typer.Option("--label-file", metavar="FILE", help="A KEY=VALUE a line.")] = None,
     annotation: Annotated[Texts, typer.Option("--annotation", metavar="KEY=VALUE", help="For the OCI runtime.")] = None,
     stop_signal: Annotated[str, typer.Option("--stop-signal", metavar="SIGNAL", help="What stop sends.")] = "",

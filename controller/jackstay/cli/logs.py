@@ -67,11 +67,13 @@ def _tail(text: str) -> int | None:
 
 
 async def _logs(hosts: Hosts, request: LogsRequest, flags: FleetFlags, timestamps: bool) -> FleetResult[object]:
+    from contextlib import aclosing
     from dataclasses import replace
 
     from jackstay.cli.invocation import print_json, print_jsonl
     from jackstay.cli.output.fold import render_folded
     from jackstay.cli.sinks import Captured, Folding, Prefixed, Through
+    from jackstay.library.log_following import read_log
 
     several = len(hosts) > 1
     sinks: dict[str, Sink] = {}
@@ -87,11 +89,12 @@ async def _logs(hosts: Hosts, request: LogsRequest, flags: FleetFlags, timestamp
             sink = Prefixed(name) if several else Through()
         sinks[name] = sink
         try:
-            async for reply in agent.containers.logs(request):
-                if flags.jsonl:
-                    _print_lines(name, list(reply.entries))
-                else:
-                    await _write(sink, list(reply.entries), timestamps)
+            async with aclosing(read_log(agent, request)) as batches:
+                async for entries in batches:
+                    if flags.jsonl:
+                        _print_lines(name, entries)
+                    else:
+                        await _write(sink, entries, timestamps)
         finally:
             await sink.close()
         return sink

@@ -79,6 +79,7 @@ async def _greet(host: Host, tunnel: Tunnel) -> AgentClient:
             ("grpc.max_send_message_length", MAX_MESSAGE),
             ("grpc.use_local_subchannel_pool", 1),  # or two channels to one agent share a connection
             ("grpc.default_authority", "jackstay"),
+            ("grpc.max_reconnect_backoff_ms", 2000),  # an agent is back soon after a restart
         ],
     )
     try:
@@ -115,6 +116,12 @@ class AgentClient:
         self._tunnel = tunnel
         self._channel = channel
         self._calls = calls
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the connection to the host is known to be lost: an agent that comes back is not seen through it."""
+        failure = self._tunnel.failure
+        return failure is not None and failure.kind == "lost"
 
     @cached_property
     def images(self) -> Images:

@@ -9,7 +9,7 @@ from jackstay_proto.v1.containers_pb2 import ExportContainerRequest
 from jackstay_proto.v1.containers_pb2_grpc import ContainersStub
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     import grpc.aio
 
@@ -122,11 +122,7 @@ class Containers:
         """The processes of a running container."""
         return await self._calls.unary(self._stub.Top, request, timeout)
 
-    def diff(self, request: DiffContainerRequest) -> AsyncIterator[DiffContainerReply]:
-        """Which paths a container has changed, in batches."""
-        return self._calls.stream(self._stub.Diff, request)
-
-    def logs(self, request: LogsRequest) -> AsyncIterator[LogsReply]:
+    def logs(self, request: LogsRequest) -> AsyncGenerator[LogsReply, None]:
         """What a container wrote; with ``follow`` until it ends."""
         return self._calls.stream(self._stub.Logs, request)
 

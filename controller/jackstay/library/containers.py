@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
 from jackstay.errors import Error
+from jackstay.library.log_following import read_log
 from jackstay.library.merging import merged
 from jackstay.library.new_container import new_container
 
@@ -238,9 +239,10 @@ class Containers:
         request = messages.LogsRequest(container=container, follow=follow, stdout=True, stderr=True)
 
         async def told(agent: AgentClient) -> AsyncIterator[messages.LogEntry]:
-            async for reply in agent.containers.logs(request):
-                for entry in reply.entries:
-                    yield entry
+            async with aclosing(read_log(agent, request)) as batches:
+                async for entries in batches:
+                    for entry in entries:
+                        yield entry
 
         async with aclosing(merged(self._hosts, told, at_once=follow)) as entries:
             async for item in entries:

@@ -48,6 +48,8 @@ def build_request(
         attach_stdin=flags.interactive and not detach,
         auto_remove=flags.rm,
         labels=_labels(flags),
+        log_driver=flags.log_driver,
+        log_opts=parse_pairs(flags.log_opt or (), "--log-opt"),
         annotations=parse_pairs(flags.annotation or (), "--annotation"),
         mounts=[_mount(mount) for mount in _mounts(flags)],
         volumes_from=flags.volumes_from or (),

@@ -32,10 +32,12 @@ def test_everything() -> None:
         memory="512m", memory_reservation="1m", memory_swap="-1", cpus="1.5", cpu_shares=7, cpuset_cpus="0",
         pids_limit=-1, oom_score_adj=-5, ulimit=["nofile=1:2"], sysctl=["a.b=1"], cap_add=["NET_ADMIN"],
         cap_drop=["ALL"], privileged=True, security_opt=["no-new-privileges"], init=True, label=["k=v"],
-        volumes_from=["other:ro"], annotation=["n=m"], stop_signal="QUIT", stop_timeout=0, restart="no",
+        log_driver="local", log_opt=["max-size=1m"], volumes_from=["other:ro"],
+        annotation=["n=m"], stop_signal="QUIT", stop_timeout=0, restart="no",
         health_cmd="true", health_interval="1s", health_timeout="2s", health_retries=4, health_start_period="5s",
         health_start_interval="6ms",
-        ipc="none", pid="host", uts="host", cgroupns="host", platform="x86_64", device=["/dev/a:r", "x.org/y=z"], gpus="2",
+        ipc="none", pid="host", uts="host", cgroupns="host", platform="x86_64",
+        device=["/dev/a:r", "x.org/y=z"], gpus="2",
     )  # fmt: skip
     assert list(request.env) == ["HOME=/root", "A=1"]
     assert (request.tty, request.open_stdin, request.attach_stdin, request.auto_remove) == (True, True, True, True)
@@ -58,7 +60,7 @@ def test_everything() -> None:
     assert list(request.add_host) == ["a:::1"]
     assert dict(request.sysctls) == {"a.b": "1"}
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}
-    to_come = {"userns", "log_driver", "log_opts"}
+    to_come = {"userns"}
     assert list(request.cdi_devices) == ["x.org/y=z", "nvidia.com/gpu=0", "nvidia.com/gpu=1"]
     assert request.platform == "linux/amd64"
     assert unset == {"entrypoint", *to_come}

@@ -1,0 +1,156 @@
+"""What is kept of containers' output, through the command line: rotation, its bounds, none at all, a full disk."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.conftest import settled
+from tests.lab.emptying import empty
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.lab.laptop import JACKSTAY, Laptop, data
+
+pytestmark = pytest.mark.lab
+
+LOGS = "/var/lib/jackstay/containers"
+
+
+@pytest.fixture(scope="module")
+def web1(shared_lab: Lab, base_archive: Path) -> Iterator[Laptop]:
+    """A laptop whose commands go to web1, which has ``base:1``."""
+    laptop = Laptop(shared_lab)
+    laptop.environment["JACKSTAY_HOST"] = "web1"
+    laptop.ok("load", "-q", "-i", base_archive)
+    yield laptop
+    host = shared_lab.hosts["web1"]
+    empty(host)
+    assert settled(host) == []
+
+
+@pytest.fixture
+def host(shared_lab: Lab) -> Host:
+    """The host itself."""
+    return shared_lab.hosts["web1"]
+
+
+def writer(chunks: int) -> str:
+    """A script that prints the numbers from 1 on, 500 at a time; each takes some 50 bytes of a log."""
+    return f"i=0; while [ $i -lt {chunks} ]; do seq $((i * 500 + 1)) $((i * 500 + 500)); i=$((i + 1)); sleep 0.05; done"
+
+
+def numbers(first: int, last: int) -> list[str]:
+    return [str(number) for number in range(first, last + 1)]
+
+
+def files(host: Host, container: str) -> list[str]:
+    """The names of a log's files."""
+    names = host.exec(["ls", f"{LOGS}/{container}"]).stdout.split()
+    return [name for name in names if name != "container.log.tmp"]
+
+
+def test_readers_pass_from_file_to_file_and_outlast_the_agent(web1: Laptop, host: Host, tmp_path: Path) -> None:
+    options = ("--log-driver", "json-file", "--log-opt", "max-size=20k", "--log-opt", "max-file=900")
+    container = web1.ok("run", "-d", "--name", "writes", *options, "base:1", "sh", "-c", writer(40)).stdout.strip()
+    seen = tmp_path / "seen"
+    with seen.open("wb") as output:
+        argv = [JACKSTAY, "logs", "-f", "writes"]
+        follower = subprocess.Popen(argv, stdout=output, stderr=subprocess.PIPE, env=web1.environment)
+    try:
+        for lines in (2000, 8000):  # while it rotates
+            deadline = time.monotonic() + 30
+            while seen.read_bytes().count(b"\n") < lines and time.monotonic() < deadline:
+                time.sleep(0.01)
+            host.agent.kill()
+            host.agent.start()
+        _, told = follower.communicate(timeout=60)
+    finally:
+        follower.kill()
+        follower.wait()
+    assert (follower.returncode, told) == (0, b"")
+    assert seen.read_text().split() == numbers(1, 20_000)
+
+    assert web1.ok("logs", "writes").lines == numbers(1, 20_000)
+    assert web1.ok("logs", "--tail", "1234", "writes").lines == numbers(18_767, 20_000)
+    stamped = web1.ok("logs", "-t", "writes").lines
+    middle = stamped[12_345].split()[0]
+    first = next(index for index, line in enumerate(stamped) if line >= middle)
+    assert web1.ok("logs", "--since", middle, "writes").lines == numbers(first + 1, 20_000)
+    assert len(files(host, container)) > 5
+    document = data(web1.ok("--json", "inspect", "writes"))[0]
+    assert document["HostConfig"]["LogConfig"] == {
+        "Type": "json-file",
+        "Config": {"max-size": "20k", "max-file": "900"},
+    }
+    web1.ok("rm", "writes")
+    assert files(host, container) == []
+
+
+def test_the_number_of_files_is_bounded(web1: Laptop, host: Host) -> None:
+    options = ("--log-opt", "max-size=10k", "--log-opt", "max-file=3")
+    script = writer(12) + "; touch /done; sleep 60"
+    container = web1.ok("run", "-d", "--name", "bounded", *options, "base:1", "sh", "-c", script).stdout.strip()
+    most = 0
+    while web1.run("exec", "bounded", "test", "-e", "/done").code:
+        most = max(most, len(files(host, container)))
+    deadline = time.monotonic() + 10
+    while len(found := files(host, container)) != 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (len(found), "container.log" in found) == (3, True)
+    assert most <= 3
+    kept = web1.ok("logs", "bounded").lines
+    assert 0 < len(kept) < 6000
+    assert kept == numbers(6001 - len(kept), 6000)
+    assert web1.ok("logs", "--tail", "3", "bounded").lines == numbers(5998, 6000)
+    web1.ok("restart", "-t", "0", "bounded")  # goes on in the same files
+    web1.ok("rm", "-f", "bounded")
+
+
+def test_no_log(web1: Laptop, host: Host) -> None:
+    assert web1.ok("run", "--name", "silent", "--log-driver", "none", "base:1", "echo", "said").stdout == "said\n"
+    refused = web1.run("logs", "silent").ended(1)
+    assert "configured logging driver does not support reading" in refused.stderr
+    document = data(web1.ok("--json", "inspect", "silent"))[0]
+    assert (document["HostConfig"]["LogConfig"], document["LogPath"]) == ({"Type": "none", "Config": {}}, "")
+    assert files(host, document["Id"]) == []
+    web1.ok("rm", "silent")
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ("--log-driver journald", "no log driver named 'journald' is registered"),
+        ("--log-opt tag=x", "unknown log opt 'tag'"),
+        ("--log-opt max-file=3", "cannot specify max-file without max-size"),
+        ("--log-driver none --log-opt max-size=1m", "unknown log opt 'max-size' for none"),
+    ],
+)
+def test_refused(web1: Laptop, flags: str, told: str) -> None:
+    assert told in web1.run("run", *flags.split(), "base:1", "true").ended(125).stderr
+
+
+def test_a_full_disk_neither_stops_nor_ends_a_container(web1: Laptop, host: Host) -> None:
+    script = "seq 1 50000; echo done >/done; seq 50001 60000; sleep 60"
+    options = ("--log-opt", "max-size=100k", "--log-opt", "max-file=10")
+    container = web1.ok("create", "--name", "full", *options, "base:1", "sh", "-c", script).stdout.strip()
+    folder = f"{LOGS}/{container}"
+    mounting = host.exec(["sh", "-c", f"mkdir -m 700 {folder} && mount -t tmpfs -o size=256k none {folder}"])
+    assert mounting.returncode == 0, mounting
+    try:
+        web1.ok("start", "full")
+        deadline = time.monotonic() + 30
+        while web1.run("exec", "full", "cat", "/done").stdout != "done\n" and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert data(web1.ok("--json", "inspect", "full"))[0]["State"]["Running"]
+        kept = web1.ok("logs", "full").lines
+        assert kept[:3] == ["1", "2", "3"]
+        assert 1000 < len(kept) < 60_000
+        web1.ok("stop", "-t", "0", "full")
+        assert data(web1.ok("--json", "inspect", "full"))[0]["State"]["ExitCode"] == 137
+    finally:
+        host.exec(["umount", folder])
+    web1.ok("rm", "-f", "full")
