@@ -122,6 +122,10 @@ class Containers:
         """The processes of a running container."""
         return await self._calls.unary(self._stub.Top, request, timeout)
 
+    def diff(self, request: DiffContainerRequest) -> AsyncIterator[DiffContainerReply]:
+        """Which paths a container has changed, in batches."""
+        return self._calls.stream(self._stub.Diff, request)
+
     def logs(self, request: LogsRequest) -> AsyncGenerator[LogsReply, None]:
         """What a container wrote; with ``follow`` until it ends."""
         return self._calls.stream(self._stub.Logs, request)
