@@ -183,3 +183,55 @@ def test_stats_on_a_terminal(web1: Laptop) -> None:
         terminal.expect(r"\x1b\[HHOST")  # drawn again, over it
         terminal.type("\x03")
         assert terminal.wait() == 130
+
+
+MEMORY = "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes"
+
+
+def test_update(web1: Laptop) -> None:
+    pair = ("-H", "web[1-2]", "update")
+    assert web1.ok(*pair, "--memory", "96m", "--restart", "on-failure:3", "runs", "ended").lines == [
+        *("web1: runs", "web1: ended", "web2: runs", "web2: ended")
+    ]
+    assert web1.ok("exec", "runs", "sh", "-c", MEMORY).stdout == f"{96 << 20}\n"
+    assert web1.ok("stats", "--no-stream", "--format", "{{.MemUsage}}", "runs").stdout.endswith("/ 96MiB\n")
+    for document in data(web1.ok("--json", "inspect", "runs", "ended")):
+        config = document["HostConfig"]
+        assert (config["Memory"], config["RestartPolicy"]["MaximumRetryCount"]) == (96 << 20, 3)
+    web1.ok(*pair, "--restart", "no", "runs", "ended")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["runs"], 2, "nothing to update"),
+        (["-m", "5m", "runs"], 1, "Minimum memory limit allowed is 6MB"),
+        (["-m", "1g", "runs"], 1, "update the memoryswap at the same time"),
+        (["--memory-swap", "32m", "runs"], 1, "Minimum memoryswap limit should be larger than memory limit"),
+        (["--cpuset-cpus", "4000", "runs"], 1, "requested CPUs are not available"),
+        (["--cpu-period", "5", "runs"], 1, "CPU cfs period"),
+        (["-m", "64m", "none"], 1, "no such container: none"),
+        (["--restart", "often", "runs"], 2, "unknown policy"),
+    ],
+)
+def test_what_update_refuses(web1: Laptop, words: list[str], code: int, told: str) -> None:
+    ran = web1.run("update", *words).ended(code)
+    assert told in ran.stderr
+    assert ran.stdout == ""
+
+
+def test_an_agent_that_dies_before_it_notes_an_update(web1: Laptop, host: Host) -> None:
+    """The container has its new limits until the next start, which gives it the row's; a second try is whole."""
+    host.agent.stop()
+    host.agent.start({"JACKSTAY_FAULT": "containers.update.applied"})
+    try:
+        web1.run("update", "-m", "80m", "runs").ended(4)
+        host.agent.wait(20)
+    finally:
+        host.agent.stop()
+        host.agent.start()
+    before = data(web1.ok("--json", "inspect", "runs"))[0]
+    assert (before["HostConfig"]["Memory"], before["State"]["Status"]) == (96 << 20, "running")
+    assert web1.ok("exec", "runs", "sh", "-c", MEMORY).stdout == f"{80 << 20}\n"
+    web1.ok("update", "-m", "80m", "runs")
+    assert data(web1.ok("--json", "inspect", "runs"))[0]["HostConfig"]["Memory"] == 80 << 20

@@ -87,6 +87,16 @@ fi
 """
 """A hybrid machine has the controllers in v1, a modern one in v2."""
 
+MORE_CGROUPS = """
+cd /sys/fs/cgroup
+if [ -e cgroup.controllers ]; then
+    cat cpu.max cpuset.mems
+else
+    echo $(cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us)
+    cat cpuset/cpuset.mems
+fi
+"""
+
 SAFETY = "awk '/^(CapEff|NoNewPrivs|Seccomp):/ { print $2 }' /proc/self/status"
 
 ROWS = [
@@ -107,6 +117,11 @@ ROWS = [
         "-m 64m --memory-reservation 32m --memory-swap 96m --cpus 0.5 --cpu-shares 512 --pids-limit 55 --cpuset-cpus 0",
         CGROUPS + "awk '/Cpus_allowed_list/ { print $2 }' /proc/self/status",
         f"{64 << 20}\n{32 << 20}\n{32 << 20}\n50000 100000\n55\n0\nfewer shares\n0\n",
+    ),
+    Row(
+        "--cpu-period 50000 --cpu-quota 20000 --cpuset-mems 0",
+        MORE_CGROUPS,
+        "20000 50000\n0\n",
     ),
     Row("--cap-drop all --cap-add net_admin --cap-add CAP_CHOWN", SAFETY, "0000000000001001\n0\n2\n"),
     Row("--cap-drop MKNOD", "mknod /x c 1 3 2>/dev/null || echo refused", "refused\n"),
@@ -227,6 +242,18 @@ def test_processes_in_the_hosts_pid_namespace_end_with_the_container(web1: Lapto
     web1.ok("run", "--name", "ends", "--pid", "host", "base:1", "sh", "-c", "sleep 98763 & sleep 0.2")
     assert host.exec(["pgrep", "-f", "^sleep 98763"]).returncode == 1
     web1.ok("rm", "ends")
+
+
+def test_disk_weight(web1: Laptop, host: Host) -> None:
+    """Where the kernel cannot weigh, as in version 1 of cgroups with the scheduler bfq, a warning says so."""
+    files = "cat /sys/fs/cgroup/io.bfq.weight /sys/fs/cgroup/io.weight /sys/fs/cgroup/blkio/blkio.weight 2>/dev/null"
+    ran = web1.ok("run", "--rm", "--blkio-weight", "300", "base:1", "sh", "-c", f"{files}; true")
+    if "Weight discarded" in ran.stderr:
+        weights = "ls /sys/fs/cgroup/jackstay/io.weight /sys/fs/cgroup/blkio/jackstay/blkio.weight"
+        assert host.exec(["sh", "-c", weights]).stdout == ""
+    else:
+        assert "300" in ran.stdout.split()
+    assert "from 10 to 1000" in web1.run("run", "--rm", "--blkio-weight", "5", "base:1", "true").ended(125).stderr
 
 
 def test_init(web1: Laptop) -> None:

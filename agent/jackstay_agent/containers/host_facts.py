@@ -49,6 +49,8 @@ class HostFacts:
     cgroup_v2: bool
     swap_limit: bool  # the kernel can bound swap
     cpus: frozenset[int]  # that are online
+    mems: frozenset[int] = frozenset({0})  # memory nodes that are
+    blkio_weight: bool = True  # the kernel can weigh block devices' users
     capabilities: frozenset[str]  # in the agent's bounding set
     rlimits: dict[str, int] = field(default_factory=dict)
     devices: tuple[Device, ...] = ()  # those a privileged container gets
@@ -65,6 +67,8 @@ def read() -> HostFacts:
         cgroup_v2=v2,
         swap_limit=_swap_limit(v2),
         cpus=cpuset.parse(_text("/sys/devices/system/cpu/online") or f"0-{(os.cpu_count() or 1) - 1}"),
+        mems=cpuset.parse(_text("/sys/devices/system/node/online") or "0"),
+        blkio_weight=_blkio_weight(v2),
         capabilities=capabilities.from_mask(_bounding_mask()),
         rlimits={f"RLIMIT_{name.upper()}": _hard(number) for name, number in rlimits.NUMBERS.items()},
         devices=tuple(_devices("/dev")),
@@ -81,6 +85,18 @@ def _swap_limit(v2: bool) -> bool:
     with_controller = (f"/sys/fs/cgroup/{line.strip('/')}" for line in ("init.scope", "system.slice"))
     found = [folder for folder in with_controller if os.path.exists(f"{folder}/memory.max")]
     return not found or any(os.path.exists(f"{folder}/memory.swap.max") for folder in found)
+
+
+def _blkio_weight(v2: bool) -> bool:
+    # The root group has no weight, any other with the controller has it when the kernel can weigh. The weight of bfq in
+    # v1 counts for nothing: crun does not know it.
+    folder, member = ("/sys/fs/cgroup", "io.max") if v2 else ("/sys/fs/cgroup/blkio", "cgroup.procs")
+    names = ("io.weight", "io.bfq.weight") if v2 else ("blkio.weight",)
+    try:
+        groups = [entry.path for entry in os.scandir(folder) if os.path.exists(f"{entry.path}/{member}")]
+    except OSError:
+        return v2
+    return (v2 and not groups) or any(os.path.exists(f"{group}/{name}") for group in groups for name in names)
 
 
 def _bounding_mask() -> int:

@@ -177,10 +177,11 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "Memory": limits.memory,
         "NanoCpus": limits.nano_cpus,
         "CgroupParent": "",
-        "CpuPeriod": 0,
-        "CpuQuota": 0,
+        "BlkioWeight": limits.blkio_weight,
+        "CpuPeriod": limits.cpu_period,
+        "CpuQuota": limits.cpu_quota,
         "CpusetCpus": limits.cpuset_cpus,
-        "CpusetMems": "",
+        "CpusetMems": limits.cpuset_mems,
         "Devices": [
             {
                 "PathOnHost": device.host_path,

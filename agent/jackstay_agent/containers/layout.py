@@ -86,6 +86,10 @@ class Layout:
         """Its output."""
         return os.path.join(self.lasting(container), "container.log")
 
+    def limits(self, container: str) -> str:
+        """The limits that `update` gave it last."""
+        return os.path.join(self.bundle(container), "resources.json")
+
     def execs(self, container: str) -> str:
         """The bundles of commands run in it by exec."""
         return os.path.join(self.bundle(container), "exec")

@@ -96,6 +96,10 @@ class Runtime:
         if ended.code and "not paused" not in _words(ended):
             raise translate(_words(ended))
 
+    async def update(self, container: str, resources: str) -> None:
+        """Give the running *container* the limits in the file *resources*: ``linux.resources`` as JSON."""
+        self._check(await self._run("update", "--resources", resources, container))
+
     async def state(self, container: str) -> RuntimeState | None:
         """What the runtime knows of *container*; None for nothing."""
         ended = await self._run("state", container)

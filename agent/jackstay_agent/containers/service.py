@@ -31,6 +31,7 @@ from jackstay_agent.containers import (
     stats,
     stopping,
     top,
+    updating,
     waiting,
 )
 from jackstay_agent.containers.engine import Engine, settings_of
@@ -46,7 +47,7 @@ from jackstay_agent.containers.process_table import ProcessTable
 from jackstay_agent.containers.restarts import Restarts
 from jackstay_agent.containers.runtime import PREFERRED, Runtime, choose
 from jackstay_agent.containers.sampler import Sampler
-from jackstay_agent.containers.settings import Settings
+from jackstay_agent.containers.settings import Resources, RestartPolicy, Settings
 from jackstay_agent.containers.telling import tell
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import NotFound, Unsupported
@@ -175,6 +176,12 @@ class Containers:
     async def rename(self, text: str, name: str) -> None:
         """Give a container another name. Raises `NotFound`, `NameTaken`, `InvalidArgument`, `WrongState`."""
         await self.engine.finish(self._rename(text, name))
+
+    async def update(
+        self, text: str, resources: Resources, restart: RestartPolicy | None = None
+    ) -> tuple[str, list[str]]:
+        """See `updating.update`."""
+        return await self.engine.finish(updating.update(self.engine, text, resources, restart))
 
     async def wait(self, text: str, condition: str = "") -> int:
         """See `waiting.wait`."""

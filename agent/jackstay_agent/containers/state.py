@@ -137,6 +137,12 @@ def check_can_rename(state: str, container: str) -> None:
         raise WrongState(f"container {container} is marked for removal and cannot be renamed")
 
 
+def check_can_update(state: str, container: str) -> None:
+    """Raise `WrongState` for a container that is going away."""
+    if state in ("removing", "dead"):
+        raise WrongState(f'container {container} is marked for removal and cannot be "update"')
+
+
 def _check_not_restarting(state: str, container: str) -> None:
     if state == "restarting":
         raise WrongState(

@@ -95,6 +95,14 @@ class ContainersService(ContainersServicer):
         await self._containers.rename(request.container, request.name)
         return pb.RenameContainerReply()
 
+    async def Update(self, request: pb.UpdateContainerRequest, context: Context) -> pb.UpdateContainerReply:
+        """See containers.proto."""
+        restart = parse_restart(request.restart) if request.HasField("restart") else None
+        updated, warnings = await self._containers.update(
+            request.container, parse_resources(request.resources), restart
+        )
+        return pb.UpdateContainerReply(id=updated, warnings=warnings)
+
     async def List(self, request: pb.ListContainersRequest, context: Context) -> pb.ListContainersReply:
         """See containers.proto."""
         listed = await self._containers.list_all(

@@ -40,6 +40,7 @@ PAUSE = _entry("pause", "Freeze every process of containers.")
 UNPAUSE = _entry("unpause", "Let frozen containers go on.")
 RM = _entry("rm", "Remove containers.")
 RENAME = _entry("rename", "Give a container another name.")
+UPDATE = _entry("update", "Change the limits of containers.")
 PS = _entry("ps", "List containers.")
 LOGS = _entry("logs", "Print what a container wrote.")
 EXEC = _entry("exec", "Run a command in a running container.")
@@ -72,6 +73,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "unpause": UNPAUSE,
     "rm": RM,
     "rename": RENAME,
+    "update": UPDATE,
     "ps": PS,
     "logs": LOGS,
     "exec": EXEC,
@@ -108,6 +110,7 @@ ROOT: Mapping[str, Entry | Group] = {
             "unpause": UNPAUSE,
             "rm": RM,
             "rename": RENAME,
+            "update": UPDATE,
             "ls": PS,
             "logs": LOGS,
             "exec": EXEC,

@@ -16,13 +16,17 @@ class ContainerFlags:
 
     add_host: Texts = None
     annotation: Texts = None
+    blkio_weight: int = 0
     cap_add: Texts = None
     cap_drop: Texts = None
     cgroupns: str = ""
     cidfile: str | None = None
+    cpu_period: int = 0
+    cpu_quota: int = 0
     cpu_shares: int = 0
     cpus: str | None = None
     cpuset_cpus: str = ""
+    cpuset_mems: str = ""
     device: Texts = None
     dns: Texts = None
     dns_search: Texts = None
@@ -135,6 +139,19 @@ def container_flags(
     cpuset_cpus: Annotated[
         str, typer.Option("--cpuset-cpus", metavar="LIST", help="Only these CPUs, e.g. 0-2,4.")
     ] = "",
+    cpuset_mems: Annotated[str, typer.Option("--cpuset-mems", metavar="LIST", help="Only these memory nodes.")] = "",
+    cpu_period: Annotated[
+        int,
+        typer.Option(
+            "--cpu-period", metavar="MICROSECONDS", min=0, show_default=False, help="Of --cpu-quota (100000)."
+        ),
+    ] = 0,
+    cpu_quota: Annotated[
+        int, typer.Option("--cpu-quota", metavar="MICROSECONDS", show_default=False, help="CPU time in each period.")
+    ] = 0,
+    blkio_weight: Annotated[
+        int, typer.Option("--blkio-weight", metavar="N", min=0, show_default=False, help="For disks, 10 to 1000.")
+    ] = 0,
     pids_limit: Annotated[
         int, typer.Option("--pids-limit", metavar="N", show_default=False, help="Processes at most; -1: no limit.")
     ] = 0,

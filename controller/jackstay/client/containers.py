@@ -49,6 +49,8 @@ if TYPE_CHECKING:
         TopRequest,
         UnpauseContainerReply,
         UnpauseContainerRequest,
+        UpdateContainerReply,
+        UpdateContainerRequest,
         WaitContainerReply,
         WaitContainerRequest,
     )
@@ -101,6 +103,10 @@ class Containers:
     async def rename(self, request: RenameContainerRequest, *, timeout: float | None = None) -> RenameContainerReply:
         """Give a container another name."""
         return await self._calls.unary(self._stub.Rename, request, timeout)
+
+    async def update(self, request: UpdateContainerRequest, *, timeout: float | None = None) -> UpdateContainerReply:
+        """Change a container's limits and restart policy."""
+        return await self._calls.unary(self._stub.Update, request, timeout)
 
     async def list(self, request: ListContainersRequest, *, timeout: float | None = None) -> ListContainersReply:
         """The containers there, newest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,24 @@ class Containers:
             await agent.containers.rename(messages.RenameContainerRequest(container=container, name=name))
 
         return await self._hosts.run(work)
+
+    async def update(
+        self,
+        names: Sequence[str],
+        *,
+        resources: messages.Resources | None = None,
+        restart: messages.RestartPolicy | None = None,
+        warn: Callable[[str, str], None] = lambda host, warning: None,
+    ) -> FleetResult[builtins.list[str]]:
+        """Change limits and restart policies; what is 0, empty or absent stays. ``warn`` gets a host and its words."""
+
+        async def work(agent: AgentClient, name: str) -> str:
+            request = messages.UpdateContainerRequest(container=name, resources=resources, restart=restart)
+            for warning in (await agent.containers.update(request)).warnings:
+                warn(agent.host.name, warning)
+            return name
+
+        return await self._hosts.each(names, work)
 
     async def list(
         self, *, all: bool = False, filters: Sequence[str] = (), size: bool = False, last: int = 0

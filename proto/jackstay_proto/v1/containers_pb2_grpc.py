@@ -79,6 +79,11 @@ class ContainersStub:
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.RenameContainerRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.RenameContainerReply.FromString,
                 _registered_method=True)
+        self.Update = channel.unary_unary(
+                '/jackstay.v1.Containers/Update',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerReply.FromString,
+                _registered_method=True)
         self.List = channel.unary_unary(
                 '/jackstay.v1.Containers/List',
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.ListContainersRequest.SerializeToString,
@@ -189,6 +194,13 @@ class ContainersServicer:
 
     def Rename(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Update(self, request, context):
+        """Update changes limits and restart policy: of a running container at once, of another at its next start.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -314,6 +326,11 @@ def add_ContainersServicer_to_server(servicer, server):
                     servicer.Rename,
                     request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.RenameContainerRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.RenameContainerReply.SerializeToString,
+            ),
+            'Update': grpc.unary_unary_rpc_method_handler(
+                    servicer.Update,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerReply.SerializeToString,
             ),
             'List': grpc.unary_unary_rpc_method_handler(
                     servicer.List,
@@ -614,6 +631,33 @@ class Containers:
             '/jackstay.v1.Containers/Rename',
             jackstay__proto_dot_v1_dot_containers__pb2.RenameContainerRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_containers__pb2.RenameContainerReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Update(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Containers/Update',
+            jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.UpdateContainerReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,8 @@ class ContainersStub:
     Unpause: _grpc.UnaryUnaryMultiCallable[_containers_pb2.UnpauseContainerRequest, _containers_pb2.UnpauseContainerReply]
     Remove: _grpc.UnaryUnaryMultiCallable[_containers_pb2.RemoveContainerRequest, _containers_pb2.RemoveContainerReply]
     Rename: _grpc.UnaryUnaryMultiCallable[_containers_pb2.RenameContainerRequest, _containers_pb2.RenameContainerReply]
+    Update: _grpc.UnaryUnaryMultiCallable[_containers_pb2.UpdateContainerRequest, _containers_pb2.UpdateContainerReply]
+    """Update changes limits and restart policy: of a running container at once, of another at its next start."""
     List: _grpc.UnaryUnaryMultiCallable[_containers_pb2.ListContainersRequest, _containers_pb2.ListContainersReply]
     Inspect: _grpc.UnaryUnaryMultiCallable[_containers_pb2.InspectContainerRequest, _containers_pb2.InspectContainerReply]
     Wait: _grpc.UnaryUnaryMultiCallable[_containers_pb2.WaitContainerRequest, _containers_pb2.WaitContainerReply]
@@ -73,6 +75,8 @@ class ContainersAsyncStub(ContainersStub):
     Unpause: _aio.UnaryUnaryMultiCallable[_containers_pb2.UnpauseContainerRequest, _containers_pb2.UnpauseContainerReply]  # type: ignore[assignment]
     Remove: _aio.UnaryUnaryMultiCallable[_containers_pb2.RemoveContainerRequest, _containers_pb2.RemoveContainerReply]  # type: ignore[assignment]
     Rename: _aio.UnaryUnaryMultiCallable[_containers_pb2.RenameContainerRequest, _containers_pb2.RenameContainerReply]  # type: ignore[assignment]
+    Update: _aio.UnaryUnaryMultiCallable[_containers_pb2.UpdateContainerRequest, _containers_pb2.UpdateContainerReply]  # type: ignore[assignment]
+    """Update changes limits and restart policy: of a running container at once, of another at its next start."""
     List: _aio.UnaryUnaryMultiCallable[_containers_pb2.ListContainersRequest, _containers_pb2.ListContainersReply]  # type: ignore[assignment]
     Inspect: _aio.UnaryUnaryMultiCallable[_containers_pb2.InspectContainerRequest, _containers_pb2.InspectContainerReply]  # type: ignore[assignment]
     Wait: _aio.UnaryUnaryMultiCallable[_containers_pb2.WaitContainerRequest, _containers_pb2.WaitContainerReply]  # type: ignore[assignment]
@@ -157,6 +161,14 @@ class ContainersServicer(metaclass=_abc_1.ABCMeta):
         request: _containers_pb2.RenameContainerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_containers_pb2.RenameContainerReply, _abc.Awaitable[_containers_pb2.RenameContainerReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Update(
+        self,
+        request: _containers_pb2.UpdateContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_containers_pb2.UpdateContainerReply, _abc.Awaitable[_containers_pb2.UpdateContainerReply]]:
+        """Update changes limits and restart policy: of a running container at once, of another at its next start."""
 
     @_abc_1.abstractmethod
     def List(

@@ -64,7 +64,7 @@ def build_request(
             for port in parse_publish(text)
         ],
         publish_all=flags.publish_all,
-        resources=_resources(flags),
+        resources=resources_of(flags),
         cap_add=flags.cap_add or (),
         cap_drop=flags.cap_drop or (),
         privileged=flags.privileged,
@@ -183,7 +183,8 @@ def _mount(mount: MountSpec) -> messages.Mount:
     )
 
 
-def _resources(flags: ContainerFlags) -> messages.Resources:
+def resources_of(flags: ContainerFlags) -> messages.Resources:
+    """The limits that ``flags`` ask for. Raises ``InvalidArgument``."""
     return messages.Resources(
         memory=parse_bytes(flags.memory, "--memory") if flags.memory is not None else 0,
         memory_reservation=(
@@ -194,6 +195,10 @@ def _resources(flags: ContainerFlags) -> messages.Resources:
         cpu_shares=flags.cpu_shares,
         cpuset_cpus=flags.cpuset_cpus,
         pids_limit=flags.pids_limit,
+        cpuset_mems=flags.cpuset_mems,
+        cpu_period=flags.cpu_period,
+        cpu_quota=flags.cpu_quota,
+        blkio_weight=flags.blkio_weight,
     )
 
 

@@ -20,7 +20,7 @@ from jackstay_agent.containers import attach as attach_module
 from jackstay_agent.containers import monitor, runtime
 from jackstay_agent.containers.exec_process import ExecRequest
 from jackstay_agent.containers.logs import Wanted
-from jackstay_agent.containers.settings import Mount, NetworkAttachment, Port, Settings
+from jackstay_agent.containers.settings import Mount, NetworkAttachment, Port, Resources, RestartPolicy, Settings
 from jackstay_agent.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -796,3 +796,65 @@ async def test_over_grpc_a_caller_that_hangs_up_leaves_the_container(host: Host,
 
     await until(left)
     assert (await host.containers.find(container)).state == "running"
+
+
+LIMITS = """
+cd /sys/fs/cgroup
+if [ -e cgroup.controllers ]; then
+    cat memory.max pids.max cpu.max cpuset.cpus
+else
+    cat memory/memory.limit_in_bytes pids/pids.max cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us cpuset/cpuset.cpus
+fi
+"""
+
+
+@both
+async def test_update_changes_what_runs_and_what_will(host: Host) -> None:
+    """Limits of a running container are other ones at once, and stay so with the next start."""
+    before = Resources(memory=64 << 20, pids_limit=50, nano_cpus=500_000_000, cpuset_cpus="0")
+    container = await host.run("sleep", "86400", resources=before)
+    changes = Resources(memory=100 << 20, memory_swap=-1, pids_limit=-1, nano_cpus=250_000_000, cpuset_cpus="0-1")
+    assert await host.containers.update(container, changes) == (container, [])
+
+    async def limits() -> list[str]:
+        session = await host.containers.execute(container, ExecRequest(command=("sh", "-c", LIMITS)))
+        output, _ = await read_all(session)
+        assert await session.wait() == 0
+        return output.decode().split()
+
+    wanted = ["25000", "100000", "0-1"]
+    assert await limits() == [str(100 << 20), str(1 << 22), *wanted]  # as many processes as a kernel can have
+    await host.containers.stop(container, 0)
+    await host.containers.update(container, Resources(memory=32 << 20), RestartPolicy(name="unless-stopped"))
+    await host.containers.start(container)
+    assert await limits() == [str(32 << 20), "max", *wanted]
+    document = (await host.containers.inspect(container))["HostConfig"]
+    assert (document["Memory"], document["MemorySwap"], document["CpusetCpus"]) == (32 << 20, -1, "0-1")
+    assert document["RestartPolicy"] == {"Name": "unless-stopped", "MaximumRetryCount": 0}
+
+
+@both
+async def test_what_update_refuses_changes_nothing(host: Host) -> None:
+    command = "head -c 20000000 /dev/zero > /dev/shm/used; sleep 86400"
+    container = await host.run("sh", "-c", command, resources=Resources(memory=64 << 20))
+
+    async def filled() -> bool:
+        session = await host.containers.execute(container, ExecRequest(command=("ls", "-l", "/dev/shm/used")))
+        return b"20000000" in (await read_all(session))[0]
+
+    await until(filled)
+    row = await host.containers.find(container)
+    for given, match in [
+        (Resources(memory=6 << 20), "current usage"),
+        (Resources(memory=1 << 20), "6MB"),
+        (Resources(memory_swap=32 << 20), "memoryswap"),
+        (Resources(memory=1 << 30), "memoryswap"),
+        (Resources(cpuset_cpus="999"), "not available"),
+    ]:
+        with pytest.raises(InvalidArgument, match=match):
+            await host.containers.update(container, given)
+        assert await host.containers.find(container) == row
+    with pytest.raises(InvalidArgument, match="unknown policy"):
+        await host.containers.update(container, Resources(), RestartPolicy(name="sometimes"))
+    with pytest.raises(NotFound):
+        await host.containers.update("none", Resources(memory=64 << 20))

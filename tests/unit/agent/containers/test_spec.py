@@ -149,6 +149,51 @@ def test_limits() -> None:
     assert resources.linux(Resources(memory=64 * MIB, memory_swap=-1), FACTS, [])["memory"]["swap"] == -1
 
 
+def test_more_limits() -> None:
+    warnings: list[str] = []
+    given = Resources(cpu_period=50_000, cpu_quota=-1, cpuset_mems="0", blkio_weight=300)
+    assert resources.linux(given, FACTS, warnings) == {
+        "cpu": {"period": 50_000, "quota": -1, "mems": "0"},
+        "blockIO": {"weight": 300},
+    }
+    assert warnings == []
+    facts = dataclasses.replace(FACTS, blkio_weight=False)
+    assert resources.linux(Resources(blkio_weight=300), facts, warnings) == {}
+    assert len(warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "given", "merged"),
+    [
+        ({"memory": 64 * MIB, "cpuset_cpus": "0"}, {}, {"memory": 64 * MIB, "cpuset_cpus": "0"}),
+        ({}, {"memory": 64 * MIB}, {"memory": 64 * MIB}),
+        ({"memory": 64 * MIB}, {"memory": 100 * MIB}, {"memory": 100 * MIB, "memory_swap": 128 * MIB}),
+        ({"memory": 64 * MIB, "memory_swap": -1}, {"memory": MIB << 9}, {"memory": MIB << 9, "memory_swap": -1}),
+        ({"memory": 64 * MIB}, {"memory": MIB << 9, "memory_swap": -1}, {"memory": MIB << 9, "memory_swap": -1}),
+        ({"pids_limit": 5, "cpu_shares": 9}, {"pids_limit": -1}, {"pids_limit": -1, "cpu_shares": 9}),
+        ({"cpu_quota": -1}, {"nano_cpus": 10**9}, {"cpu_quota": -1, "nano_cpus": 10**9}),
+    ],
+)
+def test_limits_that_are_changed(old: dict[str, Any], given: dict[str, Any], merged: dict[str, Any]) -> None:
+    assert resources.merge(Resources(**old), Resources(**given)) == Resources(**merged)
+
+
+@pytest.mark.parametrize(
+    ("old", "given", "match"),
+    [
+        ({"memory": 64 * MIB}, {"memory": 129 * MIB}, "update the memoryswap at the same time"),
+        ({"memory": 64 * MIB, "memory_swap": 65 * MIB}, {"memory": 66 * MIB}, "update the memoryswap at the same time"),
+        ({"cpu_period": 1000}, {"nano_cpus": 10**9}, "as CPU Period has already been set"),
+        ({"cpu_quota": 1000}, {"nano_cpus": 10**9}, "as CPU Quota has already been set"),
+        ({"nano_cpus": 10**9}, {"cpu_period": 1000}, "as NanoCPUs has already been set"),
+        ({"nano_cpus": 10**9}, {"cpu_quota": 1000}, "as NanoCPUs has already been set"),
+    ],
+)
+def test_changes_that_contradict_what_is_set(old: dict[str, Any], given: dict[str, Any], match: str) -> None:
+    with pytest.raises(InvalidArgument, match=match):
+        resources.merge(Resources(**old), Resources(**given))
+
+
 def test_swap_that_the_kernel_cannot_limit() -> None:
     warnings: list[str] = []
     facts = dataclasses.replace(FACTS, swap_limit=False)
@@ -174,6 +219,16 @@ def test_swap_that_the_kernel_cannot_limit() -> None:
         ({"cpuset_cpus": "x"}, "cpuset"),
         ({"cpuset_cpus": "1-0"}, "cpuset"),
         ({"pids_limit": -2}, "pids limit"),
+        ({"nano_cpus": 10**9, "cpu_period": 1000}, "Nano CPUs and CPU Period"),
+        ({"nano_cpus": 10**9, "cpu_quota": 1000}, "Nano CPUs and CPU Quota"),
+        ({"cpu_period": 999}, "less than 1ms"),
+        ({"cpu_period": 1_000_001}, "larger than 1s"),
+        ({"cpu_quota": 999}, "quota can not be less than 1ms"),
+        ({"cpu_quota": -2}, "invalid CPU cfs quota"),
+        ({"cpuset_mems": "0-1"}, "requested 0-1, available: 0"),
+        ({"cpuset_mems": "x"}, "cpuset mems"),
+        ({"blkio_weight": 9}, "from 10 to 1000"),
+        ({"blkio_weight": 1001}, "from 10 to 1000"),
     ],
 )
 def test_impossible_limits(values: dict[str, Any], match: str) -> None:

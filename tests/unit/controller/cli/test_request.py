@@ -30,6 +30,7 @@ def test_everything() -> None:
         tmpfs=["/run"], read_only=True, shm_size="1m", publish=["8080-8081:80-81"], publish_all=True, network="none",
         ip="172.31.0.9", mac_address="02:00:00:00:00:01", dns=["1.1.1.1"], dns_search=["x"], add_host=["a:::1"],
         memory="512m", memory_reservation="1m", memory_swap="-1", cpus="1.5", cpu_shares=7, cpuset_cpus="0",
+        cpuset_mems="1", blkio_weight=10, cpu_period=1000, cpu_quota=-1,
         pids_limit=-1, oom_score_adj=-5, ulimit=["nofile=1:2"], sysctl=["a.b=1"], cap_add=["NET_ADMIN"],
         cap_drop=["ALL"], privileged=True, security_opt=["no-new-privileges"], init=True, label=["k=v"],
         log_driver="local", log_opt=["max-size=1m"], volumes_from=["other:ro"],
@@ -50,6 +51,8 @@ def test_everything() -> None:
     assert [(p.host_port, p.container_port) for p in request.ports] == [(8080, 80), (8081, 81)]
     resources = request.resources
     assert (resources.memory, resources.memory_swap, resources.nano_cpus) == (512 << 20, -1, 1_500_000_000)
+    assert (resources.cpuset_mems, resources.blkio_weight) == ("1", 10)
+    assert (resources.cpu_period, resources.cpu_quota) == (1000, -1)
     assert (resources.pids_limit, request.oom_score_adj, request.shm_size) == (-1, -5, 1 << 20)
     assert request.HasField("stop_timeout")
     check = request.health
