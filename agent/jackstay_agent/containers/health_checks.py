@@ -104,9 +104,9 @@ class HealthChecks:
                 await asyncio.to_thread(_write, self._layout.health(container), known)
             except FileNotFoundError:
                 continue  # the container's folder is going
-            except Exception:
+            except Exception as error:
                 # A full disk, say. What could not be told is told after the next probe.
-                _log.exception("cannot check the health", container=container)
+                _log.error("cannot check the health", container=container, error=repr(error))
 
 
 def _write(path: str, known: Health) -> None:

@@ -59,6 +59,8 @@ async def test_probes_changes_and_what_the_next_agent_finds(tmp_path: Path) -> N
     bench.code = 1
     while len(bench.told) < 2:
         await bench.probed()
+    for _ in range(2):
+        await bench.probed()  # until the one that changed it has been written down
     assert bench.told == [("c", "healthy"), ("c", "unhealthy")]
     assert set(bench.asked) == {("c", "a", "5000000")}
     await checks.close()
