@@ -17,10 +17,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="jackstayd",
         description="The agent of jackstay: keeps images and runs containers on this host.",
-        epilog="examples:\n  jackstayd\n  jackstayd --config /etc/jackstay/jackstayd.toml\n  jackstayd dial-stdio",
+        epilog="examples:\n  jackstayd\n  jackstayd --config /etc/jackstay/jackstayd.toml\n  jackstayd dial-stdio\n"
+        "  jackstayd remove-rules   # packet filter rules that stay when the agent has been stopped for good",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", nargs="?", choices=["serve", "dial-stdio"], default="serve", help="serve by default")
+    commands = ["serve", "dial-stdio", "remove-rules"]
+    parser.add_argument("command", nargs="?", choices=commands, default="serve", help="serve by default")
     parser.add_argument("--config", metavar="FILE", help=f"settings (default: {CONFIG} when it exists)")
     parser.add_argument("--socket", metavar="PATH", help="the agent's socket, for dial-stdio (default: as configured)")
     parser.add_argument(
@@ -39,6 +41,11 @@ def main() -> None:
             sys.exit(dial_stdio.dial(arguments.socket or settings.socket))
         if os.geteuid() != 0:
             raise Error("jackstayd must run as root", hint="start it with systemctl or sudo")
+        if arguments.command == "remove-rules":
+            from jackstay_agent.daemon import remove_rules
+
+            remove_rules.remove()
+            return
         os.umask(0o077)
         faults.remember_agent()
         from jackstay_agent.daemon.jobs import MODULES

@@ -139,6 +139,7 @@ async def _serve_with(
                 Checker(Parts(database, content, snapshotter, collector, volumes, containers.engine)),
                 containers.engine,
                 events,
+                networks.other_firewalls,
             ),
             volumes=VolumesService(volumes),
         ),

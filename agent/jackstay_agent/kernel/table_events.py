@@ -1,7 +1,7 @@
 """The kernel's messages about tables of the packet filter that come and go (nfnetlink, group NFNLGRP_NFTABLES).
 
 Guarantees: every change after the object was made is told, or that some were lost. Only what a table's name needs is
-parsed (linux/netfilter/nf_tables.h, nf_tables_msg_types and nft_table_attributes).
+parsed (linux/netfilter/nf_tables.h, nf_tables_msg_types; the name is attribute 1 of tables, chains and rules).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jackstay_agent.kernel.readiness import readable
@@ -19,7 +20,8 @@ _NETLINK_ADD_MEMBERSHIP = 1
 _GROUP = 7  # NFNLGRP_NFTABLES
 _SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
 _KINDS = {_SUBSYSTEM << 8 | 0: False, _SUBSYSTEM << 8 | 2: True}  # NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE
-_NAME = 1  # NFTA_TABLE_NAME
+_CONTENTS = {_SUBSYSTEM << 8 | kind: False for kind in (3, 5, 6, 8)}  # NFT_MSG_NEWCHAIN, DELCHAIN, NEWRULE, DELRULE
+_NAME = 1  # NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _FAMILY_HEADER = 4  # struct nfgenmsg
@@ -35,10 +37,14 @@ class TableEvent:
 
 
 class TableEvents:
-    """A queue of events of this network namespace. Non-blocking and close-on-exec."""
+    """A queue of events of this network namespace, with *contents* also of chains and rules: as changes of their table.
 
-    def __init__(self) -> None:
+    Non-blocking and close-on-exec.
+    """
+
+    def __init__(self, *, contents: bool = False) -> None:
         """Raises `OSError` without the privilege, or on a kernel without nftables."""
+        self._kinds = _KINDS | _CONTENTS if contents else _KINDS
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         self._socket = socket.socket(socket.AF_NETLINK, kind, _NETLINK_NETFILTER)
         try:
@@ -52,7 +58,7 @@ class TableEvents:
         """The events since the last call, waiting until there is something; None when some were lost."""
         while True:
             try:
-                return parse(self._socket.recv(1 << 17))
+                return parse(self._socket.recv(1 << 17), self._kinds)
             except BlockingIOError:
                 await readable(self._socket.fileno())
             except OSError as error:
@@ -65,16 +71,16 @@ class TableEvents:
         self._socket.close()
 
 
-def parse(data: bytes) -> list[TableEvent]:
-    """The events in one packet of netlink messages; others are passed over."""
+def parse(data: bytes, kinds: Mapping[int, bool] = _KINDS) -> list[TableEvent]:
+    """The events in one packet of netlink messages, of *kinds* (true for an end); others are passed over."""
     events, at = [], 0
     while at + _HEADER.size <= len(data):
         length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data, at)
         if length < _HEADER.size:
             break
         body = data[at + _HEADER.size : at + length]
-        if kind in _KINDS and body:
-            events.append(TableEvent(body[0], _name(body[_FAMILY_HEADER:]), _KINDS[kind]))
+        if kind in kinds and body:
+            events.append(TableEvent(body[0], _name(body[_FAMILY_HEADER:]), kinds[kind]))
         at += length + -length % 4
     return events
 

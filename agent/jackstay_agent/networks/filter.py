@@ -18,6 +18,7 @@ from jackstay_agent.kernel.table_events import TableEvents
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks import ruleset
+from jackstay_agent.networks.opening import OtherFirewalls
 
 QUIET = 0.1
 """Seconds that the table may be missing: a batch that makes it anew tells of its end first."""
@@ -28,9 +29,10 @@ log = structlog.get_logger()
 
 
 class PacketFilter:
-    """The table of this agent."""
+    """The table of this agent. `others` are the packet filters that would drop in spite of it what it lets pass."""
 
     def __init__(self, database: Database, programs: Programs) -> None:
+        self.others = OtherFirewalls(programs)
         self._database = database
         self._programs = programs
         self._lock = asyncio.Lock()
@@ -67,9 +69,17 @@ class PacketFilter:
                 words = " ".join(done.stderr.decode(errors="replace").split())[:300]
                 raise RuntimeFailed(f"nft refused the packet filter: {words}", hint="see the agent's log")
             self._applied = turn
+            bridges = [row for row in networks if row.driver == "bridge"]
+            with_ipv6 = [row.bridge for row in bridges if row.subnet6]
+            await self.others.follow({"ip": [row.bridge for row in bridges], "ip6": with_ipv6})
 
     async def keep(self) -> None:
-        """Make the table again whenever somebody else has taken it away. Until it is cancelled."""
+        """Make the table again whenever somebody else has taken it away, and look after the others. Until cancelled."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._keep())
+            both.create_task(self.others.keep())
+
+    async def _keep(self) -> None:
         try:
             events = TableEvents()
         except OSError as error:

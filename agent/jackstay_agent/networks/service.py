@@ -29,6 +29,7 @@ from jackstay_agent.metadata.networks import EndpointRow, NetworkRow, PortRow
 from jackstay_agent.networks import allocating, documents, endpoints, observation, plan
 from jackstay_agent.networks.attachment import Attachment, BoundPort, WantedEndpoint, WantedNetworks, WantedPort
 from jackstay_agent.networks.filter import PacketFilter
+from jackstay_agent.networks.opening import OtherFirewalls
 from jackstay_agent.networks.ports import HeldPorts, bound_port
 from jackstay_agent.networks.recovering import Recovered, settle
 from jackstay_agent.networks.registry import Registry
@@ -58,6 +59,11 @@ class Networks:
         self.record: Record = unrecorded
         self.registry = Registry(settings, database, jobs, self._filter)
         self.registry.record = self._record
+
+    @property
+    def other_firewalls(self) -> OtherFirewalls:
+        """Those of this host that drop what is forwarded, and whether containers' packets pass."""
+        return self._filter.others
 
     async def recover(self) -> None:
         """Bring the host's state to the database's, as at the agent's start: before `Containers.recover`. Idempotent.

@@ -25,6 +25,7 @@ from jackstay_agent.events.log import Events
 from jackstay_agent.layers.probing import Choice
 from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
+from jackstay_agent.networks.opening import OtherFirewalls
 from jackstay_agent.rpc import room
 from jackstay_oci import platforms
 from jackstay_proto.v1 import system_pb2 as pb
@@ -51,6 +52,7 @@ class SystemService(SystemServicer):
         checker: Checker,
         engine: Engine,
         events: Events,
+        firewalls: OtherFirewalls,
     ) -> None:
         self._config = config
         self._database = database
@@ -60,6 +62,7 @@ class SystemService(SystemServicer):
         self._checker = checker
         self._engine = engine
         self._events = events
+        self._firewalls = firewalls
 
     async def Version(self, request: pb.VersionRequest, context: Context) -> pb.VersionReply:
         """See system.proto."""
@@ -90,6 +93,9 @@ class SystemService(SystemServicer):
             "DockerRootDir": self._config.state,
             "DefaultRuntime": self._runtime.partition(" ")[0],
             "CgroupVersion": CGROUP_VERSION,
+            "Firewalls": [
+                {"Tool": each.tool, "Chain": each.chain, "Opened": each.opened} for each in self._firewalls.found
+            ],
             "KernelVersion": platform.release(),
             "OSType": "linux",
             "Architecture": platform.machine(),

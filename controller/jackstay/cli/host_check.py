@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from jackstay.cli.fleet_flags import FleetFlags
 from jackstay.cli.invocation import open_fleet, show
 from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.firewalls import firewall_word
 from jackstay.cli.output.view import Table
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ COLUMNS = (
     ("RUNTIME", "Runtime"),
     ("KERNEL", "KernelVersion"),
     ("OS/ARCH", "Platform"),
+    ("FIREWALLS", "Firewalls"),
     ("ANSWERS IN", "Answers"),
 )
 
@@ -31,7 +34,8 @@ def command(
 ) -> int:
     """Check the way to hosts and what they can do.
 
-    Without a set, and without -H, every host of the inventory. What stands in the way is told host by host.
+    Without a set, and without -H, every host of the inventory. What stands in the way is told host by host. Firewalls
+    are those that drop what is forwarded; with "!", containers may not get through.
 
     \b
     Examples:
@@ -45,7 +49,12 @@ def command(
         begun = time.perf_counter()
         reply = await agent.system.version(messages.VersionRequest())
         answers = f"{(time.perf_counter() - begun) * 1000:.1f} ms"
-        return version_object(reply) | {"Platform": f"{reply.os}/{reply.architecture}", "Answers": answers}
+        info = json.loads((await agent.system.info(messages.InfoRequest())).document)
+        return version_object(reply) | {
+            "Platform": f"{reply.os}/{reply.architecture}",
+            "Firewalls": ", ".join(map(firewall_word, info.get("Firewalls", ()))) or "-",
+            "Answers": answers,
+        }
 
     hosts = _chosen(fleet_flags_of(ctx), sets or [])
     return show(ctx, hosts, lambda hosts: hosts.run(work), lambda item: [item], Table(COLUMNS))

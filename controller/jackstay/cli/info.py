@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from jackstay.cli.invocation import select, show
+from jackstay.cli.output.firewalls import firewall_line
 from jackstay.cli.output.go_values import go_text
 from jackstay.cli.output.units import printable
 
@@ -34,6 +35,9 @@ def _lines(info: Object) -> Iterator[str]:
             yield f"Storage Driver: {go_text(value)}"
         elif key == "DriverStatus":
             yield from (f" {name}: {text}" for name, text in value)
+        elif key == "Firewalls":
+            yield "Firewalls:" if value else "Firewalls: none drops"
+            yield from (f" {firewall_line(each)}" for each in value)
         else:
             yield f"{key}: {go_text(value)}"
 
