@@ -89,7 +89,9 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     row, volumes = await _insert(engine, container, msgspec.structs.replace(settings, name=named), image)
     for volume in volumes:
         engine.record("volume", "create", volume, {"driver": "local"})
-    await tell(engine, engine.entry(container), row, "create")
+    entry = engine.entry(container)
+    entry.labels = plan.labels
+    await tell(engine, entry, row, "create")
     return container, warnings
 
 

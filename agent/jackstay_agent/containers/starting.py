@@ -79,6 +79,7 @@ async def start_locked(engine: Engine, entry: Entry, container: str, *, by_polic
     if not state.can_start(row.state if by_policy else state.of(row), row.id):
         return
     run = _Run(row, settings_of(row), await engine.plan(row))
+    entry.labels = run.plan.labels
     if by_policy:
         await engine.change("starting", row.id, state="starting", error="")
     else:

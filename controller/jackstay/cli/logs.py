@@ -101,7 +101,7 @@ async def _logs(hosts: Hosts, request: LogsRequest, flags: FleetFlags, timestamp
 
     if flags.jsonl:
         hosts.on_outcome = lambda outcome: print_jsonl(outcome, lambda _: [])
-    result = await hosts.run(work)
+    result = await hosts.run(work, at_once=request.follow)
     if flags.json:
         outcomes = tuple(replace(outcome, value=sinks.get(outcome.host)) for outcome in result.outcomes)
         result = replace(result, outcomes=outcomes)

@@ -13,6 +13,7 @@ import pytest
 import jackstay
 from jackstay.client import connect, messages
 from jackstay.errors import AgentError, UsageError
+from jackstay.fleet import FleetOptions
 from jackstay.inventory import Host, Inventory
 from jackstay.library import Fleet
 
@@ -72,6 +73,7 @@ async def test_events_of_several_hosts_as_one_stream(fleet: Fleet) -> None:
     assert sorted((host, event.action) for host, event in past) == [
         (host, action) for host in ("web1", "web2") for action in ("prune", "start")
     ]
+    fleet.options = FleetOptions(fanout=1, serial="1")  # which keep no host waiting for one that never ends
     live = hosts.system.events(since_ns=1, filters=["type=container"])
     told = [await anext(live) for _ in range(4)]
     assert {host for host, _event in told} == {"web1", "web2"}
