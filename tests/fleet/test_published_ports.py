@@ -197,14 +197,15 @@ with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as ours:
     print(ours.recv(100).decode())
 """
 KEPT = """
+import socket
 with socket.create_connection(("::1", 8007)) as ours:
+    ours.sendall(b"begun")
     print("connected", flush=True)
-    input()
     ours.settimeout(10)
     try:
         print("got", ours.recv(100))
     except ConnectionResetError:
-        print("reset")
+        print("got b''")
 """
 
 
@@ -223,8 +224,12 @@ def test_what_ipv6_passes_on(laptop: Laptop, web1: Host, web2: Host) -> None:
     web1.agent.start()
     assert python(web1, ASK_HALF_CLOSED) == "given 3000006"
     assert python(web2, DATAGRAM.format(FD1)) == "there and back"
+    kept = subprocess.Popen(web1.command([sys.executable, "-c", KEPT]), stdout=subprocess.PIPE, text=True)
+    assert kept.stdout is not None
+    assert kept.stdout.readline() == "connected\n"
     laptop.ok("stop", "-t", "0", "app")
     assert listening(web1) == []
+    assert kept.communicate(timeout=20)[0] == "got b''\n"
     laptop.ok("start", "app")
     eventually("ready\nready\n", lambda: laptop.ok("logs", "app").stdout)
     assert python(web1, ASK_HALF_CLOSED) == "given 3000006"

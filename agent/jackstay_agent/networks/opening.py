@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ LEGACY = 30.0
 _NFPROTO_INET = 1
 _WATCHED = {(socket.AF_INET, "filter"), (socket.AF_INET6, "filter"), (_NFPROTO_INET, "firewalld")}
 _PROGRAMS = {"ip": "iptables", "ip6": "ip6tables"}
+_VARIANTS = ("nft", "legacy")  # of iptables: each sees only what is in its own tables of the kernel
 _LEGACY_TABLES = {"ip": Path("/proc/net/ip_tables_names"), "ip6": Path("/proc/net/ip6_tables_names")}
 
 log = structlog.get_logger()
@@ -99,14 +101,15 @@ class OtherFirewalls:
         chains = await self._programs.run(["nft", "-j", "list", "chains"])
         seen = firewalls.seen(chains.stdout)
         found = [Firewall("", chain, False) for chain in seen.unknown if any(bridges.values())]
-        for family in sorted(seen.iptables | await asyncio.to_thread(_legacy)):
-            found += await self._open_iptables(family, bridges.get(family, ()))
+        for variant, families in zip(_VARIANTS, (seen.iptables, await asyncio.to_thread(_legacy)), strict=True):
+            for family in sorted(families):
+                program = await asyncio.to_thread(_program, family, variant)
+                found += await self._open_iptables(program, family, bridges.get(family, ()))
         if seen.firewalld:
             found += await self._open_firewalld(sorted({name for names in bridges.values() for name in names}))
         return found
 
-    async def _open_iptables(self, family: str, bridges: Sequence[str]) -> list[Firewall]:
-        program = _PROGRAMS[family]
+    async def _open_iptables(self, program: str, family: str, bridges: Sequence[str]) -> list[Firewall]:
         listing = await self._programs.run([program, "-w", "5", "-S"])
         if listing.code != 0:
             log.warning("iptables tells no rules", program=program, error=_words(listing.stderr))
@@ -157,6 +160,12 @@ def _legacy() -> set[str]:
             if "filter" in path.read_text().split():
                 found.add(family)
     return found
+
+
+def _program(family: str, variant: str) -> str:
+    """The program for one variant's tables; where there is one variant only, it may be without the name of it."""
+    name = f"{_PROGRAMS[family]}-{variant}"
+    return name if shutil.which(name) else _PROGRAMS[family]
 
 
 def _words(text: bytes) -> str:

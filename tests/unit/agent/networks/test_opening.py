@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from jackstay_agent.kernel.programs import Completed
+from jackstay_agent.networks import opening
 from jackstay_agent.networks.firewalls import Firewall
 from jackstay_agent.networks.opening import OtherFirewalls
 
@@ -26,6 +30,12 @@ class Programs:
     async def run(self, argv, *, stdin: bytes = b"", timeout: float = 60.0, cwd: str | None = None) -> Completed:
         self.ran.append(list(argv))
         return self.answer(list(argv)) or Completed(0, b"", b"")
+
+
+@pytest.fixture(autouse=True)
+def _no_older_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's are not looked at."""
+    monkeypatch.setattr(opening, "_LEGACY_TABLES", {})
 
 
 async def test_a_table_that_firewalld_owns_is_left_and_the_bridges_are_trusted() -> None:
@@ -81,7 +91,9 @@ async def test_refused_rules_and_programs_that_are_not_there_harm_nothing() -> N
     listing = Completed(0, b"-P FORWARD DROP\n-N DOCKER-USER\n", b"")
 
     def answer(argv: list[str]) -> Completed | None:
-        return {"nft": Completed(0, table, b""), "iptables": listing}.get(argv[0], refused)
+        if argv[0] == "nft":
+            return Completed(0, table, b"")
+        return refused if "-restore" in argv[0] else listing
 
     others = OtherFirewalls(Programs(answer))
     await others.follow({"ip": ["j0"]})
@@ -89,3 +101,24 @@ async def test_refused_rules_and_programs_that_are_not_there_harm_nothing() -> N
     listing = refused
     await others.look()
     assert others.found == []
+
+
+async def test_the_older_tables_are_changed_by_the_program_that_sees_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tmp_path / "ip_tables_names"
+    names.write_text("nat\nfilter\n")
+    monkeypatch.setattr(opening, "_LEGACY_TABLES", {"ip": names, "ip6": tmp_path / "none"})
+    installed = {"iptables-legacy"}
+    monkeypatch.setattr("shutil.which", lambda name: name if name in installed else None)
+
+    def answer(argv: list[str]) -> Completed | None:
+        return Completed(0, b"-P FORWARD DROP\n-N DOCKER-USER\n", b"") if argv[-1] == "-S" else None
+
+    for program in ("iptables-legacy", "iptables"):
+        programs = Programs(answer)
+        others = OtherFirewalls(programs)
+        await others.follow({"ip": ["j0"]})
+        assert [argv[0] for argv in programs.ran] == ["nft", program, f"{program}-restore"]
+        assert others.found == [Firewall("Docker", "ip filter DOCKER-USER", True)]
+        installed.clear()
