@@ -11,16 +11,20 @@ from dataclasses import dataclass
 
 from jackstay_agent.errors import InvalidArgument, NotFound
 
-KEYS = ("ancestor", "before", "exited", "health", "id", "label", "name", "network", "since", "status", "volume")
+KEYS = (
+    *("ancestor", "before", "exited", "expose", "health", "id", "is-task", "label", "name", "network", "publish"),
+    *("since", "status", "volume"),
+)
 STATES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 HEALTHS = ("none", "starting", "healthy", "unhealthy")
 _MAX_PATTERN = 200
+_PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp)?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A container as filters see it: `state` as users see it, `volumes` names, sources and targets, `networks` names
-    and ids."""
+    and ids, of one that runs `exposed` its ports and `published` those of the host, "80/tcp"."""
 
     id: str
     name: str
@@ -32,6 +36,8 @@ class Candidate:
     volumes: frozenset[str]
     networks: frozenset[str]
     health: str = "none"
+    exposed: frozenset[str] = frozenset()
+    published: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,14 @@ class Filters:
     ancestor: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     exited: tuple[int, ...] = ()
+    expose: frozenset[str] = frozenset()
     health: tuple[str, ...] = ()
     id: tuple[re.Pattern[str], ...] = ()
     label: tuple[tuple[str, str | None], ...] = ()
     name: tuple[re.Pattern[str], ...] = ()
     network: tuple[str, ...] = ()
+    publish: frozenset[str] = frozenset()
+    task: bool = False  # of a swarm, which none is
     since: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
     volume: tuple[str, ...] = ()
@@ -77,11 +86,14 @@ def parse(texts: Iterable[str]) -> Filters:
         ancestor=tuple(values["ancestor"]),
         before=tuple(values["before"]),
         exited=tuple(_code(value) for value in values["exited"]),
+        expose=frozenset(port for value in values["expose"] for port in _ports("expose", value)),
         health=tuple(values["health"]),
         id=tuple(_pattern("id", value) for value in values["id"]),
         label=tuple(_label(value) for value in values["label"]),
         name=tuple(_pattern("name", value) for value in values["name"]),
         network=tuple(values["network"]),
+        publish=frozenset(port for value in values["publish"] for port in _ports("publish", value)),
+        task=max((_truth("is-task", value) for value in values["is-task"]), default=False),
         since=tuple(values["since"]),
         status=tuple(values["status"]),
         volume=tuple(values["volume"]),
@@ -115,6 +127,8 @@ def matches(filters: Filters, container: Candidate, *, ancestor_ids: Collection[
         and (not filters.ancestor or _descends(filters.ancestor, container, ancestor_ids))
         and (not filters.volume or any(value in container.volumes for value in filters.volume))
         and (not filters.network or any(_is_network(value, container.networks) for value in filters.network))
+        and _reached(filters, container)
+        and not filters.task
     )
 
 
@@ -138,6 +152,13 @@ def _is_network(value: str, networks: Collection[str]) -> bool:
     return value in networks or (len(value) >= 12 and any(network.startswith(value) for network in networks))
 
 
+def _reached(filters: Filters, container: Candidate) -> bool:
+    # As in docker, one port that is exposed or published as asked is enough when both are asked for.
+    if not filters.expose and not filters.publish:
+        return True
+    return bool(filters.expose & container.exposed or filters.publish & container.published)
+
+
 def _index(containers: Sequence[Candidate], text: str) -> int:
     name = text.removeprefix("/")
     for index, container in enumerate(containers):
@@ -154,6 +175,20 @@ def _code(value: str) -> int:
     if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
         raise InvalidArgument(f"invalid filter 'exited={value[:40]}'", hint="give an exit code")
     return int(value)
+
+
+def _ports(key: str, value: str) -> list[str]:
+    match = _PORTS.fullmatch(value)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if match is None or not first <= last < 1 << 16:
+        raise InvalidArgument(f"invalid filter '{key}={value[:40]}'", hint="write PORT[-PORT][/PROTOCOL], e.g. 80/tcp")
+    return [f"{port}/{match[3] or 'tcp'}" for port in range(first, last + 1)]
+
+
+def _truth(key: str, value: str) -> bool:
+    if value.lower() not in ("1", "true", "0", "false"):
+        raise InvalidArgument(f"invalid filter '{key}={value[:40]}'", hint="write true or false")
+    return value.lower() in ("1", "true")
 
 
 def _label(value: str) -> tuple[str, str | None]:

@@ -34,11 +34,19 @@ class Listed:
     size_root: int
     networks: tuple[str, ...] = ()
 
+    @property
+    def exposed(self) -> tuple[str, ...]:
+        """Its ports, "80/tcp"; like docker, of one that does not run none."""
+        if not state.is_live(self.row.state):
+            return ()
+        return tuple(f"{port}/{protocol}" for port, protocol in self.plan.exposed_ports)
+
 
 async def list_containers(
     engine: Engine, *, every: bool = False, texts: Iterable[str] = (), last: int = 0, size: bool = False
 ) -> list[Listed]:
-    """The containers, newest first: those with a process, unless *every*, *last* (the newest n) or a status is asked.
+    """The containers, newest first: those with a process, unless *every*, *last* (the newest n that fit) or a status is
+    asked.
 
     Raises `InvalidArgument` for a malformed filter, `NotFound` for a container that one names.
     """
@@ -59,15 +67,14 @@ async def list_containers(
         # On networks that are no bridges a container has no place, but it names them.
         named = {network.name: network.id for network in networks.get(row.id, ())} or {settings.network: ""}
         listed[row.id] = Listed(row, settings, plan, tuple(bound.get(row.id, ())), 0, 0, tuple(named))
-        candidates.append(_candidate(row, settings, plan, named))
-    if last:
-        candidates = candidates[:last]
-    elif not every and not wanted.any_state:
-        # docker applies "before" and "since" to all containers, so those not shown must still be there to be named.
-        shown = {row.id for row in found if state.is_live(row.state) or state.of(row) == "restarting"}
-        chosen = filters.select(wanted, candidates, ancestor_ids=ancestors)
-        return await _sized(engine, [listed[item.id] for item in chosen if item.id in shown], size)
+        candidates.append(_candidate(listed[row.id], named))
+    # "before" and "since" are of all containers, so those not shown must still be there to be named.
     chosen = filters.select(wanted, candidates, ancestor_ids=ancestors)
+    if last:
+        chosen = chosen[:last]
+    elif not every and not wanted.any_state:
+        shown = {row.id for row in found if state.is_live(row.state) or state.of(row) == "restarting"}
+        chosen = [item for item in chosen if item.id in shown]
     return await _sized(engine, [listed[item.id] for item in chosen], size)
 
 
@@ -125,8 +132,8 @@ async def _image_ids(engine: Engine, text: str) -> list[str]:
         return []
 
 
-def _candidate(row: ContainerRow, settings: Settings, plan: ProcessPlan, networks: dict[str, str]) -> filters.Candidate:
-    volumes = {mount.target for mount in settings.mounts} | {mount.source for mount in settings.mounts}
+def _candidate(item: Listed, networks: dict[str, str]) -> filters.Candidate:
+    row, mounts = item.row, item.settings.mounts
     return filters.Candidate(
         id=row.id,
         name=row.name,
@@ -135,7 +142,9 @@ def _candidate(row: ContainerRow, settings: Settings, plan: ProcessPlan, network
         exit_code=row.exit_code,
         image=row.image,
         image_id=row.image_id,
-        labels=plan.labels,
-        volumes=frozenset(volumes),
+        labels=item.plan.labels,
+        volumes=frozenset({mount.target for mount in mounts} | {mount.source for mount in mounts}),
         networks=frozenset({*networks, *networks.values()} - {""}),
+        exposed=frozenset(item.exposed) | {f"{port.container_port}/{port.protocol}" for port in item.ports},
+        published=frozenset(f"{port.host_port}/{port.protocol}" for port in item.ports),
     )

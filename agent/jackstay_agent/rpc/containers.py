@@ -394,7 +394,7 @@ def _summary(item: Listed) -> pb.ContainerSummary:
             )
             for port in item.ports
         ],
-        exposed=[port for port, _protocol in item.plan.exposed_ports],
+        exposed=item.exposed,
         labels=item.plan.labels,
         networks=item.networks,
         mounts=[mount.source for mount in settings.mounts if mount.source],

@@ -29,7 +29,7 @@ def command(
     filters: Annotated[
         list[str] | None,
         typer.Option(
-            "--filter", "-f", metavar="KEY=VALUE", help="name, id, status, health, label, ancestor, exited, volume, …"
+            "--filter", "-f", metavar="KEY=VALUE", help="name, status, label, ancestor, publish, …: as docker's."
         ),
     ] = None,
     last: Annotated[

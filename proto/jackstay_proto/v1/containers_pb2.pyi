@@ -1036,7 +1036,7 @@ class ListContainersRequest(_message.Message):
     all: _builtins.bool
     size: _builtins.bool
     last: _builtins.int
-    """the newest N, of any state; 0: no such bound"""
+    """the newest N that fit, of any state; 0: no such bound"""
     @_builtins.property
     def filters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"name=", "id=", "status=", "label=", "ancestor=", … as docker's"""
@@ -1147,7 +1147,9 @@ class ContainerSummary(_message.Message):
         """as bound"""
 
     @_builtins.property
-    def exposed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def exposed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"80/tcp"; of one that does not run none"""
+
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -1168,7 +1170,7 @@ class ContainerSummary(_message.Message):
         finished: _builtins.int = ...,
         exit_code: _builtins.int = ...,
         ports: _abc.Iterable[Global___PortBinding] | None = ...,
-        exposed: _abc.Iterable[_builtins.int] | None = ...,
+        exposed: _abc.Iterable[_builtins.str] | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         networks: _abc.Iterable[_builtins.str] | None = ...,
         mounts: _abc.Iterable[_builtins.str] | None = ...,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 COMMAND_WIDTH = 20
 CREATED_BY_WIDTH = 45
+MOUNT_WIDTH = 15
 
 
 def container_object(item: messages.ContainerSummary, now: float, *, full: bool = False, size: bool = False) -> Object:
@@ -25,8 +26,11 @@ def container_object(item: messages.ContainerSummary, now: float, *, full: bool 
     program, *arguments = item.command or [""]
     command = " ".join([program, *(f"'{argument}'" if " " in argument else argument for argument in arguments)])
     bound = [BoundPort(p.protocol or "tcp", p.host_ip, p.container_port, p.host_port) for p in item.ports]
-    published = {port.container_port for port in bound}
-    exposed = [BoundPort("tcp", "", port, 0) for port in item.exposed if port not in published]
+    published = {f"{port.container_port}/{port.protocol}" for port in bound}
+    exposed = [
+        BoundPort(protocol, "", int(port), 0)
+        for port, _, protocol in (text.partition("/") for text in item.exposed if text not in published)
+    ]
     image = short_id(item.image) if item.image.startswith("sha256:") and not full else item.image
     fields = {
         "Command": f'"{command if full else ellipsis(command, COMMAND_WIDTH)}"',
@@ -35,7 +39,7 @@ def container_object(item: messages.ContainerSummary, now: float, *, full: bool 
         "Image": image,
         "Labels": _pairs(item.labels),
         "LocalVolumes": str(sum(not source.startswith("/") for source in item.mounts)),
-        "Mounts": ",".join(item.mounts),
+        "Mounts": ",".join(item.mounts if full else (ellipsis(mount, MOUNT_WIDTH) for mount in item.mounts)),
         "Names": item.name,
         "Networks": ",".join(item.networks),
         "Ports": format_ports([*bound, *exposed]),

@@ -11,6 +11,7 @@ from jackstay_agent.errors import InvalidArgument, NotFound
 WEB = Candidate(
     "c" * 64, "web", "running", None, "app:1", "sha256:" + "1" * 64, {"tier": "front", "x": ""},
     frozenset({"data", "/srv", "/data"}), frozenset({"bridge", "b" * 64}), "healthy",
+    frozenset({"80/tcp", "53/udp"}), frozenset({"8080/tcp"}),
 )  # fmt: skip
 WEBSITE = Candidate(
     "d" * 64, "website", "exited", 3, "site", "sha256:" + "2" * 64, {"tier": "back"}, frozenset(), frozenset({"host"})
@@ -46,6 +47,16 @@ ALL = [WEB, WEBSITE, OLD]
         (["network=b"], ""),
         (["ancestor=site"], "website"),
         (["ancestor=222222222222"], "website"),
+        (["expose=80"], "web"),
+        (["expose=80/tcp"], "web"),
+        (["expose=80/udp"], ""),
+        (["expose=50-60/udp"], "web"),
+        (["publish=8080"], "web"),
+        (["publish=8000-9000/"], "web"),
+        (["publish=80"], ""),
+        (["publish=80", "expose=53/udp"], "web"),
+        (["is-task=false"], "web website old"),
+        (["is-task=true"], ""),
         (["before=website"], "old"),
         (["since=website"], "web"),
         (["since=" + "e" * 64, "before=/web"], "website"),
@@ -69,7 +80,25 @@ def test_status_asks_for_any_state() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["name", "nonsense=1", "status=asleep", "exited=x", "exited=", "name=(", "id=[", "name=" + "a" * 300, ""]
+    "text",
+    [
+        "name",
+        "nonsense=1",
+        "status=asleep",
+        "exited=x",
+        "exited=",
+        "name=(",
+        "id=[",
+        "name=" + "a" * 300,
+        "",
+        "publish=x",
+        "publish=80:80",
+        "expose=9-8",
+        "expose=65536",
+        "expose=1/ftp",
+        "is-task=maybe",
+        "is-task=",
+    ],
 )
 def test_malformed(text: str) -> None:
     with pytest.raises(InvalidArgument):

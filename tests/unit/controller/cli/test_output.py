@@ -36,7 +36,7 @@ def container(**values: object) -> messages.ContainerSummary:
         "networks": ["bridge"],
         "mounts": ["data"],
         "ports": [messages.PortBinding(host_port=8080, container_port=80, protocol="tcp")],
-        "exposed": [80, 443],
+        "exposed": ["80/tcp", "443/tcp", "53/udp"],
     }
     return messages.ContainerSummary(**(base | values))  # type: ignore[arg-type]
 
@@ -52,7 +52,7 @@ def test_ps_object_has_dockers_fields() -> None:
         "Mounts": "data",
         "Names": "app",
         "Networks": "bridge",
-        "Ports": "0.0.0.0:8080->80/tcp, 443/tcp",
+        "Ports": "0.0.0.0:8080->80/tcp, 443/tcp, 53/udp",
         "RunningFor": "2 hours ago",
         "Size": "0B",
         "State": "running",
@@ -80,7 +80,7 @@ def test_status(values: dict[str, object], status: str) -> None:
 
 def test_ps_table() -> None:
     rows = [
-        ("web1", [container_object(container(), NOW)]),
+        ("web1", [container_object(container(exposed=["443/tcp"]), NOW)]),
         ("web2", []),
         ("web3", [container_object(container(name="a-long-name", state="created", ports=[], exposed=[]), NOW)]),
     ]
