@@ -57,7 +57,7 @@ def subnets(web1: Laptop, name: str) -> list[str]:
 
 def serve(web1: Laptop, name: str, *flags: str) -> None:
     """A container that answers on port 80 with its name."""
-    script = f"mkdir /w && echo {name} >/w/index.html && exec busybox httpd -f -h /w"
+    script = f"mkdir -p /w && echo {name} >/w/index.html && exec busybox httpd -f -h /w"
     web1.ok("run", "-d", "--name", name, *flags, "base:1", "sh", "-c", script)
 
 
@@ -191,3 +191,134 @@ def test_networks_do_not_see_each_other(web1: Laptop, host: Host) -> None:
     assert ask(web1, "blue1", "10.71.0.2", patience=1) == ""
     assert ask(web1, "in1", "10.71.0.2", patience=1) == ""
     assert ask(web1, "in2", "10.73.0.2") == "in1"
+
+
+def settings(web1: Laptop, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = data(web1.ok("--json", "inspect", name))[0]["NetworkSettings"]
+    return found
+
+
+def interfaces(web1: Laptop, name: str) -> list[str]:
+    """The addresses of *name*'s interfaces, each with its interface, and the default routes."""
+    script = (
+        "ip -o addr show scope global | awk '{ print $2, $4 }'; "
+        '(ip route; ip -6 route) | awk \'$1 == "default" { print "out", $3, $5 }\''
+    )
+    return sorted(web1.ok("exec", name, "sh", "-c", script).lines)
+
+
+def test_several_networks(web1: Laptop, host: Host) -> None:
+    web1.ok("network", "create", "inner", "--internal", "--subnet", "10.71.0.0/24")
+    web1.ok(
+        "network", "create", "six", "--subnet", "10.72.0.0/24", "--subnet", "fd72::/64", "--ip-range", "fd72::80/121"
+    )
+    web1.ok(
+        *("run", "-d", "--name", "many", "--network", "inner", "-p", "8072:80"),
+        *(
+            "--network",
+            "name=six,alias=db,alias=store,ip=10.72.0.9,mac-address=02:00:00:00:00:09",
+            "--network",
+            "bridge",
+        ),
+        *("base:1", "sh", "-c", "mkdir -p /w && echo many >/w/index.html && exec busybox httpd -f -h /w"),
+    )
+    assert interfaces(web1, "many") == [
+        "eth0 10.71.0.2/24",
+        "eth1 10.72.0.9/24",
+        "eth1 fd72::80/64",
+        "eth2 10.88.0.2/16",
+        "out 10.72.0.1 eth1",
+        "out fd72::1 eth1",
+    ]
+    shown = settings(web1, "many")
+    assert list(shown["Networks"]) == ["inner", "six", "bridge"]
+    assert shown["IPAddress"] == "10.88.0.2"
+    six = shown["Networks"]["six"]
+    assert (six["IPAddress"], six["GlobalIPv6Address"], six["GlobalIPv6PrefixLen"]) == ("10.72.0.9", "fd72::80", 64)
+    assert (six["MacAddress"], six["Gateway"], six["IPv6Gateway"]) == ("02:00:00:00:00:09", "10.72.0.1", "fd72::1")
+    assert six["Aliases"] == ["db", "store"]
+    assert web1.ok("ps", "--format", "{{.Networks}}").lines == ["inner,six,bridge"]
+    for text, names in [("six", ["many"]), ("inner", ["many"]), ("host", [])]:
+        assert web1.ok("ps", "--filter", f"network={text}", "--format", "{{.Names}}").lines == names
+    inside = network(web1, "six")["Containers"]
+    assert [each["IPv6Address"] for each in inside.values()] == ["fd72::80/64"]
+
+    serve(web1, "near", "--network", "six", "--ip6", "fd72::9")
+    assert ask(web1, "near", "fd72::80") == "many"
+    assert ask(web1, "near", "10.72.0.9") == "many"
+    assert ask(web1, "near", host.address, 8072) == "many"
+    assert host.exec(["busybox", "ping", "-c", "1", "-W", "5", "fd72::9"]).returncode == 0
+    for flags, told in [
+        ("--network six --ip 10.72.0.9", "the address 10.72.0.9 is taken"),
+        ("--network six --ip6 fd72::80", "the address fd72::80 is taken"),
+        ("--network six --ip 10.72.0.1", "the address 10.72.0.1 is taken"),
+        ("--network six --ip 10.73.0.2", "10.73.0.2 is not an address of the network's subnet 10.72.0.0/24"),
+        ("--network inner --ip6 fd72::5", "the network inner has no IPv6"),
+        ("--network six --mac-address 01:00:00:00:00:00", "is not the address of one interface"),
+        ("--network six --network host", "--network host stands alone"),
+        ("--network six --network six", "--network six is given twice"),
+        ("--network none --ip 10.72.0.5", "no addresses and aliases on the network none"),
+    ]:
+        refused = web1.run("run", "--rm", *flags.split(), "base:1", "true")
+        assert refused.code in (2, 125), refused
+        assert told in refused.stderr
+    web1.ok("stop", "-t", "0", "many")
+    assert settings(web1, "many")["Networks"]["six"]["IPAddress"] == ""
+    web1.ok("start", "many")
+    assert interfaces(web1, "many")[1:3] == ["eth1 10.72.0.9/24", "eth1 fd72::80/64"]
+
+
+def test_connect_and_disconnect(web1: Laptop, host: Host) -> None:
+    web1.ok("network", "create", "red", "--subnet", "10.71.0.0/24")
+    web1.ok("network", "create", "blue", "--subnet", "10.72.0.0/24", "--subnet", "fd72::/64")
+    serve(web1, "red1", "--network", "red", "-p", "8073:80")
+    serve(web1, "blue1", "--network", "blue")
+    web1.ok("network", "connect", "--alias", "db", "--ip", "10.72.0.9", "--ip6", "fd72::9", "blue", "red1")
+    both = ["eth0 10.71.0.2/24", "eth1 10.72.0.9/24", "eth1 fd72::9/64", "out 10.71.0.1 eth0", "out fd72::1 eth1"]
+    assert interfaces(web1, "red1") == both
+    assert ask(web1, "blue1", "10.72.0.9") == "red1"
+    assert ask(web1, "red1", "10.72.0.2") == "blue1"
+    assert settings(web1, "red1")["Networks"]["blue"]["Aliases"] == ["db"]
+    assert web1.ok("ps", "--filter", "network=blue", "--format", "{{.Names}}: {{.Networks}}").lines == [
+        "blue1: blue",
+        "red1: red,blue",
+    ]
+    for arguments, told in [
+        (["connect", "blue", "red1"], "already exists in network blue"),
+        (["connect", "red", "blue1", "--ip", "10.71.0.2"], "the address 10.71.0.2 is taken"),
+        (["connect", "nowhere", "red1"], "network nowhere not found"),
+        (["connect", "red", "nobody"], "no such container: nobody"),
+        (["connect", "host", "red1"], "cannot be connected to the network host"),
+        (["disconnect", "bridge", "red1"], "is not connected to network bridge"),
+        (["rm", "blue"], "network blue is in use by red1, blue1"),
+    ]:
+        assert told in web1.run("network", *arguments).ended(1).stderr
+    web1.ok("network", "disconnect", "-f", "bridge", "red1")
+
+    host.agent.kill()
+    host.agent.start()
+    assert interfaces(web1, "red1") == both
+    web1.ok("network", "disconnect", "red", "red1")  # its way out, and what it has published, move on
+    assert interfaces(web1, "red1") == [
+        "eth1 10.72.0.9/24",
+        "eth1 fd72::9/64",
+        "out 10.72.0.1 eth1",
+        "out fd72::1 eth1",
+    ]
+    assert ask(web1, "blue1", host.address, 8073) == "red1"
+    web1.ok("network", "connect", "red", "red1")
+    assert interfaces(web1, "red1")[0] == "eth0 10.71.0.2/24"
+
+    web1.ok("stop", "-t", "0", "red1")
+    web1.ok("network", "disconnect", "blue", "red1")
+    web1.ok("network", "connect", "bridge", "red1")
+    web1.ok("start", "red1")
+    assert interfaces(web1, "red1") == ["eth0 10.71.0.2/24", "eth1 10.88.0.2/16", "out 10.71.0.1 eth0"]
+    web1.ok("network", "disconnect", "red", "red1")
+    web1.ok("network", "disconnect", "bridge", "red1")
+    assert interfaces(web1, "red1") == []
+    assert web1.ok("port", "red1").lines == []
+    web1.ok("network", "rm", "red")
+    web1.ok("run", "-d", "--name", "none1", "--network", "none", "base:1", "sleep", "60")
+    refused = web1.run("network", "connect", "blue", "none1").ended(1).stderr
+    assert "created with --network none, which stands alone" in refused

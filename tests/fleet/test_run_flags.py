@@ -395,6 +395,19 @@ def test_stop_signal_and_patience(web1: Laptop) -> None:
     web1.ok("rm", "asked", "deaf")
 
 
+def test_place_in_a_network(web1: Laptop) -> None:
+    web1.ok("network", "create", "six", "--subnet", "10.76.0.0/24", "--subnet", "fd76::/64")
+    flags = "--rm --network six --network-alias db --ip 10.76.0.7 --ip6 fd76::7 --mac-address 02:11:22:33:44:56"
+    look = "ip -o addr show dev eth0 scope global | awk '{ print $4 }'; cat /sys/class/net/eth0/address"
+    ran = web1.ok("run", *flags.split(), "base:1", "sh", "-c", look)
+    assert ran.lines == ["10.76.0.7/24", "fd76::7/64", "02:11:22:33:44:56"]
+    web1.ok("create", "--name", "placed", "--network", "six", "--network-alias", "db", "base:1", "true")
+    inspected = data(web1.ok("--json", "inspect", "placed"))[0]
+    assert inspected["NetworkSettings"]["Networks"]["six"]["Aliases"] == ["db"]
+    web1.ok("rm", "placed")
+    web1.ok("network", "rm", "six")
+
+
 def test_every_flag_is_shown_here() -> None:
     text = Path(__file__).read_text()
     short = {"env": "-e", "interactive": "-i", "label": "-l", "memory": "-m", "publish": "-p", "publish_all": "-P"}

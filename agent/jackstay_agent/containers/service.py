@@ -19,6 +19,7 @@ from jackstay_agent.containers import (
     exporting,
     health_status,
     listing,
+    networking,
     log_options,
     logs,
     probe,
@@ -47,7 +48,7 @@ from jackstay_agent.containers.process_table import ProcessTable
 from jackstay_agent.containers.restarts import Restarts
 from jackstay_agent.containers.runtime import PREFERRED, Runtime, choose
 from jackstay_agent.containers.sampler import Sampler
-from jackstay_agent.containers.settings import Resources, RestartPolicy, Settings
+from jackstay_agent.containers.settings import NetworkAttachment, Resources, RestartPolicy, Settings
 from jackstay_agent.containers.telling import tell
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import NotFound, Unsupported
@@ -125,6 +126,14 @@ class Containers:
         await self.engine.execs.close()
         await self.engine.exits.close()
         await self.engine.log_rotation.close()
+
+    async def network_connect(self, text: str, wanted: NetworkAttachment) -> None:
+        """See `networking.connect`."""
+        await self.engine.finish(networking.connect(self.engine, text, wanted))
+
+    async def network_disconnect(self, text: str, network: str, *, force: bool = False) -> None:
+        """See `networking.disconnect`."""
+        await self.engine.finish(networking.disconnect(self.engine, text, network, force=force))
 
     async def runtime_version(self) -> str:
         """The OCI runtime's name and version; "" when none is installed."""

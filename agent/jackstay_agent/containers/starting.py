@@ -99,7 +99,7 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
     await forget(engine, container)  # what an earlier run may have left
     await finish(_make_bundle, bundle, rootfs)
     await engine.snapshotter.mount(run.row.snapshot, rootfs)
-    attachment = await engine.networks.connect(container, run.settings, _published(run.settings, run.plan))
+    attachment = await engine.networks.connect(container, run.settings, published(run.settings, run.plan))
     await finish(_write_files, bundle, run.settings, attachment)
     async with (
         mounting.mounted(engine, container, run.settings, rootfs) as mounts,
@@ -199,7 +199,7 @@ def streams_of(settings: Settings) -> Streams:
     return Streams(tty=settings.tty, stdin=settings.open_stdin, keep_stdin=keep)
 
 
-def _published(settings: Settings, plan: ProcessPlan) -> tuple[Port, ...]:
+def published(settings: Settings, plan: ProcessPlan) -> tuple[Port, ...]:
     """The ports to publish: those asked for, and with ``-P`` every exposed one that is not among them."""
     if not settings.publish_all:
         return settings.ports

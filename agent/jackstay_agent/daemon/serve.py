@@ -129,7 +129,7 @@ async def _serve_with(
             containers=ContainersService(containers),
             content=ContentService(content, images),
             images=ImagesService(database, images, receiver, saver, collector, room, snapshotter.name, commit, lanes),
-            networks=NetworksService(networks),
+            networks=NetworksService(networks, containers),
             system=SystemService(
                 config,
                 database,

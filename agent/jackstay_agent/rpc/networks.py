@@ -8,6 +8,8 @@ from typing import Any
 
 import grpc.aio
 
+from jackstay_agent.containers.service import Containers
+from jackstay_agent.containers.settings import NetworkAttachment
 from jackstay_agent.images.document_times import moment
 from jackstay_agent.networks.registry import Wanted
 from jackstay_agent.networks.service import Networks
@@ -21,9 +23,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class NetworksService(NetworksServicer):
     """Serves this host's networks."""
 
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
+    def __init__(self, networks: Networks, containers: Containers) -> None:
         self._registry = networks.registry
+        self._containers = containers
 
     async def List(self, request: pb.ListNetworksRequest, context: Context) -> pb.ListNetworksReply:
         """See networks.proto."""
@@ -73,3 +75,20 @@ class NetworksService(NetworksServicer):
         times = [moment(text.partition("=")[2], now, "until") for text in request.filters if text.startswith("until=")]
         labels = [text for text in request.filters if not text.startswith("until=")]
         return pb.PruneNetworksReply(removed=await self._registry.prune(labels, min(times, default=None)))
+
+    async def Connect(self, request: pb.ConnectNetworkRequest, context: Context) -> pb.ConnectNetworkReply:
+        """See networks.proto."""
+        wanted = NetworkAttachment(
+            network=request.network,
+            aliases=tuple(request.aliases),
+            ip=request.ip,
+            ip6=request.ip6,
+            mac_address=request.mac_address,
+        )
+        await self._containers.network_connect(request.container, wanted)
+        return pb.ConnectNetworkReply()
+
+    async def Disconnect(self, request: pb.DisconnectNetworkRequest, context: Context) -> pb.DisconnectNetworkReply:
+        """See networks.proto."""
+        await self._containers.network_disconnect(request.container, request.network, force=request.force)
+        return pb.DisconnectNetworkReply()

@@ -160,6 +160,8 @@ ROOT: Mapping[str, Entry | Group] = {
             "inspect": _entry("network_inspect", "Show everything about networks."),
             "rm": _entry("network_rm", "Remove networks."),
             "prune": _entry("network_prune", "Remove the networks that no container is in."),
+            "connect": _entry("network_connect", "Connect a container to a network."),
+            "disconnect": _entry("network_disconnect", "Disconnect a container from a network."),
         },
     ),
     "host": Group(

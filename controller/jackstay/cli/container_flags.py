@@ -45,6 +45,7 @@ class ContainerFlags:
     init: bool = False
     interactive: bool = False
     ip: str = ""
+    ip6: str = ""
     ipc: str = ""
     label: Texts = None
     label_file: Texts = None
@@ -56,7 +57,8 @@ class ContainerFlags:
     memory_swap: str | None = None
     mount: Texts = None
     name: str = ""
-    network: str = ""
+    network: Texts = None
+    network_alias: Texts = None
     no_healthcheck: bool = False
     on: int | None = None
     oom_score_adj: int | None = None
@@ -119,8 +121,14 @@ def container_flags(
     publish_all: Annotated[
         bool, typer.Option("--publish-all", "-P", help="Every port that the image exposes.")
     ] = False,
-    network: Annotated[str, typer.Option("--network", "--net", metavar="NAME", help="bridge, host or none.")] = "",
+    network: Annotated[
+        Texts, typer.Option("--network", "--net", metavar="NAME", help="A network; bridge, host, none.")
+    ] = None,
+    network_alias: Annotated[
+        Texts, typer.Option("--network-alias", metavar="NAME", help="More names in its network.")
+    ] = None,
     ip: Annotated[str, typer.Option("--ip", metavar="ADDRESS", help="Its IPv4 address.")] = "",
+    ip6: Annotated[str, typer.Option("--ip6", metavar="ADDRESS", help="Its IPv6 address.")] = "",
     mac_address: Annotated[str, typer.Option("--mac-address", metavar="MAC", help="Its link address.")] = "",
     dns: Annotated[Texts, typer.Option("--dns", metavar="ADDRESS", help="Name servers.")] = None,
     dns_search: Annotated[Texts, typer.Option("--dns-search", metavar="DOMAIN", help="Search domains.")] = None,

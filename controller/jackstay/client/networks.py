@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 
     from jackstay.client.calls import Calls
     from jackstay_proto.v1.networks_pb2 import (
+        ConnectNetworkReply,
+        ConnectNetworkRequest,
         CreateNetworkReply,
         CreateNetworkRequest,
+        DisconnectNetworkReply,
+        DisconnectNetworkRequest,
         InspectNetworkReply,
         InspectNetworkRequest,
         ListNetworksReply,
@@ -50,3 +54,13 @@ class Networks:
     async def prune(self, request: PruneNetworksRequest, *, timeout: float | None = None) -> PruneNetworksReply:
         """Remove the networks that no container is in."""
         return await self._calls.unary(self._stub.Prune, request, timeout)
+
+    async def connect(self, request: ConnectNetworkRequest, *, timeout: float | None = None) -> ConnectNetworkReply:
+        """Give a container a place in a network."""
+        return await self._calls.unary(self._stub.Connect, request, timeout)
+
+    async def disconnect(
+        self, request: DisconnectNetworkRequest, *, timeout: float | None = None
+    ) -> DisconnectNetworkReply:
+        """Take a container's place in a network away."""
+        return await self._calls.unary(self._stub.Disconnect, request, timeout)

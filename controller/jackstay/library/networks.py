@@ -62,3 +62,20 @@ class Networks:
             return list((await agent.networks.prune(messages.PruneNetworksRequest(filters=filters))).removed)
 
         return await self._hosts.run(work)
+
+    async def connect(self, request: messages.ConnectNetworkRequest) -> FleetResult[None]:
+        """Give a container a place in a network, at once if it runs."""
+
+        async def work(agent: AgentClient) -> None:
+            await agent.networks.connect(request)
+
+        return await self._hosts.run(work)
+
+    async def disconnect(self, network: str, container: str, *, force: bool = False) -> FleetResult[None]:
+        """Take a container's place in a network away; ``force``: it need not have one."""
+        request = messages.DisconnectNetworkRequest(network=network, container=container, force=force)
+
+        async def work(agent: AgentClient) -> None:
+            await agent.networks.disconnect(request)
+
+        return await self._hosts.run(work)

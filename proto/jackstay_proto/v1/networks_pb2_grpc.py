@@ -59,6 +59,16 @@ class NetworksStub:
                 request_serializer=jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksReply.FromString,
                 _registered_method=True)
+        self.Connect = channel.unary_unary(
+                '/jackstay.v1.Networks/Connect',
+                request_serializer=jackstay__proto_dot_v1_dot_networks__pb2.ConnectNetworkRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.ConnectNetworkReply.FromString,
+                _registered_method=True)
+        self.Disconnect = channel.unary_unary(
+                '/jackstay.v1.Networks/Disconnect',
+                request_serializer=jackstay__proto_dot_v1_dot_networks__pb2.DisconnectNetworkRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.DisconnectNetworkReply.FromString,
+                _registered_method=True)
 
 
 class NetworksServicer:
@@ -94,6 +104,18 @@ class NetworksServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Connect(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Disconnect(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NetworksServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +143,16 @@ def add_NetworksServicer_to_server(servicer, server):
                     servicer.Prune,
                     request_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksReply.SerializeToString,
+            ),
+            'Connect': grpc.unary_unary_rpc_method_handler(
+                    servicer.Connect,
+                    request_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.ConnectNetworkRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_networks__pb2.ConnectNetworkReply.SerializeToString,
+            ),
+            'Disconnect': grpc.unary_unary_rpc_method_handler(
+                    servicer.Disconnect,
+                    request_deserializer=jackstay__proto_dot_v1_dot_networks__pb2.DisconnectNetworkRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_networks__pb2.DisconnectNetworkReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +290,60 @@ class Networks:
             '/jackstay.v1.Networks/Prune',
             jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_networks__pb2.PruneNetworksReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Connect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Networks/Connect',
+            jackstay__proto_dot_v1_dot_networks__pb2.ConnectNetworkRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_networks__pb2.ConnectNetworkReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Disconnect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Networks/Disconnect',
+            jackstay__proto_dot_v1_dot_networks__pb2.DisconnectNetworkRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_networks__pb2.DisconnectNetworkReply.FromString,
             options,
             channel_credentials,
             insecure,

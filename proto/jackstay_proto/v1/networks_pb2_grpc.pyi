@@ -36,6 +36,8 @@ class NetworksStub:
     Create: _grpc.UnaryUnaryMultiCallable[_networks_pb2.CreateNetworkRequest, _networks_pb2.CreateNetworkReply]
     Remove: _grpc.UnaryUnaryMultiCallable[_networks_pb2.RemoveNetworkRequest, _networks_pb2.RemoveNetworkReply]
     Prune: _grpc.UnaryUnaryMultiCallable[_networks_pb2.PruneNetworksRequest, _networks_pb2.PruneNetworksReply]
+    Connect: _grpc.UnaryUnaryMultiCallable[_networks_pb2.ConnectNetworkRequest, _networks_pb2.ConnectNetworkReply]
+    Disconnect: _grpc.UnaryUnaryMultiCallable[_networks_pb2.DisconnectNetworkRequest, _networks_pb2.DisconnectNetworkReply]
 
 @_typing.type_check_only
 class NetworksAsyncStub(NetworksStub):
@@ -45,6 +47,8 @@ class NetworksAsyncStub(NetworksStub):
     Create: _aio.UnaryUnaryMultiCallable[_networks_pb2.CreateNetworkRequest, _networks_pb2.CreateNetworkReply]  # type: ignore[assignment]
     Remove: _aio.UnaryUnaryMultiCallable[_networks_pb2.RemoveNetworkRequest, _networks_pb2.RemoveNetworkReply]  # type: ignore[assignment]
     Prune: _aio.UnaryUnaryMultiCallable[_networks_pb2.PruneNetworksRequest, _networks_pb2.PruneNetworksReply]  # type: ignore[assignment]
+    Connect: _aio.UnaryUnaryMultiCallable[_networks_pb2.ConnectNetworkRequest, _networks_pb2.ConnectNetworkReply]  # type: ignore[assignment]
+    Disconnect: _aio.UnaryUnaryMultiCallable[_networks_pb2.DisconnectNetworkRequest, _networks_pb2.DisconnectNetworkReply]  # type: ignore[assignment]
 
 class NetworksServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +85,19 @@ class NetworksServicer(metaclass=_abc_1.ABCMeta):
         request: _networks_pb2.PruneNetworksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_networks_pb2.PruneNetworksReply, _abc.Awaitable[_networks_pb2.PruneNetworksReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Connect(
+        self,
+        request: _networks_pb2.ConnectNetworkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_networks_pb2.ConnectNetworkReply, _abc.Awaitable[_networks_pb2.ConnectNetworkReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Disconnect(
+        self,
+        request: _networks_pb2.DisconnectNetworkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_networks_pb2.DisconnectNetworkReply, _abc.Awaitable[_networks_pb2.DisconnectNetworkReply]]: ...
 
 def add_NetworksServicer_to_server(servicer: NetworksServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

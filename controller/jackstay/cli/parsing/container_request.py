@@ -10,6 +10,7 @@ from jackstay.cli.parsing.environment import parse_environment, parse_pairs, rea
 from jackstay.cli.parsing.gpus import is_cdi_name, parse_gpus
 from jackstay.cli.parsing.health_check import parse_health
 from jackstay.cli.parsing.mounts import MountSpec, parse_mount, parse_volume
+from jackstay.cli.parsing.networks import parse_networks
 from jackstay.cli.parsing.ports import parse_publish
 from jackstay.cli.parsing.restart_policy import parse_restart
 from jackstay.cli.parsing.security_options import parse_security_option
@@ -70,7 +71,13 @@ def build_request(
         privileged=flags.privileged,
         security_opt=[parse_security_option(text) for text in flags.security_opt or ()],
         read_only=flags.read_only,
-        networks=_networks(flags),
+        networks=parse_networks(
+            flags.network or (),
+            aliases=flags.network_alias or (),
+            ip=flags.ip,
+            ip6=flags.ip6,
+            mac_address=flags.mac_address,
+        ),
         dns=flags.dns or (),
         dns_search=flags.dns_search or (),
         add_host=[_host_line(text) for text in flags.add_host or ()],
@@ -136,12 +143,6 @@ def _health(flags: ContainerFlags) -> messages.HealthCheck | None:
         start_interval_ns=check.start_interval_ns,
         retries=check.retries,
     )
-
-
-def _networks(flags: ContainerFlags) -> list[messages.NetworkAttachment]:
-    if not (flags.network or flags.ip or flags.mac_address):
-        return []  # the agent's choice
-    return [messages.NetworkAttachment(network=flags.network, ip=flags.ip, mac_address=flags.mac_address)]
 
 
 def _entrypoint(text: str | None) -> messages.Entrypoint | None:

@@ -27,8 +27,9 @@ def test_everything() -> None:
     request = build(
         name="app", interactive=True, tty=True, rm=True, replace=True, env=["HOME", "A=1"], workdir="/w", user="1:2",
         group_add=["adm"], hostname="h", volume=["data:/data", "/srv:/srv:ro"], mount=["type=tmpfs,target=/t"],
-        tmpfs=["/run"], read_only=True, shm_size="1m", publish=["8080-8081:80-81"], publish_all=True, network="none",
-        ip="172.31.0.9", mac_address="02:00:00:00:00:01", dns=["1.1.1.1"], dns_search=["x"], add_host=["a:::1"],
+        tmpfs=["/run"], read_only=True, shm_size="1m", publish=["8080-8081:80-81"], publish_all=True, network=["shop"],
+        ip="172.31.0.9", ip6="fd00::9", network_alias=["db"],
+        mac_address="02:00:00:00:00:01", dns=["1.1.1.1"], dns_search=["x"], add_host=["a:::1"],
         memory="512m", memory_reservation="1m", memory_swap="-1", cpus="1.5", cpu_shares=7, cpuset_cpus="0",
         cpuset_mems="1", blkio_weight=10, cpu_period=1000, cpu_quota=-1,
         pids_limit=-1, oom_score_adj=-5, ulimit=["nofile=1:2"], sysctl=["a.b=1"], cap_add=["NET_ADMIN"],
