@@ -262,6 +262,12 @@ def test_taken_ports(laptop: Laptop, web1: Host) -> None:
         assert told in error, form
         assert hint, form
     assert laptop.ok("ps", "-aq", "-f", "name=app").stdout == ""
+    # Of a range for one port the first free one is taken.
+    for name, chosen in (("first", "[::1]:8104"), ("second", "[::1]:8105")):
+        laptop.ok("run", "-d", "--name", name, "-p", "[::1]:8103-8105:80", "httpd:1.1")
+        assert laptop.ok("port", name, "80").stdout == f"{chosen}\n"
+    third = laptop.run("run", "-d", "--name", "third", "-p", "[::1]:8103-8105:80", "httpd:1.1").ended(125)
+    assert "ports [::1]:8103-8105/tcp are all taken" in third.stderr
     # Once it is free it can be had.
     laptop.ok("rm", "-f", "other", "host")
     laptop.ok("run", "-d", "--name", "app", "-p", "8100-8103:80-83", "httpd:1.1")

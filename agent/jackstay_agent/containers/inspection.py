@@ -246,7 +246,7 @@ def _bind(mount: Mount) -> str:
 def _port_bindings(ports: Sequence[Port]) -> dict[str, list[dict[str, str]]]:
     bindings: dict[str, list[dict[str, str]]] = {}
     for port in ports:
-        host_port = str(port.host_port) if port.host_port else ""
+        host_port = "-".join(str(each) for each in (port.host_port, port.host_port_end) if each)
         bindings.setdefault(f"{port.container_port}/{port.protocol}", []).append(
             {"HostIp": port.host_ip, "HostPort": host_port}
         )

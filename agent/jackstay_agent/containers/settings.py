@@ -64,12 +64,16 @@ class DeviceMapping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Port(msgspec.Struct, frozen=True, kw_only=True):
-    """A published port as asked for; `host_port` 0 is any free one, `host_ip` "" every address."""
+    """A published port as asked for; `host_port` 0 is any free one, `host_ip` "" every address.
+
+    With `host_port_end` it is the first free one from `host_port` to that.
+    """
 
     container_port: int
     protocol: str = "tcp"
     host_ip: str = ""
     host_port: int = 0
+    host_port_end: int = 0
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,11 @@ class WantedPort(Protocol):
     """A port to publish, as `containers.settings.Port` has it; `host_port` 0 is any free one, `host_ip` "" all."""
 
     @property
+    def host_port_end(self) -> int:
+        """The first free one from `host_port` to this is taken; 0: `host_port` only."""
+        ...
+
+    @property
     def container_port(self) -> int:
         """In the container."""
         ...
@@ -85,6 +90,11 @@ class BoundPort:
     host_port: int
     container_port: int
     protocol: str  # "tcp", "udp"
+
+    @property
+    def host_port_end(self) -> int:
+        """0: it is this one."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True)

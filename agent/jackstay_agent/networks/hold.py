@@ -39,41 +39,47 @@ class HeldPort:
 def hold(port: WantedPort) -> HeldPort:
     """Bind *port*'s place on the host; the host's port 0 is any that is free, no address is all of both families.
 
+    Of a range it is the first that is free.
+
     Raises `PortTaken`, `InvalidArgument` for what is no port or no address of this host, `Unsupported` for other
     protocols.
     """
     if port.protocol not in _KINDS:
         raise Unsupported(f"ports of {port.protocol} cannot be published", hint="tcp and udp can")
-    if not 1 <= port.container_port <= 65535 or not 0 <= port.host_port <= 65535:
+    last = port.host_port_end or port.host_port
+    if not 1 <= port.container_port <= 65535 or not 0 <= port.host_port <= last <= 65535:
         raise InvalidArgument(
             f"{port.host_port}:{port.container_port} is not a pair of ports", hint="ports are 1 to 65535"
         )
     address = _address(port.host_ip)
     places = [address] if address else [_ANY, _ANY6] if socket.has_ipv6 else [_ANY]
-    tries = _TRIES if port.host_port == 0 else 1
-    while True:
-        tries -= 1
+    # The last one's error is the one to tell.
+    for number in [0] * _TRIES if port.host_port == 0 else range(port.host_port, last + 1):
         try:
-            holders = _bind_all(places, port)
-        except PortTaken:
-            if tries > 0:
-                continue
-            raise
-        number = holders[0].getsockname()[1]
-        return HeldPort(BoundPort(address, number, port.container_port, port.protocol), holders)
+            holders = _bind_all(places, number, port.protocol)
+        except PortTaken as error:
+            taken = error
+            continue
+        bound = holders[0].getsockname()[1]
+        return HeldPort(BoundPort(address, bound, port.container_port, port.protocol), holders)
+    if port.host_port_end:
+        taken = PortTaken(
+            f"ports {_place(places[0], port.host_port)}-{last}/{port.protocol} are all taken",
+            hint="see who has them with `ss -lntup`, or publish others",
+        )
+    raise taken
 
 
-def _bind_all(places: Sequence[str], port: WantedPort) -> list[socket.socket]:
+def _bind_all(places: Sequence[str], number: int, protocol: str) -> list[socket.socket]:
     holders: list[socket.socket] = []
-    number = port.host_port
     try:
         for place in places:
             try:
-                holder = _bind(place, number, _KINDS[port.protocol])
+                holder = _bind(place, number, _KINDS[protocol])
             except OSError as error:
                 if len(places) > 1 and place == _ANY6 and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                     continue  # a host without IPv6
-                raise _refusal(place, number, port.protocol, error) from error
+                raise _refusal(place, number, protocol, error) from error
             holders.append(holder)
             number = holder.getsockname()[1]
     except BaseException:
@@ -109,7 +115,7 @@ def _bind(address: str, number: int, kind: socket.SocketKind) -> socket.socket:
 
 
 def _refusal(address: str, number: int, protocol: str, error: OSError) -> Error:
-    place = f"[{address}]:{number}/{protocol}" if ":" in address else f"{address}:{number}/{protocol}"
+    place = f"{_place(address, number)}/{protocol}"
     if error.errno == errno.EADDRINUSE:
         return PortTaken(
             f"port {place} is taken",
@@ -120,6 +126,10 @@ def _refusal(address: str, number: int, protocol: str, error: OSError) -> Error:
             f"{address} is not an address of this host", hint="publish on one that it has, or on all"
         )
     return InvalidArgument(f"port {place} cannot be bound: {error.strerror}")
+
+
+def _place(address: str, number: int) -> str:
+    return f"[{address}]:{number}" if ":" in address else f"{address}:{number}"
 
 
 def _address(host_ip: str) -> str:

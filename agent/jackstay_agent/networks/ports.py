@@ -62,7 +62,7 @@ class HeldPorts:
             try:
                 held.append(_Publication(self._jobs, hold(port), address))
             except PortTaken as error:
-                holder = await self._holder(port)
+                holder = None if port.host_port_end else await self._holder(port)
                 if holder is None:
                     raise
                 raise PortTaken(

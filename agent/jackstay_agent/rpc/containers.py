@@ -342,6 +342,7 @@ def parse_settings(request: pb.CreateContainerRequest) -> Settings:
                 protocol=port.protocol or "tcp",
                 host_ip=port.host_ip,
                 host_port=port.host_port,
+                host_port_end=port.host_port_end,
             )
             for port in request.ports
         ),

@@ -579,6 +579,7 @@ class PortBinding(_message.Message):
     HOST_PORT_FIELD_NUMBER: _builtins.int
     CONTAINER_PORT_FIELD_NUMBER: _builtins.int
     PROTOCOL_FIELD_NUMBER: _builtins.int
+    HOST_PORT_END_FIELD_NUMBER: _builtins.int
     host_ip: _builtins.str
     """empty: every address"""
     host_port: _builtins.int
@@ -586,6 +587,8 @@ class PortBinding(_message.Message):
     container_port: _builtins.int
     protocol: _builtins.str
     """"tcp" (default), "udp" """
+    host_port_end: _builtins.int
+    """of a request: the first free one from `host_port` to this is taken; 0: that one only"""
     def __init__(
         self,
         *,
@@ -593,10 +596,11 @@ class PortBinding(_message.Message):
         host_port: _builtins.int = ...,
         container_port: _builtins.int = ...,
         protocol: _builtins.str = ...,
+        host_port_end: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_port", b"container_port", "host_ip", b"host_ip", "host_port", b"host_port", "protocol", b"protocol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_port", b"container_port", "host_ip", b"host_ip", "host_port", b"host_port", "host_port_end", b"host_port_end", "protocol", b"protocol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

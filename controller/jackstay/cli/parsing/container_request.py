@@ -60,6 +60,7 @@ def build_request(
                 host_port=port.host_port,
                 container_port=port.container_port,
                 protocol=port.protocol,
+                host_port_end=port.host_port_end,
             )
             for text in flags.publish or ()
             for port in parse_publish(text)

@@ -14,16 +14,20 @@ _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One published port; ``host_port`` 0 lets the host choose, an empty ``host_ip`` is every address."""
+    """One published port; ``host_port`` 0 lets the host choose, an empty ``host_ip`` is every address.
+
+    With ``host_port_end`` it is the first that is free from ``host_port`` to that.
+    """
 
     container_port: int
     host_port: int = 0
     host_ip: str = ""
     protocol: str = "tcp"
+    host_port_end: int = 0
 
 
 def parse_publish(text: str) -> list[Port]:
-    """The ports that one ``-p`` names, a range becoming one port each.
+    """The ports that one ``-p`` names, a range becoming one port each, or the choice for a single one.
 
     Raises:
         InvalidArgument: malformed, out of range, or ranges of different length.
@@ -39,6 +43,8 @@ def parse_publish(text: str) -> list[Port]:
     host = _ports(text, host_text, least=0)
     if len(host) == len(container):
         return [Port(inner, outer, host_ip, protocol) for inner, outer in zip(container, host, strict=True)]
+    if len(container) == 1 and host[0]:
+        return [Port(container[0], host[0], host_ip, protocol, host[-1])]
     raise _invalid(text, "the two ranges have different lengths")
 
 

@@ -104,7 +104,7 @@ def test_host_config() -> None:
             Mount(type="volume", source="f" * 64, target="/anonymous", anonymous=True),
         ),
         ports=(Port(container_port=80, host_port=8080), Port(container_port=80, host_ip="127.0.0.1"),
-               Port(container_port=53, protocol="udp", host_port=53)),
+               Port(container_port=53, protocol="udp", host_port=53, host_port_end=55)),
         resources=Resources(memory=64 << 20, nano_cpus=5 * 10**8, pids_limit=9),
         ulimits=(Ulimit(name="nofile", soft=1, hard=2),),
         tmpfs=("/t:size=1m", "/u"), cap_add=("NET_ADMIN",), auto_remove=True, read_only=True,
@@ -113,7 +113,7 @@ def test_host_config() -> None:
     assert built["Binds"] == ["data:/d:ro", "/srv:/s:rslave"]
     assert built["PortBindings"] == {
         "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": ""}],
-        "53/udp": [{"HostIp": "", "HostPort": "53"}],
+        "53/udp": [{"HostIp": "", "HostPort": "53-55"}],
     }
     assert (built["Memory"], built["MemorySwap"], built["NanoCpus"], built["PidsLimit"]) == (
         64 << 20, 128 << 20, 5 * 10**8, 9,

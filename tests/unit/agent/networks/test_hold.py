@@ -74,6 +74,22 @@ def test_another_free_port_is_chosen_when_one_family_has_it_taken(monkeypatch: p
         hold(Port(container_port=80, host_port=held.port.host_port))
 
 
+def test_the_first_free_one_of_a_range() -> None:
+    first = hold(Port(container_port=80, host_ip="127.0.0.1"))
+    number = first.port.host_port
+    wanted = Port(container_port=80, host_ip="127.0.0.1", host_port=number, host_port_end=number + 20)
+    second = hold(wanted)
+    assert number < second.port.host_port <= number + 20
+    again = Port(container_port=80, host_ip="127.0.0.1", host_port=number, host_port_end=second.port.host_port)
+    with pytest.raises(PortTaken, match=rf"^ports 127\.0\.0\.1:{number}-{second.port.host_port}/tcp are all taken$"):
+        hold(again)
+    first.close()
+    third = hold(again)
+    assert third.port == BoundPort("127.0.0.1", number, 80, "tcp")
+    for each in (second, third):
+        each.close()
+
+
 def test_a_host_without_ipv6_publishes_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.socket
 
@@ -95,6 +111,7 @@ def test_a_host_without_ipv6_publishes_on_ipv4(monkeypatch: pytest.MonkeyPatch) 
     [
         (Unsupported, "ports of sctp", {"container_port": 80, "protocol": "sctp"}),
         (InvalidArgument, "70000:80 is not a pair of ports", {"container_port": 80, "host_port": 70000}),
+        (InvalidArgument, "81:80 is not", {"container_port": 80, "host_port": 81, "host_port_end": 80}),
         (InvalidArgument, "'host' is not an IP address", {"container_port": 80, "host_ip": "host"}),
         (
             InvalidArgument,

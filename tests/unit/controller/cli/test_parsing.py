@@ -28,6 +28,8 @@ from jackstay_oci.errors import InvalidArgument
         ("0:80", [Port(80, 0)]),
         ("8000-8002:80-82", [Port(80, 8000), Port(81, 8001), Port(82, 8002)]),
         ("80-81", [Port(80), Port(81)]),
+        ("8000-8002:80", [Port(80, 8000, "", "tcp", 8002)]),
+        ("[::1]:8000-8002:53/udp", [Port(53, 8000, "::1", "udp", 8002)]),
     ],
 )
 def test_publish(text: str, ports: list[Port]) -> None:
@@ -45,6 +47,7 @@ def test_publish(text: str, ports: list[Port]) -> None:
         "65536",
         "80/sctp",
         "8000-8002:80-81",
+        "0-2:80",
         "81-80",
         "::1:8080:80",
         "1.2.3:80:80",
