@@ -189,6 +189,13 @@ def test_seen_from_inside(web1: Laptop, folder: Path, row: Row) -> None:
     assert (ran.code, ran.stdout) == (0, row.prints), ran
 
 
+def test_what_is_kept_of_its_output(web1: Laptop) -> None:
+    flags = ("--log-driver", "json-file", "--log-opt", "max-size=1m", "--log-opt", "max-file=2")
+    assert web1.ok("run", "--name", "kept", *flags, "base:1", "echo", "said").stdout == "said\n"
+    assert web1.ok("logs", "kept").stdout == "said\n"
+    web1.ok("rm", "kept")
+
+
 def test_volumes_of_another_container(web1: Laptop) -> None:
     web1.ok("run", "--name", "owner", "-v", "owned:/owned", "base:1", "sh", "-c", "echo 1 >/owned/a")
     assert web1.ok("run", "--rm", "--volumes-from", "owner:ro", "base:1", "cat", "/owned/a").stdout == "1\n"
