@@ -59,7 +59,7 @@ def document(row: ContainerRow, settings: Settings, plan: ProcessPlan, around: S
         "GraphDriver": {"Name": around.storage, "Data": None},
         "Mounts": [_mount_point(mount, around.volume_paths) for mount in settings.mounts],
         "Config": _config(row, settings, plan),
-        "NetworkSettings": dict(around.network_settings),
+        "NetworkSettings": _network_settings(settings, around.network_settings),
     }
     if around.size_rw is not None:
         built["SizeRw"] = around.size_rw
@@ -113,7 +113,7 @@ def _config(row: ContainerRow, settings: Settings, plan: ProcessPlan) -> dict[st
         built["ExposedPorts"] = {f"{port}/{protocol}": {} for port, protocol in plan.exposed_ports}
     if plan.healthcheck is not None:
         check = plan.healthcheck
-        built["Healthcheck"] = {
+        told = {
             "Test": list(check.test),
             "Interval": check.interval,
             "Timeout": check.timeout,
@@ -121,6 +121,7 @@ def _config(row: ContainerRow, settings: Settings, plan: ProcessPlan) -> dict[st
             "StartInterval": check.start_interval,
             "Retries": check.retries,
         }
+        built["Healthcheck"] = {name: value for name, value in told.items() if value}
     if plan.stop_signal:
         built["StopSignal"] = plan.stop_signal
     if settings.stop_timeout is not None:
@@ -148,7 +149,6 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "VolumeDriver": "",
         "VolumesFrom": list(settings.volumes_from) or None,
         "ConsoleSize": [0, 0],
-        "Annotations": dict(settings.annotations),
         "CapAdd": list(settings.cap_add) or None,
         "CapDrop": list(settings.cap_drop) or None,
         "CgroupnsMode": settings.cgroupns or ("private" if around.cgroup_v2 else "host"),
@@ -178,6 +178,17 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "NanoCpus": limits.nano_cpus,
         "CgroupParent": "",
         "BlkioWeight": limits.blkio_weight,
+        "BlkioWeightDevice": [],
+        "BlkioDeviceReadBps": [],
+        "BlkioDeviceReadIOps": [],
+        "BlkioDeviceWriteBps": [],
+        "BlkioDeviceWriteIOps": [],
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "CpuRealtimePeriod": 0,
+        "CpuRealtimeRuntime": 0,
+        "IOMaximumBandwidth": 0,
+        "IOMaximumIOps": 0,
         "CpuPeriod": limits.cpu_period,
         "CpuQuota": limits.cpu_quota,
         "CpusetCpus": limits.cpuset_cpus,
@@ -198,13 +209,29 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "OomKillDisable": False,
         "PidsLimit": limits.pids_limit if limits.pids_limit > 0 else None,
         "Ulimits": [{"Name": u.name, "Hard": u.hard, "Soft": u.soft} for u in settings.ulimits],
-        "Init": settings.init,
         "MaskedPaths": list(masked),
         "ReadonlyPaths": list(read_only),
     }
     if more := [_mount(mount) for mount in settings.mounts if _is_more(mount) and not mount.inherited]:
         built["Mounts"] = more
+    if settings.init:
+        built["Init"] = True
+    if settings.annotations:
+        built["Annotations"] = dict(settings.annotations)
     return built
+
+
+def _network_settings(settings: Settings, told: Mapping[str, Any]) -> dict[str, Any]:
+    """*told*, and in it the addresses that were asked for."""
+    asked = {each.network: {"IPv4Address": each.ip, "IPv6Address": each.ip6} for each in settings.networks}
+    wanted = {
+        network: {key: address for key, address in addresses.items() if address} for network, addresses in asked.items()
+    }
+    networks = {
+        name: {**place, "IPAMConfig": wanted[name]} if wanted.get(name) else place
+        for name, place in told.get("Networks", {}).items()
+    }
+    return {**told, "Networks": networks}
 
 
 def _is_more(mount: Mount) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from jackstay_agent.containers import inspection, process
 from jackstay_agent.containers.inspection import Surroundings
-from jackstay_agent.containers.settings import Mount, NetworkAttachment, Port, Resources, Ulimit
+from jackstay_agent.containers.settings import HealthCheck, Mount, NetworkAttachment, Port, Resources, Ulimit
 from jackstay_agent.metadata.containers import ContainerRow
 from tests.unit.agent.containers.container_values import image, settings
 
@@ -173,3 +173,22 @@ def test_mounts_that_binds_cannot_say() -> None:
         ("volume", "/d", True), ("bind", "/srv", False), ("tmpfs", "/t", True), ("volume", "/o", True),
     ]  # fmt: skip
     assert "Mounts" not in document()["HostConfig"]
+
+
+def test_what_docker_leaves_out_when_nobody_asked() -> None:
+    plain, asked = (
+        document(),
+        document(init=True, annotations={"a": "b"}, health=HealthCheck(test=("CMD", "x"), retries=2)),
+    )
+    assert not {"Init", "Annotations"} & plain["HostConfig"].keys()
+    assert (asked["HostConfig"]["Init"], asked["HostConfig"]["Annotations"]) == (True, {"a": "b"})
+    assert asked["Config"]["Healthcheck"] == {"Test": ["CMD", "x"], "Retries": 2}
+
+
+def test_addresses_that_were_asked_for() -> None:
+    place = {"IPAMConfig": None, "IPAddress": "10.0.0.7"}
+    told = {"Bridge": "", "Networks": {"own": place, "bridge": place}}
+    networks = (NetworkAttachment(network="own", ip="10.0.0.7", ip6="fd00::7"), NetworkAttachment())
+    built = document({"network_settings": told}, networks=networks)["NetworkSettings"]["Networks"]
+    assert built["own"] == place | {"IPAMConfig": {"IPv4Address": "10.0.0.7", "IPv6Address": "fd00::7"}}
+    assert built["bridge"] == place
