@@ -235,6 +235,7 @@ def test_what_of_the_host_is_refused(web1: Laptop, host: Host) -> None:
         ("--platform linux/s390x", f"wanted linux/s390x, actual: linux/{architecture()}"),
         ("--device example.org/thing=x", "unresolvable CDI devices example.org/thing=x"),
         ("--gpus all", "unresolvable CDI devices nvidia.com/gpu=all"),
+        ("--userns mine", "--userns: invalid mode 'mine'"),
         ("--ipc host --sysctl kernel.shmmax=1", "'kernel.shmmax' not allowed"),
     ]:
         assert told in web1.run("run", "--rm", *flags.split(), "base:1", "true").ended(125).stderr

@@ -24,6 +24,7 @@ from jackstay_agent.containers import (
     mounting,
     restarting,
     spec,
+    user_namespaces,
 )
 from jackstay_agent.containers.cdi import resolve as resolve_cdi
 from jackstay_agent.containers.engine import Engine
@@ -35,6 +36,7 @@ from jackstay_agent.containers.telling import tell
 from jackstay_agent.errors import InvalidArgument, NotFound
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import containers as rows
+from jackstay_agent.metadata import id_ranges
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_oci import platforms
 from jackstay_oci.config_values import absolute
@@ -82,11 +84,13 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     hostname = settings.hostname or (os.uname().nodename if of_host else container[:12])
     settings = msgspec.structs.replace(settings, hostname=hostname)
     settings = await inheriting.with_inherited(engine, settings)
+    own = user_namespaces.size(settings)
+    pool = await asyncio.to_thread(user_namespaces.pool) if own else range(0)
     plan = merge(settings, config)
     settings = msgspec.structs.replace(settings, mounts=_mounts(settings, plan))
     await asyncio.to_thread(_check_sources, settings.mounts)
     warnings = await _rehearse(container, settings, plan)
-    row, volumes = await _insert(engine, container, msgspec.structs.replace(settings, name=named), image)
+    row, volumes = await _insert(engine, container, msgspec.structs.replace(settings, name=named), image, own, pool)
     for volume in volumes:
         engine.record("volume", "create", volume, {"driver": "local"})
     entry = engine.entry(container)
@@ -110,9 +114,9 @@ def _check_platform(settings: Settings, config: ImageConfig) -> None:
 
 
 async def _insert(
-    engine: Engine, container: str, settings: Settings, image: StoredImage
+    engine: Engine, container: str, settings: Settings, image: StoredImage, own: int, pool: range
 ) -> tuple[ContainerRow, list[str]]:
-    """Write it all; the row, and the volumes that are new."""
+    """Write it all; the row, and the volumes that are new. It has *own* ids of *pool*, unless that is 0."""
     key = f"container-{container}"
     written: list[ContainerRow] = []
     volumes: list[str] = []
@@ -143,6 +147,8 @@ async def _insert(
             rows.insert(connection, row)
         except sqlite3.IntegrityError as error:
             raise NotFound(f"No such image: {settings.image}", hint="it was removed just now") from error
+        if own:
+            id_ranges.take(connection, container, own, pool)
         for volume in {mount.source for mount in mounts if mount.type == "volume"}:
             engine.volumes.add_use(connection, container, volume)
             if volume not in here:

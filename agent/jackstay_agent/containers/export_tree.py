@@ -41,10 +41,13 @@ _KINDS = {
 def write_tree(_argument: Any, descriptors: list[int]) -> None:
     """The job: write the tree of the folder (first descriptor), which becomes the root, to the second descriptor.
 
+    A third one is the user namespace whose ids are told.
     The first bytes come when the tree is the child's own, so that it may be unmounted elsewhere.
     """
-    folder, out = descriptors
+    folder, out, *users = descriptors
     syscalls.enter_root(folder)
+    for namespace in users:
+        syscalls.setns(namespace, syscalls.CLONE_NEWUSER)
     os.close(folder)  # it belongs to the mounts that were left
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     sink = _Sink(out)

@@ -46,7 +46,7 @@ async def export(engine: Engine, text: str) -> AsyncGenerator[bytes, None]:
     writer: asyncio.Future[None] | None = None
     try:
         async with engine.entry(found.id).lock, _mounted(engine, await engine.get(found.id)) as root:
-            writer = asyncio.ensure_future(_write(engine, root, writing))
+            writer = asyncio.ensure_future(_write(engine, root, found.id, writing))
             writer.add_done_callback(lambda _writer: os.close(writing))
             piece = await _read(reading)  # when it has come, the child has the tree for its own
         await tell(engine, engine.entry(found.id), found, "export")
@@ -100,13 +100,18 @@ def _make_folders(root: str) -> bool:
     return there
 
 
-async def _write(engine: Engine, root: str, writing: int) -> None:
-    """Have a child write the tree to *writing*."""
-    folder = await acquire(os.open, os.close, root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+async def _write(engine: Engine, root: str, container: str, writing: int) -> None:
+    """Have a child write the tree to *writing*; with the owners that the container sees."""
+    opened = [await acquire(os.open, os.close, root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
     try:
-        await engine.jobs.run(JOB, None, [folder, writing])
+        with contextlib.suppress(FileNotFoundError):
+            path = engine.layout.userns(container)
+            opened.append(await acquire(os.open, os.close, path, os.O_RDONLY | os.O_CLOEXEC))
+        folder, *users = opened
+        await engine.jobs.run(JOB, None, [folder, writing, *users])
     finally:
-        os.close(folder)
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 async def _read(descriptor: int) -> bytes:

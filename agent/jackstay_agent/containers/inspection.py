@@ -168,7 +168,7 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "SecurityOpt": list(settings.security_opt) or None,
         "Tmpfs": {path: options for path, _, options in (text.partition(":") for text in settings.tmpfs)},
         "UTSMode": settings.uts,
-        "UsernsMode": "",
+        "UsernsMode": settings.userns,
         "ShmSize": settings.shm_size or spec_mounts.DEFAULT_SHM,
         "Sysctls": dict(settings.sysctls),
         "Runtime": around.runtime,

@@ -58,6 +58,14 @@ class Layout:
         """Where parts of volumes are mounted while *container* is being started."""
         return os.path.join(self.bundle(container), "parts")
 
+    def userns(self, container: str) -> str:
+        """The user namespace of *container*, if it has one of its own."""
+        return os.path.join(self.bundle(container), "userns")
+
+    def mapped(self, container: str) -> str:
+        """What such a *container* is started from, for the time of its start: outside of the agent's closed folders."""
+        return os.path.join(f"{self.run}-mapped", container)
+
     def persist(self, container: str) -> str:
         """conmon's persistent folder: its second exit file, and ``oom``."""
         return os.path.join(self.bundle(container), "persist")

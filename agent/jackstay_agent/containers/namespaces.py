@@ -67,7 +67,12 @@ def parse(settings: Settings) -> Shared:
         pid_of=other(settings.pid),
         ipc_of=other(settings.ipc),
         shareable=settings.ipc == "shareable",
-        cgroup=None if not settings.cgroupns else settings.cgroupns == "host",
+        # The host's cgroups of v1 cannot be shown to a root that is none of the host's.
+        cgroup=settings.cgroupns == "host"
+        if settings.cgroupns
+        else False
+        if settings.userns.startswith("auto")
+        else None,
     )
 
 

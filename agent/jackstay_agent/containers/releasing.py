@@ -9,6 +9,7 @@ import shutil
 
 import structlog
 
+from jackstay_agent.containers import mapping
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.mounting import listed, unmount_parts
 from jackstay_agent.errors import Error
@@ -28,6 +29,7 @@ async def release(engine: Engine, container: str) -> str:
         engine.snapshotter.unmount(engine.layout.rootfs(container)),
         engine.mounts.unmount(engine.layout.shm(container)),
         unmount_parts(engine, container),
+        mapping.clear(engine, container),
     ):
         try:
             await step

@@ -23,6 +23,7 @@ from jackstay_agent.containers import (
     security,
     spec_mounts,
     sysctls,
+    user_namespaces,
 )
 from jackstay_agent.containers.cdi_edits import Edits
 from jackstay_agent.containers.device_mappings import GivenDevice
@@ -33,6 +34,7 @@ from jackstay_agent.containers.settings import Settings
 from jackstay_agent.containers.spec_mounts import MemoryMount, ResolvedMount
 from jackstay_agent.containers.users import ROOT, ResolvedUser
 from jackstay_agent.errors import InvalidArgument, Unsupported
+from jackstay_agent.kernel.id_maps import IdRange
 
 VERSION = "1.0.2"
 
@@ -56,6 +58,8 @@ class SpecContext:
     devices: tuple[GivenDevice, ...] = ()
     edits: Edits = field(default_factory=Edits)  # what CDI devices ask for
     joined: Mapping[str, str] = field(default_factory=dict)  # types of other containers' namespaces → their paths
+    userns: str = ""  # path of its user namespace, "" for the host's
+    ids: IdRange | None = None  # what that one has
     shm: str = ""  # host path of what is to be /dev/shm; "" for one of its own
     warnings: list[str] = field(default_factory=list)
 
@@ -70,6 +74,7 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
     facts = context.facts
     options = security.parse(settings.security_opt, facts, privileged=settings.privileged)
     shared = namespaces.parse(settings)
+    own_ids = user_namespaces.size(settings)
     host_network = context.netns_path is None and settings.network == "host"
     caps = capabilities.effective(
         settings.cap_add, settings.cap_drop, privileged=settings.privileged, available=facts.capabilities
@@ -98,8 +103,12 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
         "namespaces": _namespaces(context, shared, host_network=host_network),
         "readonlyPaths": list(options.read_only),
         "resources": limits,
-        "sysctl": sysctls.build(settings.sysctls, host_network=host_network, shared=shared),
+        "sysctl": sysctls.build(settings.sysctls, host_network=host_network, shared=shared, own_ids=own_ids),
     }
+    if context.ids is not None:
+        mapping = [{"containerID": 0, "hostID": context.ids.first, "size": context.ids.size}]
+        linux |= {"uidMappings": mapping, "gidMappings": mapping}
+    user_namespaces.check(context.user, own_ids)
     if propagation := spec_mounts.root_propagation(context.mounts):
         linux["rootfsPropagation"] = propagation
     if profile := seccomp.profile(
@@ -158,6 +167,8 @@ def process_capabilities(caps: tuple[str, ...], uid: int) -> dict[str, list[str]
 def _namespaces(context: SpecContext, shared: Shared, *, host_network: bool) -> list[dict[str, str]]:
     made = [{"type": kind} for kind in shared.own]
     made += [{"type": kind, "path": path} for kind, path in context.joined.items()]
+    if context.userns:
+        made.append({"type": "user", "path": context.userns})
     if context.netns_path is not None:
         made.append({"type": "network", "path": context.netns_path})
     elif not host_network:

@@ -22,10 +22,12 @@ from jackstay_agent.containers import (
     health,
     host_facts,
     log_options,
+    mapping,
     mounting,
     runtime,
     spec,
     state,
+    user_namespaces,
     users,
 )
 from jackstay_agent.containers.cdi import resolve as resolve_cdi
@@ -37,9 +39,9 @@ from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.containers.releasing import forget, release
 from jackstay_agent.containers.removing import remove_locked
 from jackstay_agent.containers.settings import Port, Settings
-from jackstay_agent.containers.spec_mounts import MemoryMount, ResolvedMount
 from jackstay_agent.containers.telling import tell, tell_mounted, tell_unmounted
 from jackstay_agent.errors import Error
+from jackstay_agent.kernel.id_maps import IdRange
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_agent.networks.attachment import Attachment
@@ -58,6 +60,18 @@ class _Run:
     row: ContainerRow
     settings: Settings
     plan: ProcessPlan
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What has been made for it."""
+
+    attachment: Attachment
+    sources: mapping.Sources
+    joined: Joined
+    user: users.ResolvedUser
+    userns: str
+    ids: IdRange | None
 
 
 async def start(engine: Engine, text: str) -> str:
@@ -99,40 +113,44 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
     await forget(engine, container)  # what an earlier run may have left
     await finish(_make_bundle, bundle, rootfs)
     await engine.snapshotter.mount(run.row.snapshot, rootfs)
-    attachment = await engine.networks.connect(container, run.settings, published(run.settings, run.plan))
+    ids = await mapping.ids_of(engine, container) if user_namespaces.size(run.settings) else None
+    userns = await mapping.make_namespace(engine, container, ids) if ids is not None else ""
+    attachment = await engine.networks.connect(
+        container, run.settings, published(run.settings, run.plan), userns=userns
+    )
     await finish(_write_files, bundle, run.settings, attachment)
     async with (
         mounting.mounted(engine, container, run.settings, rootfs) as mounts,
         joined(engine, container, run.settings) as others,
     ):
         tell_mounted(engine, run.row)
-        await _create(engine, entry, run, attachment, mounts, others)
+        user = await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add, folder=run.plan.cwd)
+        files = {target: os.path.join(bundle, name) for target, name in FILES.items()}
+        plain = mapping.Sources(rootfs=rootfs, mounts=mounts, files=files, shm=others.shm)
+        async with mapping.shown(engine, run.row, ids, plain) as sources:
+            place = _Place(attachment, sources, others, user, userns, ids)
+            await _create(engine, entry, run, place)
 
 
-async def _create(
-    engine: Engine,
-    entry: Entry,
-    run: _Run,
-    attachment: Attachment,
-    mounts: tuple[ResolvedMount | MemoryMount, ...],
-    others: Joined,
-) -> None:
+async def _create(engine: Engine, entry: Entry, run: _Run, place: _Place) -> None:
     container = run.row.id
-    bundle, rootfs = engine.layout.bundle(container), engine.layout.rootfs(container)
+    bundle, sources = engine.layout.bundle(container), place.sources
     context = spec.SpecContext(
         id=container,
-        rootfs=rootfs,
+        rootfs=sources.rootfs,
         hostname=run.settings.hostname,
-        netns_path=attachment.netns_path,
+        netns_path=place.attachment.netns_path,
         cgroups_path=f"{CGROUP}/{container}",
         facts=await asyncio.to_thread(host_facts.read),
         devices=await asyncio.to_thread(device_mappings.resolve, run.settings.devices),
         edits=await asyncio.to_thread(resolve_cdi, run.settings.cdi_devices),
-        user=await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add, folder=run.plan.cwd),
-        mounts=mounts,
-        files={target: os.path.join(bundle, name) for target, name in FILES.items()},
-        joined=others.namespaces,
-        shm=others.shm,
+        user=place.user,
+        mounts=sources.mounts,
+        files=sources.files,
+        joined=place.joined.namespaces,
+        shm=sources.shm,
+        userns=place.userns,
+        ids=place.ids,
     )
     await finish(_write_spec, bundle, spec.build(run.settings, run.plan, context))
     with runtime.naming(run.plan.args[0]):

@@ -18,13 +18,15 @@ DEFAULT_NETWORK = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_gr
 """As docker since 20.10: ports below 1024 and ping need no capability in a network of the container's own."""
 
 
-def build(asked: Mapping[str, str], *, host_network: bool, shared: Shared = OWN) -> dict[str, str]:
-    """``linux.sysctl`` for *asked*, with the defaults of an own network.
+def build(asked: Mapping[str, str], *, host_network: bool, shared: Shared = OWN, own_ids: int = 0) -> dict[str, str]:
+    """``linux.sysctl`` for *asked*, with the defaults of an own network; for all of *own_ids*, if there are some.
 
     Raises:
         InvalidArgument: a setting is not of a namespace, or of one that is the host's.
     """
     built = {} if host_network else dict(DEFAULT_NETWORK)
+    if own_ids and not host_network:
+        built["net.ipv4.ping_group_range"] = f"0 {own_ids - 1}"
     for key, value in sorted(asked.items()):
         name = key.strip().replace("/", ".")
         if "\0" in value or "\n" in value or ".." in name:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jackstay_agent.kernel.id_maps import IdRange
 from jackstay_agent.kernel.programs import Completed
 
 
@@ -44,12 +45,20 @@ class RecordingMounts:
         self.calls: list[tuple[str, ...]] = []
 
     async def overlay(
-        self, folder: str, target: str, lower: Sequence[str], upper: str, work: str, *, read_only: bool = False
+        self,
+        folder: str,
+        target: str,
+        lower: Sequence[str],
+        upper: str,
+        work: str,
+        *,
+        read_only: bool = False,
+        ids: IdRange | None = None,
     ) -> None:
         """Record the mount."""
         self.calls.append(("overlay", folder, target, ":".join(lower), upper, work))
 
-    async def bind(self, source: str, target: str, *, read_only: bool = False) -> None:
+    async def bind(self, source: str, target: str, *, read_only: bool = False, ids: IdRange | None = None) -> None:
         """Record the mount."""
         self.calls.append(("bind", source, target))
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from jackstay_agent import faults
-from jackstay_agent.kernel import syscalls
+from jackstay_agent.kernel import id_maps, syscalls
+from jackstay_agent.kernel.id_maps import IdRange
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.threads import finish
 
@@ -24,15 +25,24 @@ class Mounts(Protocol):
     """Mounts and unmounts. Implementations: `LinuxMounts` and, for tests, `fakes.RecordingMounts`."""
 
     async def overlay(
-        self, folder: str, target: str, lower: Sequence[str], upper: str, work: str, *, read_only: bool = False
+        self,
+        folder: str,
+        target: str,
+        lower: Sequence[str],
+        upper: str,
+        work: str,
+        *,
+        read_only: bool = False,
+        ids: IdRange | None = None,
     ) -> None:
         """Mount an overlay at *target*. *lower* (newest first), *upper* and *work* are relative to *folder*, since the
-        kernel takes one page of options; without *upper* it is read-only."""
+        kernel takes one page of options; without *upper* it is read-only. With *ids* it is of mapped layers (see
+        `id_maps`), which only one with *upper* can be."""
         ...
 
-    async def bind(self, source: str, target: str, *, read_only: bool = False) -> None:
+    async def bind(self, source: str, target: str, *, read_only: bool = False, ids: IdRange | None = None) -> None:
         """Show the folder *source* at *target* too, without what is mounted below it; nobody sees it half done. What is
-        mounted below one of them later is not below the other."""
+        mounted below one of them later is not below the other. With *ids* it is mapped, and can be written to."""
         ...
 
     async def tmpfs(self, target: str, size: int) -> None:
@@ -55,9 +65,21 @@ class LinuxMounts:
         self._jobs = jobs
 
     async def overlay(
-        self, folder: str, target: str, lower: Sequence[str], upper: str, work: str, *, read_only: bool = False
+        self,
+        folder: str,
+        target: str,
+        lower: Sequence[str],
+        upper: str,
+        work: str,
+        *,
+        read_only: bool = False,
+        ids: IdRange | None = None,
     ) -> None:
         """See `Mounts.overlay`. Where whole paths do not fit, a child does it, whose working folder is *folder*."""
+        if ids is not None:
+            argument = [folder, target, list(lower), upper, work, ids.first, ids.size]
+            await self._jobs.run(id_maps.OVERLAY, argument)
+            return
         paths = [os.path.join(folder, name) for name in (*lower, upper, work) if name]
         if sum(len(os.fsencode(path)) + 1 for path in paths) <= _WHOLE_PATHS and not _SPECIAL & set("".join(paths)):
             above = (os.path.join(folder, upper), os.path.join(folder, work)) if upper else ("", "")
@@ -66,8 +88,11 @@ class LinuxMounts:
             argument = [folder, target, list(lower), upper, work, read_only]
             await self._jobs.run("jackstay_agent.kernel.mounts:mount_overlay", argument)
 
-    async def bind(self, source: str, target: str, *, read_only: bool = False) -> None:
+    async def bind(self, source: str, target: str, *, read_only: bool = False, ids: IdRange | None = None) -> None:
         """See `Mounts.bind`."""
+        if ids is not None:
+            await self._jobs.run(id_maps.BIND, [source, target, False, ids.first, ids.size])
+            return
         await asyncio.to_thread(_bind, source, target, read_only)
 
     async def tmpfs(self, target: str, size: int) -> None:

@@ -14,6 +14,7 @@ from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 
 MS_RDONLY = 0x1
@@ -40,6 +41,9 @@ _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
 _SYS_MOUNT_SETATTR = 442
 _AT_FDCWD = -100
+_AT_EMPTY_PATH = 0x1000
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_IDMAP = 0x00100000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -70,20 +74,37 @@ def umount(target: str, flags: int = 0) -> None:
     _check(_libc.umount2(os.fsencode(target), flags), target)
 
 
-def copy_mount(source: str | bytes, *, dir_fd: int | None = None) -> int:
-    """open_tree(2): a descriptor of a new mount that shows the folder *source* and lies nowhere yet."""
-    clone_and_close_on_exec = 1 | os.O_CLOEXEC
+def copy_mount(source: str | bytes, *, dir_fd: int | None = None, recursive: bool = False) -> int:
+    """open_tree(2): a descriptor of a new mount that shows the folder *source* and lies nowhere yet.
+
+    *recursive*: with what is mounted below it.
+    """
+    clone_and_close_on_exec = 1 | os.O_CLOEXEC | (_AT_RECURSIVE if recursive else 0)
     raw = os.fsencode(source)
     return _check(
         _libc.syscall(_SYS_OPEN_TREE, _AT_FDCWD if dir_fd is None else dir_fd, raw, clone_and_close_on_exec), raw
     )
 
 
+def map_mount(mount: int, namespace: int, *, recursive: bool = False) -> None:
+    """mount_setattr(2): show and write the files of the open *mount* with the ids of the user *namespace*."""
+    wanted = struct.pack("QQQQ", _MOUNT_ATTR_IDMAP, 0, 0, namespace)
+    flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
+    _check(_libc.syscall(_SYS_MOUNT_SETATTR, mount, b"", flags, wanted, ctypes.c_size_t(len(wanted))))
+
+
+def act_on_files_as(number: int) -> None:
+    """setfsuid(2), setfsgid(2): be user and group *number* to file systems, with every capability. For children."""
+    keep_capabilities = 1 << 2  # SECBIT_NO_SETUID_FIXUP, capabilities(7)
+    _check(_libc.prctl(28, keep_capabilities, 0, 0, 0))
+    _libc.setfsgid(ctypes.c_uint32(number))
+    _libc.setfsuid(ctypes.c_uint32(number))
+
+
 def change_mount(mount: int, attributes: int, propagation: int) -> None:
     """mount_setattr(2): set *attributes* (MOUNT_ATTR_…) and *propagation* (MS_PRIVATE, …) of the open *mount*."""
     wanted = struct.pack("QQQQ", attributes, 0, propagation, 0)
-    at_empty_path = 0x1000
-    _check(_libc.syscall(_SYS_MOUNT_SETATTR, mount, b"", at_empty_path, wanted, ctypes.c_size_t(len(wanted))))
+    _check(_libc.syscall(_SYS_MOUNT_SETATTR, mount, b"", _AT_EMPTY_PATH, wanted, ctypes.c_size_t(len(wanted))))
 
 
 def move_mount(mount: int, target: str) -> None:

@@ -18,6 +18,7 @@ from jackstay_agent import faults
 from jackstay_agent.config import Limits
 from jackstay_agent.errors import LimitExceeded, NotFound, Unsupported, WrongState, from_os_error
 from jackstay_agent.kernel import syscalls
+from jackstay_agent.kernel.id_maps import IdRange
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.threads import finish
@@ -71,7 +72,7 @@ class FolderSnapshotter(ABC):
         """An active snapshot is about to be written to. Nearly always it is as it was made."""
 
     @abstractmethod
-    async def _mount(self, snapshot: Snapshot, below: list[int], target: str) -> None:
+    async def _mount(self, snapshot: Snapshot, below: list[int], target: str, ids: IdRange | None) -> None:
         """Mount *snapshot*, which rests on *below* (nearest first), at *target*."""
 
     @abstractmethod
@@ -147,7 +148,7 @@ class FolderSnapshotter(ABC):
             await self._folders.delete(str(own.id))
         return committed
 
-    async def mount(self, key: str, target: str) -> None:
+    async def mount(self, key: str, target: str, *, ids: IdRange | None = None) -> None:
         """See `Snapshotter.mount`."""
         async with self._mounting.setdefault(target, asyncio.Lock()):
             snapshot, below = await self._find(key)
@@ -157,7 +158,7 @@ class FolderSnapshotter(ABC):
                 return
             if snapshot.kind == "active":
                 await self._unsettle(snapshot.id)
-            await self._mount(snapshot, below, target)
+            await self._mount(snapshot, below, target, ids)
 
     async def unmount(self, target: str) -> None:
         """See `Snapshotter.unmount`."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from jackstay_agent import faults
 from jackstay_agent.config import Limits
+from jackstay_agent.kernel.id_maps import IdRange
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.threads import finish
@@ -44,12 +45,12 @@ class OverlaySnapshotter(FolderSnapshotter):
     async def _unsettle(self, number: int) -> None:
         """Nothing: `_mount` makes what it needs."""
 
-    async def _mount(self, snapshot: Snapshot, below: list[int], target: str) -> None:
+    async def _mount(self, snapshot: Snapshot, below: list[int], target: str, ids: IdRange | None) -> None:
         upper = work = ""
         if snapshot.kind == "active":
             upper, work = f"{snapshot.id}/fs", f"{snapshot.id}/work"
             await finish(_make_folder, f"{self._folders.snapshots}/{work}")
-        await self._mounts.overlay(self._folders.snapshots, target, _stack(below), upper, work)
+        await self._mounts.overlay(self._folders.snapshots, target, _stack(below), upper, work, ids=ids)
 
     def _below(self, below: list[int]) -> dict[str, Any]:
         return {

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from jackstay_agent.kernel.id_maps import IdRange
 from jackstay_agent.layers.changes import Change
 from jackstay_oci.digest import Digest
 
@@ -113,8 +114,11 @@ class Snapshotter(Protocol):
         """Make the read-only snapshot *key* of *parent*."""
         ...
 
-    async def mount(self, key: str, target: str) -> None:
-        """Mount the active or view snapshot *key* at the folder *target*. No error when it is mounted there already."""
+    async def mount(self, key: str, target: str, *, ids: IdRange | None = None) -> None:
+        """Mount the active or view snapshot *key* at the folder *target*. No error when it is mounted there already.
+
+        With *ids* an active one is mounted mapped (`kernel.id_maps`). Raises `Unsupported` where the kernel cannot.
+        """
         ...
 
     async def unmount(self, target: str) -> None:

@@ -10,6 +10,7 @@ import os
 from abc import abstractmethod
 from typing import Any
 
+from jackstay_agent.kernel.id_maps import IdRange
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.layers.folder_snapshotter import FolderSnapshotter
 from jackstay_agent.layers.snapshotter import Kind, Snapshot
@@ -30,10 +31,10 @@ class WholeTreeSnapshotter(FolderSnapshotter):
         else:
             await self._copy(folder, parent)
 
-    async def _mount(self, snapshot: Snapshot, below: list[int], target: str) -> None:
+    async def _mount(self, snapshot: Snapshot, below: list[int], target: str, ids: IdRange | None) -> None:
         is_view = snapshot.kind == "view"
         tree = self._folders.path(below[0] if is_view else snapshot.id)
-        await self._mounts.bind(tree, target, read_only=is_view)
+        await self._mounts.bind(tree, target, read_only=is_view, ids=ids)
 
     def _below(self, below: list[int]) -> dict[str, Any]:
         return {

@@ -23,6 +23,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from jackstay_agent import faults
 from jackstay_agent.errors import Error
 from jackstay_agent.kernel import syscalls
+from jackstay_agent.kernel.id_maps import child_after
 from jackstay_agent.networks import links, observation
 from jackstay_agent.networks.flows import forget_addresses
 from jackstay_agent.networks.plan import Bridge, Step, bridge_steps
@@ -47,18 +48,18 @@ def apply(argument: Any, _descriptors: list[int]) -> None:
 
 
 def connect(argument: Any, _descriptors: list[int]) -> None:
-    """Job: make a container's network namespace; *argument* is ``[folder, container, [endpoint, …]]``.
+    """Job: make a container's network namespace; *argument* is ``[folder, container, [endpoint, …], users]``.
 
-    Without endpoints there is only ``lo``.
+    Without endpoints there is only ``lo``. *users* is the path of the user namespace that it is to belong to, or "".
     """
-    folder, container, endpoints = argument
+    folder, container, endpoints, users = argument
     host = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     interfaces = [endpoint["interface"] for endpoint in endpoints]
     try:
         with _told(f"connecting the container {container[:12]}"):
             _clear(folder, container, interfaces)
             try:
-                inner = _make_netns(os.path.join(folder, container))
+                inner = _make_netns(os.path.join(folder, container), users)
                 with IPRoute() as route:
                     route.link("set", index=1, state="up")
                 _open_to_users()
@@ -119,14 +120,34 @@ def detach(argument: Any, _descriptors: list[int]) -> None:
                 route.route("replace", dst="default", gateway=gateway, oif=links.index_of(route, name), **_of(gateway))
 
 
-def _make_netns(path: str) -> int:
-    """Enter a new network namespace that *path* keeps; its descriptor."""
+def _make_netns(path: str, users: str) -> int:
+    """Enter a new network namespace that *path* keeps, of the user namespace at *users*; its descriptor."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_CLOEXEC, 0o400))
-    syscalls.unshare(syscalls.CLONE_NEWNET)
-    syscalls.mount("/proc/self/ns/net", path, None, syscalls.MS_BIND)
-    faults.point("networks.netns.mounted")
+    if users:
+        _make_netns_of(path, users)
+    else:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        syscalls.mount("/proc/self/ns/net", path, None, syscalls.MS_BIND)
+        faults.point("networks.netns.mounted")
     return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _make_netns_of(path: str, users: str) -> None:
+    """A child makes it: who has entered the user namespace can mount nothing here any more."""
+    owner = os.open(users, os.O_RDONLY | os.O_CLOEXEC)
+
+    def step() -> None:
+        syscalls.setns(owner, syscalls.CLONE_NEWUSER)
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+
+    with child_after(step) as child:
+        syscalls.mount(f"/proc/{child}/ns/net", path, None, syscalls.MS_BIND)
+        faults.point("networks.netns.mounted_of")
+        made = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    os.close(owner)
+    syscalls.setns(made, syscalls.CLONE_NEWNET)
+    os.close(made)
 
 
 def _open_to_users() -> None:

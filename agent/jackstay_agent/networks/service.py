@@ -108,11 +108,14 @@ class Networks:
         """See `allocating.allocate`."""
         allocating.allocate(connection, container, settings)
 
-    async def connect(self, container: str, settings: WantedNetworks, publish: Sequence[WantedPort] = ()) -> Attachment:
+    async def connect(
+        self, container: str, settings: WantedNetworks, publish: Sequence[WantedPort] = (), *, userns: str = ""
+    ) -> Attachment:
         """Make *container*'s network namespace and publish *publish*; undone as a whole when any of it fails.
 
         On "host" nothing is made, and on "host", "none" and internal networks *publish* is not looked at, as docker
-        does. What an earlier start left is replaced. Raises `PortTaken`, `InvalidArgument`, `Unsupported` without nft,
+        does. What an earlier start left is replaced. *userns* is the path of the user namespace that it is to belong
+        to, "" for the host's. Raises `PortTaken`, `InvalidArgument`, `Unsupported` without nft,
         `Error`.
         """
         if settings.network == "host":
@@ -120,7 +123,7 @@ class Networks:
         async with self._lock(container):
             places, networks = await self._places(container)
             try:
-                return await self._connect(container, settings.network, places, networks, publish)
+                return await self._connect(container, settings.network, places, networks, publish, userns)
             except BaseException:
                 await asyncio.shield(self._undo(container, places))
                 raise
@@ -241,9 +244,10 @@ class Networks:
         places: Sequence[EndpointRow],
         networks: Mapping[str, NetworkRow],
         publish: Sequence[WantedPort],
+        userns: str,
     ) -> Attachment:
         if not places:
-            await self._jobs.run(f"{_NETLINK}:connect", [self._folder, container, []])
+            await self._jobs.run(f"{_NETLINK}:connect", [self._folder, container, [], userns])
             return Attachment(self.netns_path(container), name)
         out = endpoints.way_out(places, networks)
         bound = await self._ports.hold(container, out.address, publish) if out is not None else ()
@@ -251,7 +255,7 @@ class Networks:
         await self._database.write("networks.connect", lambda c: rows.activate(c, container, ports))
         places, networks = await self._places(container)
         arguments = [endpoints.argument(place, places, networks) for place in places]
-        await self._jobs.run(f"{_NETLINK}:connect", [self._folder, container, arguments])
+        await self._jobs.run(f"{_NETLINK}:connect", [self._folder, container, arguments, userns])
         await self._filter.apply()
         await self._forget_flows(bound)
         for place in places:

@@ -81,6 +81,7 @@ class ContainerFlags:
     tty: bool = False
     ulimit: Texts = None
     user: str = ""
+    userns: str = ""
     uts: str = ""
     volume: Texts = None
     volumes_from: Texts = None
@@ -185,6 +186,7 @@ def container_flags(
     pid: Annotated[
         str, typer.Option("--pid", metavar="MODE", help="host, container:NAME: whose processes it sees.")
     ] = "",
+    userns: Annotated[str, typer.Option("--userns", metavar="MODE", help="auto: its root is nobody on the host.")] = "",
     uts: Annotated[str, typer.Option("--uts", metavar="MODE", help="host: its name is the host's.")] = "",
     cgroupns: Annotated[
         str, typer.Option("--cgroupns", metavar="MODE", help="private or host: what of the cgroups it sees.")

@@ -100,6 +100,7 @@ def build_request(
         ipc=flags.ipc,
         pid=flags.pid,
         uts=flags.uts,
+        userns=flags.userns,
         cgroupns=flags.cgroupns,
         platform=canonical_platform(flags.platform),
         devices=[

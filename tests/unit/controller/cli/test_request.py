@@ -38,7 +38,7 @@ def test_everything() -> None:
         annotation=["n=m"], stop_signal="QUIT", stop_timeout=0, restart="no",
         health_cmd="true", health_interval="1s", health_timeout="2s", health_retries=4, health_start_period="5s",
         health_start_interval="6ms",
-        ipc="none", pid="host", uts="host", cgroupns="host", platform="x86_64",
+        ipc="none", pid="host", uts="host", userns="auto", cgroupns="host", platform="x86_64",
         device=["/dev/a:r", "x.org/y=z"], gpus="2",
     )  # fmt: skip
     assert list(request.env) == ["HOME=/root", "A=1"]
@@ -64,7 +64,7 @@ def test_everything() -> None:
     assert list(request.add_host) == ["a:::1"]
     assert dict(request.sysctls) == {"a.b": "1"}
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}
-    to_come = {"userns"}
+    to_come: set[str] = set()
     assert list(request.cdi_devices) == ["x.org/y=z", "nvidia.com/gpu=0", "nvidia.com/gpu=1"]
     assert request.platform == "linux/amd64"
     assert unset == {"entrypoint", *to_come}
