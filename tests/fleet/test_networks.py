@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,57 @@ def test_connect_and_disconnect(web1: Laptop, host: Host) -> None:
     web1.ok("run", "-d", "--name", "none1", "--network", "none", "base:1", "sleep", "60")
     refused = web1.run("network", "connect", "blue", "none1").ended(1).stderr
     assert "created with --network none, which stands alone" in refused
+
+
+def look_up(web1: Laptop, container: str, *names: str) -> list[str]:
+    """What *container* is told for each of *names*: its addresses, "" for none."""
+    addresses = "awk '/^Name:/ { named = 1 } named && /^Address/ { print $NF }' | sort | xargs"
+    each = f"for name in {' '.join(names)}; do timeout 5 nslookup $name 2>/dev/null | {addresses}; done"
+    return web1.ok("exec", container, "sh", "-c", each).lines
+
+
+def eventually(web1: Laptop, container: str, told: dict[str, str]) -> None:
+    """*container* is *told* that for those names; a moment may pass until a change is known."""
+    until = time.monotonic() + 15
+    while (found := look_up(web1, container, *told)) != list(told.values()):
+        assert time.monotonic() < until, (found, told)
+
+
+def test_names(web1: Laptop, host: Host) -> None:
+    web1.ok("network", "create", "red", "--subnet", "10.71.0.0/24", "--subnet", "fd71::/64")
+    web1.ok("network", "create", "inner", "--internal", "--subnet", "10.72.0.0/24")
+    assert host.exec(["pgrep", "aardvark-dns"]).returncode == 1
+    sleep = ["base:1", "sleep", "300"]
+    web1.ok("run", "-d", "--name", "red1", "--network", "red", "--network-alias", "db", "--network-alias", "up", *sleep)
+    web1.ok("run", "-d", "--name", "both", "--network", "name=red,alias=db", "--network", "inner", *sleep)
+    web1.ok("run", "-d", "--name", "in1", "--network", "inner", *sleep)
+    look = "grep nameserver /etc/resolv.conf"
+    assert web1.ok("exec", "both", "sh", "-c", look).lines == ["nameserver 10.71.0.1", "nameserver 10.72.0.1"]
+    identity = web1.ok("ps", "-q", "--filter", "name=red1").stdout.strip()
+    seen = {"red1": "10.71.0.2 fd71::2", "up": "10.71.0.2 fd71::2", identity: "10.71.0.2 fd71::2"}
+    # "both" sees its second network, too.
+    eventually(web1, "both", {**seen, "db": "10.71.0.2 10.71.0.3 fd71::2 fd71::3", "in1": "10.72.0.3"})
+    eventually(web1, "in1", {"both": "10.72.0.2", "red1": ""})
+    eventually(web1, "red1", {"both": "10.71.0.3 fd71::3", "in1": ""})
+
+    kept = host.exec(["pgrep", "aardvark-dns"]).stdout
+    assert len(kept.split()) == 1
+    both = data(web1.ok("--json", "inspect", "both"))[0]["Id"]
+    host.agent.kill()
+    inside = ["nsenter", f"--net=/run/jackstay/netns/{both}", "busybox", "nslookup", "red1", "10.71.0.1"]
+    assert "Address: 10.71.0.2" in host.exec(inside).stdout
+    host.agent.start()
+    assert host.exec(["pgrep", "aardvark-dns"]).stdout == kept
+    host.exec(["pkill", "-KILL", "aardvark-dns"])
+    eventually(web1, "both", seen)
+    assert host.exec(["pgrep", "aardvark-dns"]).stdout not in ("", kept)
+
+    web1.ok("rename", "red1", "crimson")
+    eventually(web1, "both", {"crimson": "10.71.0.2 fd71::2", "red1": ""})
+    web1.ok("stop", "-t", "0", "crimson")
+    web1.ok("network", "connect", "--alias", "late", "red", "in1")
+    eventually(web1, "both", {"crimson": "", "db": "10.71.0.3 fd71::3", "late": "10.71.0.4 fd71::4"})
+    web1.ok("network", "disconnect", "red", "in1")
+    eventually(web1, "both", {"late": ""})
+    web1.ok("rm", "-f", "both", "in1")
+    assert host.exec(["pgrep", "aardvark-dns"]).returncode == 1

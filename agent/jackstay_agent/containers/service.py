@@ -274,6 +274,7 @@ class Containers:
             config = creating.with_name(settings_of(row), name)
             await self.engine.database.write("containers.renamed", lambda c: rows.rename(c, row.id, name, config))
             renamed = await self.engine.get(row.id)
+            await self.engine.networks.names.follow()
             await tell(self.engine, self.engine.entry(row.id), renamed, "rename", {"oldName": row.name})
 
     def _again(self, container: str) -> None:

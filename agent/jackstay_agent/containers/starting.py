@@ -241,12 +241,14 @@ def _write_files(bundle: str, settings: Settings, attachment: Attachment) -> Non
     with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
         resolver = file.read()
     source = source_of(resolver)
+    # Who is asked for containers' names passes the others on, to those of --dns if there are some.
+    servers = attachment.nameservers or settings.dns
     if not host_network and source != "/etc/resolv.conf":
         with open(source, encoding="utf-8", errors="replace") as file:
             resolver = file.read()
     texts = {
         "hosts": hosts(settings.hostname, attachment.addresses, settings.add_host, host_gateway=attachment.gateway),
-        "resolv.conf": resolv_conf(resolver, settings.dns, settings.dns_search, keep_loopback=host_network),
+        "resolv.conf": resolv_conf(resolver, servers, settings.dns_search, keep_loopback=host_network),
         "hostname": f"{settings.hostname}\n",
     }
     for name, text in texts.items():

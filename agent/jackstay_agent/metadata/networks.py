@@ -141,6 +141,14 @@ def endpoints(
     return [EndpointRow(*(*row[:6], bool(row[6]), row[7], tuple(json.loads(row[8])), row[9])) for row in rows]
 
 
+def nameservers(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """The nameservers of ``--dns`` of the containers that have some."""
+    rows = connection.execute(
+        "SELECT id, json_extract(config, '$.dns') FROM containers WHERE json_array_length(config, '$.dns') > 0"
+    )
+    return {row[0]: json.loads(row[1]) for row in rows}
+
+
 def activate(connection: sqlite3.Connection, container: str, ports: Iterable[PortRow]) -> None:
     """Mark *container*'s endpoints active, number them anew, and write the ports that it has bound."""
     for ordinal, row in enumerate(endpoints(connection, container=container)):

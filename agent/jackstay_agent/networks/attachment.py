@@ -107,3 +107,4 @@ class Attachment:
     addresses: tuple[str, ...] = ()  # without prefix, of each interface IPv4 and then IPv6
     gateway: str = ""  # the host's IPv4 address for the container
     ports: tuple[BoundPort, ...] = ()
+    nameservers: tuple[str, ...] = ()  # of the host, that know the names of containers

@@ -26,10 +26,11 @@ from jackstay_agent.kernel.programs import Programs
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.metadata.networks import EndpointRow, NetworkRow, PortRow
-from jackstay_agent.networks import allocating, documents, endpoints, observation, plan
+from jackstay_agent.networks import allocating, dns_files, documents, endpoints, observation, plan
 from jackstay_agent.networks.attachment import Attachment, BoundPort, WantedEndpoint, WantedNetworks, WantedPort
 from jackstay_agent.networks.filter import PacketFilter
 from jackstay_agent.networks.opening import OtherFirewalls
+from jackstay_agent.networks.names import Names
 from jackstay_agent.networks.ports import HeldPorts, bound_port
 from jackstay_agent.networks.recovering import Recovered, settle
 from jackstay_agent.networks.registry import Registry
@@ -57,6 +58,7 @@ class Networks:
         self._filter = PacketFilter(database, programs)
         self._keeping: asyncio.Task[None] | None = None
         self.record: Record = unrecorded
+        self.names = Names(database, programs, run_dir)
         self.registry = Registry(settings, database, jobs, self._filter)
         self.registry.record = self._record
 
@@ -101,6 +103,7 @@ class Networks:
                 await self._jobs.run(f"{_NETLINK}:apply", [self._folder, steps])
             await self._ports.hold_again(state.ports)
             await self._filter.apply()
+            await self.names.follow()
         except Error as error:
             log.warning("networks cannot be set up", error=error.message, hint=error.hint)
 
@@ -230,6 +233,7 @@ class Networks:
         if self._keeping is not None:
             self._keeping.cancel()
             self._keeping = None
+        self.names.close()
         self._ports.release_all()
 
     async def _places(self, container: str) -> Places:
@@ -258,6 +262,7 @@ class Networks:
         await self._jobs.run(f"{_NETLINK}:connect", [self._folder, container, arguments, userns])
         await self._filter.apply()
         await self._forget_flows(bound)
+        await self._rename(places, networks)
         for place in places:
             self._tell("connect", container, networks[place.network])
         return Attachment(
@@ -266,6 +271,7 @@ class Networks:
             addresses=tuple(address for place in places for address in (place.address, place.address6) if address),
             gateway=networks[(out or places[0]).network].gateway,
             ports=tuple(bound),
+            nameservers=self._nameservers(places, networks),
         )
 
     async def _join_live(self, container: str, network_id: str, publish: Sequence[WantedPort]) -> None:
@@ -274,6 +280,7 @@ class Networks:
         argument = endpoints.argument(place, places, networks)
         await self._jobs.run(f"{_NETLINK}:attach", [self._folder, container, argument])
         await self._database.write("networks.joined", lambda c: rows.activate_one(c, container, network_id))
+        await self._rename([place], networks)
         if endpoints.way_out(places, networks) == place:
             ports = await self._database.read(lambda c: rows.ports(c, container))
             await self._publish(container, place.address, [bound_port(port) for port in ports] or publish)
@@ -287,6 +294,7 @@ class Networks:
         await self._database.write("networks.leave", lambda c: rows.delete_endpoint(c, container, network_id))
         if not live:
             return
+        await self._rename([gone], networks)
         left = [each for each in places if each is not gone]
         ways = endpoints.gateways(left, networks)
         await self._jobs.run(f"{_NETLINK}:detach", [self._folder, container, gone.interface, [gone.address], ways])
@@ -303,6 +311,22 @@ class Networks:
         await self._filter.apply()
         await self._forget_flows(bound)
 
+    async def nameservers(self, container: str) -> tuple[str, ...]:
+        """Whom *container* is to ask for names first: the host, in networks that have names; () if it cannot."""
+        return self._nameservers(*await self._places(container))
+
+    def _nameservers(self, places: Sequence[EndpointRow], networks: Mapping[str, NetworkRow]) -> tuple[str, ...]:
+        if not self.names.serves:
+            return ()
+        named = [networks[place.network] for place in places if dns_files.has_names(networks[place.network])]
+        # An internal one passes nothing on, so it is asked last.
+        return tuple(network.gateway for network in sorted(named, key=lambda network: network.internal)[:3])
+
+    async def _rename(self, places: Iterable[EndpointRow], networks: Mapping[str, NetworkRow]) -> None:
+        """Let others know names that have come or gone in *places*."""
+        if any(dns_files.has_names(networks[place.network]) for place in places):
+            await self.names.follow()
+
     async def _forget_flows(self, bound: Iterable[BoundPort]) -> None:
         if datagrams := [[port.host_ip, port.host_port] for port in bound if port.protocol == "udp"]:
             await self._jobs.run(f"{_FLOWS}:forget_ports", datagrams)
@@ -317,6 +341,7 @@ class Networks:
     async def _detach(self, container: str, places: Sequence[EndpointRow], published: bool) -> None:
         if published or any(place.active for place in places):
             await self._database.write("networks.disconnect", lambda c: rows.deactivate(c, container))
+            await self._rename(places, (await self._places(container))[1])
         try:
             # The rules go before the socket: whoever gets the port next must not find his packets taken.
             if published:
