@@ -67,6 +67,25 @@ COMMIT
 """,
 )
 
+UFW6 = RuleSet(
+    "ufw",
+    "ip6 filter ufw6-user-forward",
+    ("ip6tables-restore", "--noflush"),
+    """*filter
+:FORWARD DROP [0:0]
+:ufw6-before-forward - [0:0]
+:ufw6-user-forward - [0:0]
+-A FORWARD -j ufw6-before-forward
+-A ufw6-before-forward -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw6-before-forward -j ufw6-user-forward
+COMMIT
+""",
+    """*filter
+:ufw6-user-forward - [0:0]
+COMMIT
+""",
+)
+
 _FIREWALLD = """add table inet firewalld
 delete table inet firewalld
 table inet firewalld {
