@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -377,3 +379,38 @@ def test_names(web1: Laptop, host: Host) -> None:
     eventually(web1, "both", {"late": ""})
     web1.ok("rm", "-f", "both", "in1")
     assert host.exec(["pgrep", "aardvark-dns"]).returncode == 1
+
+
+NAMESERVER = """
+import select, socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind((sys.argv[1], 53))
+while server in select.select([server, sys.stdin], [], [])[0]:
+    question, peer = server.recvfrom(600)
+    end = question.index(bytes(1), 12) + 5
+    print(question[12:end], flush=True)
+    found = bytes.fromhex("c00c0001000100000001" "0004c000024d") if question[end - 4 : end - 2] == b"\\0\\x01" else b""
+    count = bytes([0, 1]) if found else bytes(2)
+    server.sendto(question[:2] + bytes.fromhex("81800001") + count + bytes(4) + question[12:end] + found, peer)
+"""
+"""Tells everybody 192.0.2.77 for every name, and prints what it was asked, until its input ends."""
+
+
+def test_names_of_the_world(web1: Laptop, host: Host) -> None:
+    web1.ok("network", "create", "red", "--subnet", "10.71.0.0/24")
+    web1.ok("network", "create", "inner", "--internal", "--subnet", "10.72.0.0/24")
+    asks = ["--dns", host.address, "base:1", "sleep", "300"]
+    web1.ok("run", "-d", "--name", "free", "--network", "red", *asks)
+    web1.ok("run", "-d", "--name", "shut", "--network", "inner", *asks)
+    web1.ok("run", "-d", "--name", "plain", *asks)
+    command = host.command([sys.executable, "-c", NAMESERVER, host.address])
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        eventually(web1, "free", {"up.example": "192.0.2.77", "free": "10.71.0.2"})
+        eventually(web1, "plain", {"up.example": "192.0.2.77"})
+        eventually(web1, "shut", {"shut": "10.72.0.2"})
+        assert web1.run("exec", "shut", "timeout", "1", "nslookup", "secret.example").code != 0
+    finally:
+        asked, _ = server.communicate(timeout=20)
+    assert "example" in asked
+    assert "secret" not in asked
