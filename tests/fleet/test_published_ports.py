@@ -201,32 +201,32 @@ def listening(host: Host) -> list[str]:
     return host.exec(["ss", "-Hlntu", "sport >= :8000 and sport <= :8999"]).stdout.splitlines()
 
 
+HOLD = """
+import socket
+with socket.create_server(("127.0.0.1", 8100)), socket.create_server(("::1", 8101), family=socket.AF_INET6):
+    print("ready", flush=True)
+    input()
+"""
+
+
 def test_taken_ports(laptop: Laptop, web1: Host) -> None:
-    held = "import socket, sys, time\nmine = [socket.create_server(('127.0.0.1', 8100))]\n"
-    held += "mine.append(socket.create_server(('::1', 8101), family=socket.AF_INET6))\n"
-    held += "print('ready', flush=True)\ntime.sleep(600)"
+    command = web1.command([sys.executable, "-c", HOLD])
     laptop.ok("run", "-d", "--name", "other", "-p", "[::1]:8103:80", "httpd:1.1")
-    laptop.ok("run", "-d", "--name", "host", "--network", "host", *PYTHON, "base:1", "/usr/bin/python3", "-c", held)
-    eventually("ready\n", lambda: laptop.ok("logs", "host").stdout)
-    for form, told in [
-        ("8100:80", "port 0.0.0.0:8100/tcp is taken"),
-        ("8101:80", "port [::]:8101/tcp is taken"),
-        ("8099-8100:80-81", "port 0.0.0.0:8100/tcp is taken"),
-        ("[::1]:8103:80", "port [::1]:8103/tcp is taken by the container other"),
-        ("[fd07::9]:8104:80", "fd07::9 is not an address of this host"),
-    ]:
-        ran = laptop.run("run", "-d", "--name", "app", "-p", form, "httpd:1.1").ended(125)
-        error, hint = ran.stderr.strip().splitlines()
-        assert told in error, form
-        assert hint, form
-    assert laptop.ok("ps", "-aq", "-f", "name=app").stdout == ""
-    # Of a range for one port the first free one is taken.
-    for name, chosen in (("first", "[::1]:8104"), ("second", "[::1]:8105")):
-        laptop.ok("run", "-d", "--name", name, "-p", "[::1]:8103-8105:80", "httpd:1.1")
-        assert laptop.ok("port", name, "80").stdout == f"{chosen}\n"
-    third = laptop.run("run", "-d", "--name", "third", "-p", "[::1]:8103-8105:80", "httpd:1.1").ended(125)
-    assert "ports [::1]:8103-8105/tcp are all taken" in third.stderr
-    # Once it is free it can be had.
-    laptop.ok("rm", "-f", "other", "host")
-    laptop.ok("run", "-d", "--name", "app", "-p", "8100-8103:80-83", "httpd:1.1")
-    eventually(WORKS, page, web1, "::1", 8100)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "ready\n"
+        for form, told in [
+            ("8099-8100:80-81", "port 0.0.0.0:8100/tcp is taken"),
+            ("8101:80", "port [::]:8101/tcp is taken"),
+            ("[::1]:8103:80", "port [::1]:8103/tcp is taken by the container other"),
+            ("[fd07::9]:8104:80", "fd07::9 is not an address of this host"),
+        ]:
+            ran = laptop.run("run", "-d", "--name", "app", "-p", form, "httpd:1.1").ended(125)
+            error, hint = ran.stderr.strip().splitlines()
+            assert told in error, form
+            assert hint, form
+        holder.communicate("\n")
+    # What is free can be had, and of a range for one port the first that is free.
+    laptop.ok("run", "-d", "--name", "app", "-p", "8099-8102:80-83", "-p", "[::1]:8103-8105:80", "httpd:1.1")
+    assert laptop.ok("port", "app", "80").lines == ["0.0.0.0:8099", "[::1]:8104"]
+    eventually(WORKS, page, web1, "::1", 8104)

@@ -1,4 +1,4 @@
-"""What is put into other firewalls, from what they say they have. The effect is in `fleet/test_published_ports.py`."""
+"""What is put into other firewalls, from what they say they have. The effect is in `fleet/test_other_firewalls.py`."""
 
 from __future__ import annotations
 
