@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -420,3 +422,61 @@ async def test_killed_at_every_point(bench: Bench, name: str) -> None:
         failures += [f"{point}, after a retry: {problem}" for problem in problems(bench.host)]
     assert failures == []
     assert len(late) <= len(points) // 10, late
+
+
+async def crash(bench: Bench) -> None:
+    """The process of a container with a restart policy dies; wait until the next one runs."""
+    pid = await running_again(bench)
+    bench.host.exec(["kill", "-9", str(pid)])
+    await running_again(bench, other_than=pid)
+
+
+async def running_again(bench: Bench, other_than: int = 0) -> int:
+    """The pid of the container that is started again, once it runs."""
+    async with bench.agent() as agent:
+        for _ in range(400):
+            reply = await agent.containers.inspect(m.InspectContainerRequest(container="again"))
+            state = json.loads(reply.document)["State"]
+            if state["Status"] == "running" and state["Pid"] not in (0, other_than):
+                return int(state["Pid"])
+            await asyncio.sleep(0.05)
+    raise AssertionError(f"it is not started again: {state}")
+
+
+async def test_killed_while_a_container_is_started_again(bench: Bench) -> None:
+    """The next agent goes on with it, wherever this one has come to."""
+    async with bench.agent() as agent:
+        await agent.containers.create(
+            m.CreateContainerRequest(
+                image="base:1",
+                name="again",
+                command=["sleep", "1000"],
+                ports=[m.PortBinding(host_port=8081, container_port=80, protocol="tcp")],
+                restart=m.RestartPolicy(name="always"),
+            )
+        )
+        await agent.containers.start(m.StartContainerRequest(container="again"))
+    points = [point for point in await passed(bench, crash) if "#" not in point]
+    assert len(points) >= 5
+    failures: list[str] = []
+    for point in points:
+        async with bench.agent() as agent:  # or the waits would grow and grow
+            await agent.containers.restart(m.RestartContainerRequest(container="again", timeout=0))
+        bench.armed.write_text(point)
+        with contextlib.suppress(Error, AssertionError):
+            await asyncio.wait_for(crash(bench), 30)
+        died = await ended(bench)
+        bench.armed.unlink()
+        if died:
+            bench.start()
+        else:
+            failures.append(f"{point}: was not reached")
+        try:
+            await running_again(bench)
+            await standing(bench)
+        except (Error, AssertionError) as error:
+            failures.append(f"{point}: {error!r}")
+        failures += [f"{point}: {problem}" for problem in problems(bench.host)]
+    async with bench.agent() as agent:
+        await agent.containers.remove(m.RemoveContainerRequest(container="again", force=True))
+    assert failures == []
