@@ -260,11 +260,16 @@ def test_after_a_restart_of_the_host(web1: Laptop, host: Host) -> None:
             ("always-stopped", "always", "sleep 1000"),
             ("unless-stopped", "unless-stopped", "sleep 1000"),
             ("never", "always", ""),
+            ("joins", "always", "sleep 1000"),
         ]:
             restart = containers_pb2.RestartPolicy(name=policy)
             stub.Create(
                 containers_pb2.CreateContainerRequest(
-                    image="base:1", name=name, command=command.split() or ["true"], restart=restart
+                    image="base:1",
+                    name=name,
+                    command=command.split() or ["true"],
+                    restart=restart,
+                    pid="container:always" if name == "joins" else "",
                 ),
                 timeout=20,
             )
@@ -276,7 +281,7 @@ def test_after_a_restart_of_the_host(web1: Laptop, host: Host) -> None:
     assert host.exec(["sh", "-c", REBOOT]).stderr == ""
     try:
         host.agent.start()
-        for name in ("always", "unless", "failing", "always-stopped"):
+        for name in ("joins", "always", "unless", "failing", "always-stopped"):
             until(host, name, lambda told: told["State"]["Status"] == "running")
         states = {row["Names"]: row["State"] for row in data(web1.ok("--json", "ps", "-a"))}
         document = inspect(host, "none")["State"]
@@ -284,7 +289,7 @@ def test_after_a_restart_of_the_host(web1: Laptop, host: Host) -> None:
         host.exec(["umount", "/proc/sys/kernel/random/boot_id"])
     assert states.items() >= {
         "none": "exited", "always": "running", "unless": "running", "failing": "running", "done": "exited",
-        "always-stopped": "running", "unless-stopped": "exited", "never": "created",
+        "always-stopped": "running", "unless-stopped": "exited", "never": "created", "joins": "running",
     }.items()  # fmt: skip
     assert (document["ExitCode"], document["Error"]) == (255, "the host was restarted while the container ran")
     remove(host, *states)

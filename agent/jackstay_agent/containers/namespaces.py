@@ -76,6 +76,11 @@ def parse(settings: Settings) -> Shared:
     )
 
 
+def others(settings: Settings) -> tuple[str, ...]:
+    """The containers that must run before one with *settings* can start."""
+    return tuple(dict.fromkeys(filter(None, map(other, (settings.pid, settings.ipc, settings.network)))))
+
+
 def other(mode: str) -> str:
     """The container that *mode* names, "" for none."""
     return mode.removeprefix(CONTAINER) if mode.startswith(CONTAINER) else ""

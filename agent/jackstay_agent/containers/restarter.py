@@ -10,7 +10,7 @@ import time
 
 import structlog
 
-from jackstay_agent.containers import restarting
+from jackstay_agent.containers import namespaces, restarting
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.starting import start_locked
 from jackstay_agent.errors import Error, NotFound
@@ -24,6 +24,8 @@ async def again(engine: Engine, container: str) -> None:
     """Start *container* if it still waits for that. Never raises: what goes wrong is in its row, and logged."""
     entry = engine.entry(container)
     try:
+        for other in namespaces.others(settings_of(await engine.get(container))):
+            await again(engine, other)  # what it joins comes first, if that waits too
         async with entry.lock:
             row = await engine.get(container)
             if row.restart_at and row.state == "exited":
