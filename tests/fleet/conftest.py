@@ -18,8 +18,8 @@ from tests.lab.laptop import Laptop
 
 @pytest.fixture(scope="session")
 def shared_lab() -> Iterator[Lab]:
-    """The hosts, as the last test has left them: use ``lab``."""
-    with Lab(3) as lab:
+    """The hosts, as the last test has left them: use ``lab``. web1 and web2 run crun, web3 runs runc."""
+    with Lab(3, runtimes={"web3": "runc"}) as lab:
         yield lab
 
 

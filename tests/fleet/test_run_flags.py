@@ -31,17 +31,28 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="module")
-def web1(shared_lab: Lab, base_archive: Path, web_archive: Path) -> Iterator[Laptop]:
-    """A laptop whose commands go to web1, which has both images."""
-    laptop = Laptop(shared_lab)
-    laptop.environment |= {"JACKSTAY_HOST": "web1", "TAKEN": "from here"}
-    laptop.ok("load", "-i", base_archive)
-    laptop.ok("load", "-i", web_archive)
+def at(lab: Lab, name: str, *archives: Path) -> Iterator[Laptop]:
+    """A laptop whose commands go to one host, which has the images of *archives*."""
+    laptop = Laptop(lab)
+    laptop.environment |= {"JACKSTAY_HOST": name, "TAKEN": "from here"}
+    for archive in archives:
+        laptop.ok("load", "-i", archive)
     yield laptop
-    host = shared_lab.hosts["web1"]
+    host = lab.hosts[name]
     empty(host)
     assert settled(host) == []
+
+
+@pytest.fixture(scope="module")
+def web1(shared_lab: Lab, base_archive: Path, web_archive: Path) -> Iterator[Laptop]:
+    """A laptop whose commands go to web1, which runs crun and has both images."""
+    yield from at(shared_lab, "web1", base_archive, web_archive)
+
+
+@pytest.fixture(scope="module")
+def web3(shared_lab: Lab, base_archive: Path) -> Iterator[Laptop]:
+    """A laptop whose commands go to web3, which runs runc and has ``base:1``."""
+    yield from at(shared_lab, "web3", base_archive)
 
 
 @pytest.fixture
@@ -183,10 +194,26 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.flags.split(" --", 1)[0] or "none")
+every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.flags.split(" --", 1)[0] or "none")
+
+
+@every_row
 def test_seen_from_inside(web1: Laptop, folder: Path, row: Row) -> None:
     ran = web1.run("run", "--rm", *row.options(folder), "base:1", "sh", "-c", row.script)
     assert (ran.code, ran.stdout) == (0, row.prints), ran
+
+
+@every_row
+def test_seen_from_inside_by_runc(web3: Laptop, folder: Path, row: Row) -> None:
+    ran = web3.run("run", "--rm", *row.options(folder), "base:1", "sh", "-c", row.script)
+    assert (ran.code, ran.stdout) == (0, row.prints), ran
+
+
+def test_which_runtime_runs_them(web1: Laptop, web3: Laptop) -> None:
+    for laptop, runtime in [(web1, "crun"), (web3, "runc")]:
+        laptop.ok("create", "--name", "of", "base:1", "true")
+        assert data(laptop.ok("--json", "inspect", "of"))[0]["HostConfig"]["Runtime"] == runtime
+        laptop.ok("rm", "of")
 
 
 def test_what_is_kept_of_its_output(web1: Laptop) -> None:

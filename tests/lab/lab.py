@@ -14,7 +14,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -37,7 +37,8 @@ class Lab:
 
     ``dir`` is made when missing and removed in the end; without it, a new one below the temporary folder.
     ``state_size`` (``64m``) puts the agents' state on a tmpfs of that size instead of on the disk. ``agent`` is the
-    agent's command; ``None`` starts none. With ``stays`` the hosts outlive this process.
+    agent's command; ``None`` starts none. ``runtimes`` names the OCI runtime of hosts that are not to choose one, as in
+    ``{"web3": "runc"}``. With ``stays`` the hosts outlive this process.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Lab:
         *,
         state_size: str | None = None,
         agent: Sequence[str] | None = (str(PROGRAMS / "jackstayd"),),
+        runtimes: Mapping[str, str] | None = None,
         stays: bool = False,
     ) -> None:
         self.count = hosts
         self._wanted_dir = Path(dir).absolute() if dir is not None else None
         self._state_size = state_size
         self._agent = agent
+        self._runtimes = runtimes or {}
         self._stays = stays
         self._lifeline: tuple[int, int] | None = None
         self.hosts: dict[str, Host] = {}
@@ -118,6 +121,8 @@ class Lab:
         folder = self.dir / "hosts" / name
         for part in ("etc", "state"):
             (folder / part).mkdir(mode=0o700, parents=True)
+        if name in self._runtimes:
+            (folder / "etc" / "jackstayd.toml").write_text(f'runtime = "{self._runtimes[name]}"\n')
         namespace = Namespace.create(
             folder,
             {"kind": "host", "name": name, "cgroup": _cgroup(self.token), "state_size": self._state_size},
