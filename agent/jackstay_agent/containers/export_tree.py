@@ -29,7 +29,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # not to wai
 _INSIDE = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.ESTALE)
 _BUFFER = 1 << 18
-_KINDS = {
+KINDS = {
     stat.S_IFREG: Kind.FILE,
     stat.S_IFLNK: Kind.SYMLINK,
     stat.S_IFCHR: Kind.CHARACTER,
@@ -50,29 +50,33 @@ def write_tree(_argument: Any, descriptors: list[int]) -> None:
         syscalls.setns(namespace, syscalls.CLONE_NEWUSER)
     os.close(folder)  # it belongs to the mounts that were left
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    sink = _Sink(out)
+    sink = Sink(out)
     Walk(root, TarWriter(sink, nanoseconds=True), sink.flush).run()
     sink.flush()
 
 
 class Walk:
-    """Writes the tree below the folder *root* to *tar*; *flush* is called when the root's own entry is written."""
+    """Writes the tree below the folder *root* to *tar*; *flush* is called when the root's own entry is written.
 
-    def __init__(self, root: int, tar: TarWriter, flush: Callable[[], None]) -> None:
+    The root itself is called *name*, which ends with a slash; all other names begin with it. Without one it is "./".
+    """
+
+    def __init__(self, root: int, tar: TarWriter, flush: Callable[[], None], name: bytes = b"") -> None:
         self._root = root
-        self._tar = tar
+        self.tar = tar
         self._flush = flush
+        self._name = name
         self._first: dict[tuple[int, int], Entry] = {}  # of files with several names, the entry that has the content
 
     def run(self) -> None:
         """Write it all. Raises `Busy` when a file became shorter while it was read."""
-        self._tar.add(like(self._root, b"./"))
+        self.tar.add(like(self._root, self._name or b"./"))
         self._flush()
         # Paths, not descriptors, so that depth costs none. Last is next: the order is that of a walk down.
         waiting = self._folder(b"")
         while waiting:
             waiting += self._folder(waiting.pop())
-        self._tar.close()
+        self.tar.close()
 
     def _folder(self, path: bytes) -> list[bytes]:
         """Write the folder *path* and what is in it but its folders: their paths, the first one last."""
@@ -84,7 +88,7 @@ class Walk:
             raise
         try:
             if path:
-                self._tar.add(like(folder, path + b"/"))
+                self.tar.add(like(folder, self._name + path + b"/"))
             prefix = path + b"/" if path else b""
             folders = []
             for name in sorted(os.fsencode(name) for name in os.listdir(folder)):
@@ -93,7 +97,7 @@ class Walk:
                     if stat.S_ISDIR(status.st_mode):
                         folders.append(prefix + name)
                     elif not stat.S_ISSOCK(status.st_mode):
-                        self._file(prefix + name, name, folder, status)
+                        self._file(self._name + prefix + name, name, folder, status)
                 except FileNotFoundError:
                     continue
             return folders[::-1]
@@ -103,7 +107,7 @@ class Walk:
     def _file(self, path: bytes, name: bytes, folder: int, status: os.stat_result) -> None:
         entry = Entry(
             name=path,
-            kind=_KINDS[stat.S_IFMT(status.st_mode)],
+            kind=KINDS[stat.S_IFMT(status.st_mode)],
             mode=stat.S_IMODE(status.st_mode),
             uid=status.st_uid,
             gid=status.st_gid,
@@ -114,21 +118,21 @@ class Walk:
         file = (status.st_dev, status.st_ino)
         if status.st_nlink > 1 and (first := self._first.get(file)):
             # With the attributes: Docker dresses the file anew by a link's entry, and chown takes capabilities away.
-            self._tar.add(replace(entry, kind=Kind.HARDLINK, linkname=first.name, xattrs=first.xattrs))
+            self.tar.add(replace(entry, kind=Kind.HARDLINK, linkname=first.name, xattrs=first.xattrs))
             return
         if entry.kind is Kind.FILE:
-            written = self._content(entry, name, folder)
+            written = self.content(entry, name, folder)
             if written is None:
                 return
             entry = written
         else:
             if entry.kind is Kind.SYMLINK:
                 entry = replace(entry, linkname=os.readlink(name, dir_fd=folder))
-            self._tar.add(entry)
+            self.tar.add(entry)
         if status.st_nlink > 1:
             self._first[file] = entry
 
-    def _content(self, entry: Entry, name: bytes, folder: int) -> Entry | None:
+    def content(self, entry: Entry, name: bytes, folder: int) -> Entry | None:
         """Write a regular file; its entry as written, None when it is gone or has become something else."""
         try:
             descriptor = os.open(name, _FILE, dir_fd=folder)
@@ -141,20 +145,21 @@ class Walk:
             if not stat.S_ISREG(status.st_mode):
                 return None
             written = replace(entry, size=status.st_size, xattrs=xattrs.read(descriptor))
-            self._tar.add(written, FileContent(descriptor, entry, status.st_size))
+            self.tar.add(written, FileContent(descriptor, entry, status.st_size))
             return written
         finally:
             os.close(descriptor)
 
 
-class _Sink:
-    """Gathers and writes."""
+class Sink:
+    """Gathers what is written, and writes it to the descriptor *out* in larger pieces."""
 
     def __init__(self, out: int) -> None:
         self._out = out
         self._held = bytearray()
 
     def write(self, data: bytes, /) -> None:
+        """Take *data*."""
         self._held += data
         if len(self._held) >= _BUFFER:
             self.flush()

@@ -45,14 +45,14 @@ async def export(engine: Engine, text: str) -> AsyncGenerator[bytes, None]:
     os.set_blocking(reading, False)
     writer: asyncio.Future[None] | None = None
     try:
-        async with engine.entry(found.id).lock, _mounted(engine, await engine.get(found.id)) as root:
+        async with engine.entry(found.id).lock, mounted_root(engine, await engine.get(found.id)) as root:
             writer = asyncio.ensure_future(_write(engine, root, found.id, writing))
             writer.add_done_callback(lambda _writer: os.close(writing))
-            piece = await _read(reading)  # when it has come, the child has the tree for its own
+            piece = await read_piece(reading)  # when it has come, the child has the tree for its own
         await tell(engine, engine.entry(found.id), found, "export")
         while piece:
             yield piece
-            piece = await _read(reading)
+            piece = await read_piece(reading)
         await asyncio.shield(writer)
     finally:
         os.close(reading)
@@ -66,10 +66,13 @@ async def export(engine: Engine, text: str) -> AsyncGenerator[bytes, None]:
 
 
 @asynccontextmanager
-async def _mounted(engine: Engine, row: ContainerRow) -> AsyncIterator[str]:
-    """Where the container's root is mounted; for a caller that holds the container's lock."""
+async def mounted_root(engine: Engine, row: ContainerRow) -> AsyncIterator[str]:
+    """Where the container's root is mounted, for the block; for a caller that holds the container's lock.
+
+    Raises `WrongState` when it is being removed.
+    """
     if row.state in ("removing", "dead"):
-        raise WrongState(f"you cannot export container {row.id} which is being removed")
+        raise WrongState(f"you cannot read container {row.id} which is being removed")
     root = engine.layout.rootfs(row.id)
     if state.is_live(row.state):
         yield root
@@ -114,7 +117,8 @@ async def _write(engine: Engine, root: str, container: str, writing: int) -> Non
             os.close(descriptor)
 
 
-async def _read(descriptor: int) -> bytes:
+async def read_piece(descriptor: int) -> bytes:
+    """The next piece that comes from the pipe *descriptor*, which does not block; empty at its end."""
     while True:
         try:
             return os.read(descriptor, PIECE)

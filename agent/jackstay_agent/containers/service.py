@@ -6,7 +6,7 @@ Containers outlive the agent: `close` leaves them running and `recover` finds th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -14,6 +14,7 @@ from jackstay_agent.config import Config
 from jackstay_agent.containers import (
     attaching,
     changes,
+    copies,
     creating,
     ending,
     exporting,
@@ -245,6 +246,22 @@ class Containers:
         async with aclosing(exporting.export(self.engine, text)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    async def stat_path(self, text: str, path: bytes, *, follow: bool = False) -> copies.PathStat | None:
+        """See `copies.stat_path`."""
+        return await copies.stat_path(self.engine, text, path, follow=follow)
+
+    async def copy_from(
+        self, text: str, path: bytes, *, follow: bool = False
+    ) -> AsyncGenerator[copies.PathStat | bytes, None]:
+        """See `copies.copy_from`."""
+        async with aclosing(copies.copy_from(self.engine, text, path, follow=follow)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def copy_to(self, text: str, path: bytes, pieces: AsyncIterator[bytes], *, keep_owner: bool = False) -> None:
+        """See `copies.copy_to`."""
+        await copies.copy_to(self.engine, text, path, pieces, keep_owner=keep_owner)
 
     async def attach(self, text: str, *, stdout: bool = True, stderr: bool = True) -> attaching.Attached:
         """See `attaching.attach`."""

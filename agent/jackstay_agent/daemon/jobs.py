@@ -1,6 +1,8 @@
 """Where the jobs live: the modules that the spawner imports before it serves, so that a job starts by fork alone."""
 
 MODULES = (
+    "jackstay_agent.containers.copy_in",
+    "jackstay_agent.containers.copy_out",
     "jackstay_agent.containers.copy_up",
     "jackstay_agent.containers.export_tree",
     "jackstay_agent.containers.users",

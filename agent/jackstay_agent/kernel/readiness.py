@@ -1,4 +1,4 @@
-"""Waiting, without a thread, until a non-blocking descriptor has something to read."""
+"""Waiting, without a thread, until a non-blocking descriptor has something to read, or takes more."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ async def readable(descriptor: int) -> None:
         await ready
     finally:
         loop.remove_reader(descriptor)
+
+
+async def writable(descriptor: int) -> None:
+    """Return when *descriptor* can be written to, or its other end is gone. One waiter a descriptor at a time."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(descriptor, _wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(descriptor)
 
 
 def _wake(ready: asyncio.Future[None]) -> None:

@@ -28,6 +28,9 @@ MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
 MNT_DETACH = 0x2
 MOUNT_ATTR_RDONLY = 0x1
+MOUNT_ATTR_NOSUID = 0x2
+MOUNT_ATTR_NODEV = 0x4
+MOUNT_ATTR_NOEXEC = 0x8
 
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -101,10 +104,12 @@ def act_on_files_as(number: int) -> None:
     _libc.setfsuid(ctypes.c_uint32(number))
 
 
-def change_mount(mount: int, attributes: int, propagation: int) -> None:
-    """mount_setattr(2): set *attributes* (MOUNT_ATTR_…) and *propagation* (MS_PRIVATE, …) of the open *mount*."""
+def change_mount(mount: int, attributes: int, propagation: int, *, recursive: bool = False) -> None:
+    """mount_setattr(2): set *attributes* (MOUNT_ATTR_…) and *propagation* (MS_PRIVATE, …; 0: as it is) of the open
+    *mount*, with *recursive* also of every mount below it."""
     wanted = struct.pack("QQQQ", attributes, 0, propagation, 0)
-    _check(_libc.syscall(_SYS_MOUNT_SETATTR, mount, b"", _AT_EMPTY_PATH, wanted, ctypes.c_size_t(len(wanted))))
+    flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
+    _check(_libc.syscall(_SYS_MOUNT_SETATTR, mount, b"", flags, wanted, ctypes.c_size_t(len(wanted))))
 
 
 def move_mount(mount: int, target: str) -> None:
@@ -175,13 +180,35 @@ def enter_root(descriptor: int) -> None:
     the namespace, not merely out of sight as after chroot(2). Nothing of the folder becomes code of this process,
     neither a library nor a module (CVE-2019-14271), and none of its device nodes can be opened.
     """
-    inner = without_devices(descriptor)
+    pivot(without_devices(descriptor))
+
+
+def pivot(inner: int) -> None:
+    """`enter_root` for a folder that `without_devices` gave, and on which more may be mounted since."""
     _forbid_imports()
     os.fchdir(inner)
     os.close(inner)
     pivot_root(".", ".")
     umount(".", MNT_DETACH)
     os.chdir("/")
+
+
+def enter_mounts(namespace: int, root: int) -> None:
+    """See what processes in the mount *namespace* see whose root is the folder *root*, in a copy of their mounts.
+
+    For single-threaded children only. Afterwards nothing else can be named. The copy lasts as long as the child, and
+    is not changed by what is mounted or unmounted in the namespace. As with `enter_root` no code comes out of the
+    folder, and no device opens.
+    """
+    _forbid_imports()
+    setns(namespace, CLONE_NEWNS)
+    os.fchdir(root)
+    os.chroot(".")
+    unshare(CLONE_NEWNS)
+    os.chdir("/")
+    top = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    change_mount(top, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, MS_PRIVATE, recursive=True)
+    os.close(top)
 
 
 def without_devices(descriptor: int) -> int:

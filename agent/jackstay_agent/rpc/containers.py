@@ -204,6 +204,33 @@ class ContainersService(ContainersServicer):
             async for piece in pieces:
                 yield pb.ExportContainerReply(data=piece)
 
+    async def StatPath(self, request: pb.StatPathRequest, context: Context) -> pb.StatPathReply:
+        """See containers.proto."""
+        found = await self._containers.stat_path(request.container, request.path, follow=request.follow_link)
+        return pb.StatPathReply(stat=None if found is None else pb.PathStat(**found))
+
+    async def CopyFrom(self, request: pb.CopyFromRequest, context: Context) -> AsyncGenerator[pb.CopyFromReply, None]:
+        """See containers.proto."""
+        copied = self._containers.copy_from(request.container, request.path, follow=request.follow_link)
+        async with aclosing(copied) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, bytes):
+                    yield pb.CopyFromReply(data=piece)
+                else:
+                    yield pb.CopyFromReply(stat=pb.PathStat(**piece))
+
+    async def CopyTo(
+        self, request_iterator: AsyncIterator[pb.CopyToRequest], context: Context
+    ) -> AsyncGenerator[pb.CopyToReply, None]:
+        """See containers.proto."""
+        first = await anext(request_iterator, None)
+        if first is None or not first.HasField("start"):
+            raise InvalidArgument("the stream does not begin with 'start'")
+        start = first.start
+        pieces = (request.data async for request in request_iterator)
+        await self._containers.copy_to(start.container, start.path, pieces, keep_owner=start.keep_owner)
+        yield pb.CopyToReply()
+
 
 async def _first(requests: AsyncIterator[pb.StreamInput], kind: str) -> pb.StreamInput:
     async for request in requests:

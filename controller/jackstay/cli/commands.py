@@ -48,6 +48,7 @@ ATTACH = _entry("attach", "Join the terminal of a running container.")
 WAIT = _entry("wait", "Wait until containers stop, and print their exit codes.")
 COMMIT = _entry("commit", "Make an image of a container's changes.")
 EXPORT = _entry("export", "Write a container's file system as a tar.")
+CP = _entry("cp", "Copy files between a container and this machine.")
 DIFF = _entry("diff", "Show which paths a container has changed.")
 EVENTS = _entry("events", "Show what happens on hosts.")
 STATS = _entry("stats", "Show what containers use, as it changes.")
@@ -81,6 +82,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "wait": WAIT,
     "commit": COMMIT,
     "export": EXPORT,
+    "cp": CP,
     "diff": DIFF,
     "port": PORT,
     "top": TOP,
@@ -118,6 +120,7 @@ ROOT: Mapping[str, Entry | Group] = {
             "wait": WAIT,
             "commit": COMMIT,
             "export": EXPORT,
+            "cp": CP,
             "diff": DIFF,
             "port": PORT,
             "top": TOP,

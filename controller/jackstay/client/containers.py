@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from jackstay.client.calls import BidiCall, Calls
     from jackstay_proto.v1.containers_pb2 import (
+        CopyFromReply,
+        CopyFromRequest,
+        CopyToReply,
+        CopyToRequest,
         CreateContainerReply,
         CreateContainerRequest,
         DiffContainerReply,
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
         RestartContainerRequest,
         StartContainerReply,
         StartContainerRequest,
+        StatPathReply,
+        StatPathRequest,
         StatsReply,
         StatsRequest,
         StopContainerReply,
@@ -143,6 +149,18 @@ class Containers:
     def export(self, request: ExportContainerRequest) -> AsyncIterator[memoryview]:
         """Pieces of a tar of a container's file system, of at most 1 MiB."""
         return self._calls.stream(self._export, request)
+
+    async def stat_path(self, request: StatPathRequest, *, timeout: float | None = None) -> StatPathReply:
+        """What a path of a container is."""
+        return await self._calls.unary(self._stub.StatPath, request, timeout)
+
+    def copy_from(self, request: CopyFromRequest) -> AsyncGenerator[CopyFromReply, None]:
+        """What a path of a container is, then a tar of it."""
+        return self._calls.stream(self._stub.CopyFrom, request)
+
+    def copy_to(self) -> BidiCall[CopyToRequest, CopyToReply]:
+        """Unpack a tar in a container. The first request is ``start``."""
+        return self._calls.bidi(self._stub.CopyTo)
 
     def attach(self) -> BidiCall[StreamInput, StreamOutput]:
         """Join a container's standard streams. The first request is ``attach``."""

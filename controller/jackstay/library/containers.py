@@ -16,7 +16,9 @@ from jackstay.library.new_container import new_container
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
+    from jackstay.copying.container_copy import Copied
     from jackstay.copying.pouring import Write
+    from jackstay.copying.progress import CopyProgress
     from jackstay.fleet import FleetResult
     from jackstay.library.hosts import Hosts
 
@@ -245,6 +247,40 @@ class Containers:
             return await pour(agent.containers.export(request), write)
 
         return await self._hosts.run(work)
+
+    async def copy(
+        self,
+        source: str,
+        destination: str,
+        *,
+        follow_link: bool = False,
+        keep_owner: bool = False,
+        write: Write | None = None,
+        progress: CopyProgress | None = None,
+    ) -> FleetResult[Copied]:
+        """Copy files between this machine and a container, as docker's ``cp`` does: one side is ``CONTAINER:PATH``.
+
+        Into a container on several hosts at once; out of one it is meant for one host. ``-`` is a tar: from standard
+        input, or to ``write``.
+
+        Args:
+            follow_link: also a link at the end of the source.
+            keep_owner: files keep their owners, else they are root's in a container and the caller's here.
+
+        Raises:
+            UsageError: not one side is in a container.
+        """
+        from jackstay.library.copying_files import copy_files
+
+        return await copy_files(
+            self._hosts,
+            source,
+            destination,
+            follow_link=follow_link,
+            keep_owner=keep_owner,
+            write=write,
+            progress=progress,
+        )
 
     async def logs(
         self, container: str, *, follow: bool = False

@@ -1619,7 +1619,7 @@ class PathStat(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     MODIFIED_NS_FIELD_NUMBER: _builtins.int
     LINK_TARGET_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
+    name: _builtins.bytes
     """base name"""
     size: _builtins.int
     """bytes"""
@@ -1627,16 +1627,16 @@ class PathStat(_message.Message):
     """st_mode"""
     modified_ns: _builtins.int
     """nanoseconds since 1970"""
-    link_target: _builtins.str
-    """of a symbolic link"""
+    link_target: _builtins.bytes
+    """of a symbolic link: the absolute path in the container that it leads to in the end"""
     def __init__(
         self,
         *,
-        name: _builtins.str = ...,
+        name: _builtins.bytes = ...,
         size: _builtins.int = ...,
         mode: _builtins.int = ...,
         modified_ns: _builtins.int = ...,
-        link_target: _builtins.str = ...,
+        link_target: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -1654,14 +1654,15 @@ class CopyFromRequest(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     FOLLOW_LINK_FIELD_NUMBER: _builtins.int
     container: _builtins.str
-    path: _builtins.str
+    path: _builtins.bytes
+    """"/." at its end: what is in the folder"""
     follow_link: _builtins.bool
     """what a symbolic link at the path's end points to, in the container"""
     def __init__(
         self,
         *,
         container: _builtins.str = ...,
-        path: _builtins.str = ...,
+        path: _builtins.bytes = ...,
         follow_link: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -1734,25 +1735,21 @@ class CopyToStart(_message.Message):
     CONTAINER_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     KEEP_OWNER_FIELD_NUMBER: _builtins.int
-    NO_OVERWRITE_KIND_FIELD_NUMBER: _builtins.int
     container: _builtins.str
-    path: _builtins.str
+    path: _builtins.bytes
     """a folder that exists"""
     keep_owner: _builtins.bool
     """the tar's owners, else root's"""
-    no_overwrite_kind: _builtins.bool
-    """refuse to put a folder where a file is, or a file where a folder is"""
     def __init__(
         self,
         *,
         container: _builtins.str = ...,
-        path: _builtins.str = ...,
+        path: _builtins.bytes = ...,
         keep_owner: _builtins.bool = ...,
-        no_overwrite_kind: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "keep_owner", b"keep_owner", "no_overwrite_kind", b"no_overwrite_kind", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "keep_owner", b"keep_owner", "path", b"path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1781,13 +1778,13 @@ class StatPathRequest(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     FOLLOW_LINK_FIELD_NUMBER: _builtins.int
     container: _builtins.str
-    path: _builtins.str
+    path: _builtins.bytes
     follow_link: _builtins.bool
     def __init__(
         self,
         *,
         container: _builtins.str = ...,
-        path: _builtins.str = ...,
+        path: _builtins.bytes = ...,
         follow_link: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015

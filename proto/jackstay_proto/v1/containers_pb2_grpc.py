@@ -129,6 +129,21 @@ class ContainersStub:
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerReply.FromString,
                 _registered_method=True)
+        self.StatPath = channel.unary_unary(
+                '/jackstay.v1.Containers/StatPath',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.StatPathRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.StatPathReply.FromString,
+                _registered_method=True)
+        self.CopyFrom = channel.unary_stream(
+                '/jackstay.v1.Containers/CopyFrom',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyFromRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyFromReply.FromString,
+                _registered_method=True)
+        self.CopyTo = channel.stream_stream(
+                '/jackstay.v1.Containers/CopyTo',
+                request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyToRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyToReply.FromString,
+                _registered_method=True)
         self.Top = channel.unary_unary(
                 '/jackstay.v1.Containers/Top',
                 request_serializer=jackstay__proto_dot_v1_dot_containers__pb2.TopRequest.SerializeToString,
@@ -265,6 +280,27 @@ class ContainersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StatPath(self, request, context):
+        """StatPath tells what a path of a container is; no `stat` when nothing is there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CopyFrom(self, request, context):
+        """CopyFrom streams a path of a container as a tar, which begins with the path's last name ("./" for its contents).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CopyTo(self, request_iterator, context):
+        """CopyTo unpacks a tar in a folder of a container. The one reply comes when all is written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Top(self, request, context):
         """Top shows the processes of a running container, as the host's ps does.
         """
@@ -376,6 +412,21 @@ def add_ContainersServicer_to_server(servicer, server):
                     servicer.Diff,
                     request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerReply.SerializeToString,
+            ),
+            'StatPath': grpc.unary_unary_rpc_method_handler(
+                    servicer.StatPath,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.StatPathRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.StatPathReply.SerializeToString,
+            ),
+            'CopyFrom': grpc.unary_stream_rpc_method_handler(
+                    servicer.CopyFrom,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyFromRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyFromReply.SerializeToString,
+            ),
+            'CopyTo': grpc.stream_stream_rpc_method_handler(
+                    servicer.CopyTo,
+                    request_deserializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyToRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_containers__pb2.CopyToReply.SerializeToString,
             ),
             'Top': grpc.unary_unary_rpc_method_handler(
                     servicer.Top,
@@ -901,6 +952,87 @@ class Containers:
             '/jackstay.v1.Containers/Diff',
             jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_containers__pb2.DiffContainerReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StatPath(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/jackstay.v1.Containers/StatPath',
+            jackstay__proto_dot_v1_dot_containers__pb2.StatPathRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.StatPathReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyFrom(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/jackstay.v1.Containers/CopyFrom',
+            jackstay__proto_dot_v1_dot_containers__pb2.CopyFromRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.CopyFromReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyTo(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/jackstay.v1.Containers/CopyTo',
+            jackstay__proto_dot_v1_dot_containers__pb2.CopyToRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_containers__pb2.CopyToReply.FromString,
             options,
             channel_credentials,
             insecure,

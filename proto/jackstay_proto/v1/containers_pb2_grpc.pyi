@@ -58,6 +58,12 @@ class ContainersStub:
     """Prune removes every container without a process."""
     Diff: _grpc.UnaryStreamMultiCallable[_containers_pb2.DiffContainerRequest, _containers_pb2.DiffContainerReply]
     """Diff tells which paths a container has changed over its image, in batches, by path."""
+    StatPath: _grpc.UnaryUnaryMultiCallable[_containers_pb2.StatPathRequest, _containers_pb2.StatPathReply]
+    """StatPath tells what a path of a container is; no `stat` when nothing is there."""
+    CopyFrom: _grpc.UnaryStreamMultiCallable[_containers_pb2.CopyFromRequest, _containers_pb2.CopyFromReply]
+    """CopyFrom streams a path of a container as a tar, which begins with the path's last name ("./" for its contents)."""
+    CopyTo: _grpc.StreamStreamMultiCallable[_containers_pb2.CopyToRequest, _containers_pb2.CopyToReply]
+    """CopyTo unpacks a tar in a folder of a container. The one reply comes when all is written."""
     Top: _grpc.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]
     """Top shows the processes of a running container, as the host's ps does."""
     Stats: _grpc.UnaryStreamMultiCallable[_containers_pb2.StatsRequest, _containers_pb2.StatsReply]
@@ -93,6 +99,12 @@ class ContainersAsyncStub(ContainersStub):
     """Prune removes every container without a process."""
     Diff: _aio.UnaryStreamMultiCallable[_containers_pb2.DiffContainerRequest, _containers_pb2.DiffContainerReply]  # type: ignore[assignment]
     """Diff tells which paths a container has changed over its image, in batches, by path."""
+    StatPath: _aio.UnaryUnaryMultiCallable[_containers_pb2.StatPathRequest, _containers_pb2.StatPathReply]  # type: ignore[assignment]
+    """StatPath tells what a path of a container is; no `stat` when nothing is there."""
+    CopyFrom: _aio.UnaryStreamMultiCallable[_containers_pb2.CopyFromRequest, _containers_pb2.CopyFromReply]  # type: ignore[assignment]
+    """CopyFrom streams a path of a container as a tar, which begins with the path's last name ("./" for its contents)."""
+    CopyTo: _aio.StreamStreamMultiCallable[_containers_pb2.CopyToRequest, _containers_pb2.CopyToReply]  # type: ignore[assignment]
+    """CopyTo unpacks a tar in a folder of a container. The one reply comes when all is written."""
     Top: _aio.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]  # type: ignore[assignment]
     """Top shows the processes of a running container, as the host's ps does."""
     Stats: _aio.UnaryStreamMultiCallable[_containers_pb2.StatsRequest, _containers_pb2.StatsReply]  # type: ignore[assignment]
@@ -239,6 +251,30 @@ class ContainersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_containers_pb2.DiffContainerReply], _abc.AsyncIterator[_containers_pb2.DiffContainerReply]]:
         """Diff tells which paths a container has changed over its image, in batches, by path."""
+
+    @_abc_1.abstractmethod
+    def StatPath(
+        self,
+        request: _containers_pb2.StatPathRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_containers_pb2.StatPathReply, _abc.Awaitable[_containers_pb2.StatPathReply]]:
+        """StatPath tells what a path of a container is; no `stat` when nothing is there."""
+
+    @_abc_1.abstractmethod
+    def CopyFrom(
+        self,
+        request: _containers_pb2.CopyFromRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_containers_pb2.CopyFromReply], _abc.AsyncIterator[_containers_pb2.CopyFromReply]]:
+        """CopyFrom streams a path of a container as a tar, which begins with the path's last name ("./" for its contents)."""
+
+    @_abc_1.abstractmethod
+    def CopyTo(
+        self,
+        request_iterator: _MaybeAsyncIterator[_containers_pb2.CopyToRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_containers_pb2.CopyToReply], _abc.AsyncIterator[_containers_pb2.CopyToReply]]:
+        """CopyTo unpacks a tar in a folder of a container. The one reply comes when all is written."""
 
     @_abc_1.abstractmethod
     def Top(
