@@ -414,3 +414,34 @@ def test_names_of_the_world(web1: Laptop, host: Host) -> None:
         asked, _ = server.communicate(timeout=20)
     assert "example" in asked
     assert "secret" not in asked
+
+
+def test_the_network_of_another_container(web1: Laptop) -> None:
+    web1.ok("network", "create", "red", "--subnet", "10.71.0.0/24")
+    serve(web1, "owner", "--network", "red", "-h", "owns", "--add-host", "extra:192.0.2.9", "-p", "8074:80")
+    web1.ok("run", "-d", "--name", "guest", "--network", "container:owner", "base:1", "sleep", "300")
+    web1.ok("run", "-d", "--name", "third", "--network", "container:guest", "base:1", "sleep", "300")
+    look = "hostname; cat /etc/hosts /etc/resolv.conf; readlink /proc/self/ns/net; ip -o addr"
+    seen = web1.ok("exec", "owner", "sh", "-c", look).stdout
+    assert "192.0.2.9\textra" in seen
+    for name in ("guest", "third"):
+        assert web1.ok("exec", name, "sh", "-c", look).stdout == seen
+        assert ask(web1, name, "127.0.0.1") == "owner"
+    owner, guest = (data(web1.ok("--json", "inspect", name))[0] for name in ("owner", "guest"))
+    assert guest["HostConfig"]["NetworkMode"] == f"container:{owner['Id']}"
+    assert guest["HostsPath"] == owner["HostsPath"]
+    assert guest["NetworkSettings"]["Networks"] == {}
+    for flags, told in [
+        ("-p 80:80", "port publishing and the container type network mode"),
+        ("-h mine", "hostname and the container type network mode"),
+        ("--ip 10.71.0.9", "addresses and aliases and the container type network mode"),
+        ("--sysctl net.ipv4.ip_forward=1", "not allowed in host network namespace"),
+    ]:
+        ran = web1.run("run", "--rm", "--network", "container:owner", *flags.split(), "base:1", "true").ended(125)
+        assert told in ran.stderr
+    assert "stands alone" in web1.run("network", "connect", "red", "guest").ended(1).stderr
+    web1.ok("stop", "-t", "0", "owner", "guest")
+    assert "cannot join network of a non running container" in web1.run("start", "guest").ended(1).stderr
+    web1.ok("start", "owner", "guest")
+    assert ask(web1, "guest", "127.0.0.1") == "owner"
+    web1.ok("rm", "-f", "owner", "guest")

@@ -22,12 +22,13 @@ from jackstay_agent.containers import (
     joining,
     log_options,
     mounting,
+    namespaces,
     restarting,
     spec,
     user_namespaces,
 )
 from jackstay_agent.containers.cdi import resolve as resolve_cdi
-from jackstay_agent.containers.engine import Engine
+from jackstay_agent.containers.engine import Engine, settings_of
 from jackstay_agent.containers.ids import new_id, new_name
 from jackstay_agent.containers.process import ProcessPlan, merge
 from jackstay_agent.containers.settings import Mount, Settings
@@ -80,7 +81,10 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     if settings.hostname and settings.uts == "host":
         raise InvalidArgument("conflicting options: hostname and the UTS mode", hint="leave out --hostname or --uts")
     of_host = "host" in (settings.network, settings.uts)
+    joining.check(settings)
     settings = await joining.name_by_id(engine, settings)
+    if other := namespaces.other(settings.network):
+        settings = msgspec.structs.replace(settings, hostname=settings_of(await engine.get(other)).hostname)
     hostname = settings.hostname or (os.uname().nodename if of_host else container[:12])
     settings = msgspec.structs.replace(settings, hostname=hostname)
     settings = await inheriting.with_inherited(engine, settings)

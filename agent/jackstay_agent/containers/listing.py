@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jackstay_agent.containers import filters, inspection, log_options, state
+from jackstay_agent.containers import filters, inspection, log_options, namespaces, state
 from jackstay_agent.containers.engine import Engine, settings_of
 from jackstay_agent.containers.process import ProcessPlan, merge
 from jackstay_agent.containers.settings import Settings
@@ -83,7 +83,7 @@ async def inspect(engine: Engine, text: str, *, size: bool = False) -> dict[str,
     row = await engine.find(text)
     settings, plan = settings_of(row), await engine.plan(row)
     sizes = await _sizes(engine, row) if size else (None, None)
-    bundle = engine.layout.bundle(row.id)
+    bundle = engine.layout.bundle(namespaces.other(settings.network) or row.id)
     around = inspection.Surroundings(
         network_settings=await engine.networks.describe(
             row.id, settings, exposed=[f"{port}/{protocol}" for port, protocol in plan.exposed_ports]

@@ -33,6 +33,7 @@ class Shared:
     shm: bool = True
     pid_of: str = ""  # the container whose processes it sees
     ipc_of: str = ""  # the container whose IPC namespace and ``/dev/shm`` it has
+    net_of: str = ""  # the container whose network it has
     shareable: bool = False  # others may join its IPC namespace
     cgroup: bool | None = None  # the host's cgroup namespace; None: as is usual for the host's version of cgroups
 
@@ -66,6 +67,7 @@ def parse(settings: Settings) -> Shared:
         shm=settings.ipc != "none",
         pid_of=other(settings.pid),
         ipc_of=other(settings.ipc),
+        net_of=other(settings.network),
         shareable=settings.ipc == "shareable",
         # The host's cgroups of v1 cannot be shown to a root that is none of the host's.
         cgroup=settings.cgroupns == "host"

@@ -103,7 +103,9 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
         "namespaces": _namespaces(context, shared, host_network=host_network),
         "readonlyPaths": list(options.read_only),
         "resources": limits,
-        "sysctl": sysctls.build(settings.sysctls, host_network=host_network, shared=shared, own_ids=own_ids),
+        "sysctl": sysctls.build(
+            settings.sysctls, host_network=host_network or bool(shared.net_of), shared=shared, own_ids=own_ids
+        ),
     }
     if context.ids is not None:
         mapping = [{"containerID": 0, "hostID": context.ids.first, "size": context.ids.size}]
@@ -171,7 +173,7 @@ def _namespaces(context: SpecContext, shared: Shared, *, host_network: bool) -> 
         made.append({"type": "user", "path": context.userns})
     if context.netns_path is not None:
         made.append({"type": "network", "path": context.netns_path})
-    elif not host_network:
+    elif not host_network and "network" not in context.joined:
         made.append({"type": "network"})
     if shared.own_cgroup(cgroup_v2=context.facts.cgroup_v2):
         made.append({"type": "cgroup"})

@@ -24,6 +24,7 @@ from jackstay_agent.containers import (
     log_options,
     mapping,
     mounting,
+    namespaces,
     runtime,
     spec,
     state,
@@ -118,14 +119,15 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
     attachment = await engine.networks.connect(
         container, run.settings, published(run.settings, run.plan), userns=userns
     )
-    await finish(_write_files, bundle, run.settings, attachment)
+    if not namespaces.other(run.settings.network):
+        await finish(_write_files, bundle, run.settings, attachment)
     async with (
         mounting.mounted(engine, container, run.settings, rootfs) as mounts,
         joined(engine, container, run.settings) as others,
     ):
         tell_mounted(engine, run.row)
         user = await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add, folder=run.plan.cwd)
-        files = {target: os.path.join(bundle, name) for target, name in FILES.items()}
+        files = {target: os.path.join(others.bundle or bundle, name) for target, name in FILES.items()}
         plain = mapping.Sources(rootfs=rootfs, mounts=mounts, files=files, shm=others.shm)
         async with mapping.shown(engine, run.row, ids, plain) as sources:
             place = _Place(attachment, sources, others, user, userns, ids)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from jackstay_agent.metadata.networks import EndpointRow, NetworkRow
 
-
 _NOBODY = "0.0.0.1"
 """A nameserver to which the kernel sends nothing: who is in an internal network must not reach the world by names."""
 _INTERNAL = "%int"

@@ -29,8 +29,8 @@ from jackstay_agent.metadata.networks import EndpointRow, NetworkRow, PortRow
 from jackstay_agent.networks import allocating, dns_files, documents, endpoints, observation, plan
 from jackstay_agent.networks.attachment import Attachment, BoundPort, WantedEndpoint, WantedNetworks, WantedPort
 from jackstay_agent.networks.filter import PacketFilter
-from jackstay_agent.networks.opening import OtherFirewalls
 from jackstay_agent.networks.names import Names
+from jackstay_agent.networks.opening import OtherFirewalls
 from jackstay_agent.networks.ports import HeldPorts, bound_port
 from jackstay_agent.networks.recovering import Recovered, settle
 from jackstay_agent.networks.registry import Registry
@@ -116,13 +116,13 @@ class Networks:
     ) -> Attachment:
         """Make *container*'s network namespace and publish *publish*; undone as a whole when any of it fails.
 
-        On "host" nothing is made, and on "host", "none" and internal networks *publish* is not looked at, as docker
-        does. What an earlier start left is replaced. *userns* is the path of the user namespace that it is to belong
-        to, "" for the host's. Raises `PortTaken`, `InvalidArgument`, `Unsupported` without nft,
-        `Error`.
+        On "host" and another container's network nothing is made, and on these, "none" and internal networks *publish*
+        is not looked at, as docker does. What an earlier start left is replaced. *userns* is the path of the user
+        namespace that it is to belong to, "" for the host's. Raises `PortTaken`, `InvalidArgument`, `Unsupported`
+        without nft, `Error`.
         """
-        if settings.network == "host":
-            return Attachment(None, "host")
+        if _shared(settings.network):
+            return Attachment(None, settings.network)
         async with self._lock(container):
             places, networks = await self._places(container)
             try:
@@ -220,7 +220,7 @@ class Networks:
             lambda c: (rows.ports(c, container), container in rows.live_containers(c))
         )
         alone = next((row for row in networks.values() if row.name == settings.network and not places), None)
-        runs = any(place.active for place in places) or (living and settings.network != "host")
+        runs = any(place.active for place in places) or (living and not _shared(settings.network))
         return documents.settings_document(
             [(networks[place.network], place) for place in places] or ([(alone, None)] if alone else []),
             ports,
@@ -368,6 +368,11 @@ class Networks:
         labels: Mapping[str, str] | None = None,
     ) -> None:
         self.record(kind, action, subject, attributes, labels)
+
+
+def _shared(name: str) -> bool:
+    """Whether a network of this name is the host's own, or another container's."""
+    return name == "host" or name.startswith("container:")
 
 
 def _row(container: str, port: BoundPort) -> PortRow:
