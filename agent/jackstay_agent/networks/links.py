@@ -73,20 +73,20 @@ def do(route: IPRoute, step: Step) -> None:
                 route.link("add", ifname=step.subject, kind="bridge", address=step.value)
             write_sysctl(f"ipv6/conf/{step.subject}/disable_ipv6", "1")
         case "mark":
-            route.link("set", index=index_of(route, step.subject), ifalias=step.value)
+            route.link("set", index=index_of(step.subject), ifalias=step.value)
         case "mtu":
-            route.link("set", index=index_of(route, step.subject), mtu=int(step.value))
+            route.link("set", index=index_of(step.subject), mtu=int(step.value))
         case "ipv6":
             write_sysctl(f"ipv6/conf/{step.subject}/accept_ra", "0")
             write_sysctl(f"ipv6/conf/{step.subject}/disable_ipv6", "0")
         case "remove_address":
             address, _, prefix = step.value.partition("/")
             with _done_already(errno.EADDRNOTAVAIL):
-                route.addr("del", index=index_of(route, step.subject), address=address, prefixlen=int(prefix))
+                route.addr("del", index=index_of(step.subject), address=address, prefixlen=int(prefix))
         case "add_address":
-            add_address(route, index_of(route, step.subject), step.value)
+            add_address(route, index_of(step.subject), step.value)
         case "bridge_up":
-            route.link("set", index=index_of(route, step.subject), state="up")
+            route.link("set", index=index_of(step.subject), state="up")
         case "route_localnet":
             write_sysctl(f"ipv4/conf/{step.subject}/route_localnet", "1")
         case "forward":
@@ -94,10 +94,10 @@ def do(route: IPRoute, step: Step) -> None:
         case "forward6":
             _forward6()
         case "attach":
-            route.link("set", index=index_of(route, step.subject), master=index_of(route, step.value))
+            route.link("set", index=index_of(step.subject), master=index_of(step.value))
             join(route, step.subject)
         case "delete_link":
-            delete_link(route, step.subject)
+            delete_links([step.subject])
 
 
 def add_address(route: IPRoute, index: int, cidr: str) -> None:
@@ -118,24 +118,28 @@ def join(route: IPRoute, interface: str) -> None:
     A host with br_netfilter (another engine loads it) translates a container's packet to its own published port inside
     the bridge, which then has to send it out of the port it came in by.
     """
-    index = index_of(route, interface)
+    index = index_of(interface)
     route.brport("set", index=index, mode=1)
     route.link("set", index=index, state="up")
 
 
-def delete_link(route: IPRoute, name: str) -> None:
-    """Delete the link *name*, if it is there."""
-    for index in route.link_lookup(ifname=name):
-        with _done_already(errno.ENODEV):
-            route.link("del", index=index)
+def delete_links(names: Iterable[str]) -> None:
+    """Delete those of the links *names* that are there, in the namespace that this process is in."""
+    there = {name for _index, name in socket.if_nameindex()}.intersection(names)
+    if not there:
+        return  # without a socket of netlink's, whose set-up takes longer than everything else here
+    with IPRoute() as route:
+        for name in there:
+            with _done_already(errno.ENODEV), contextlib.suppress(OSError):
+                route.link("del", index=socket.if_nametoindex(name))
 
 
-def index_of(route: IPRoute, name: str) -> int:
-    """The number of the link *name*. Raises `Error`."""
-    found = route.link_lookup(ifname=name)
-    if not found:
-        raise Error(f"the network interface {name} went away", hint="retry")
-    return int(found[0])
+def index_of(name: str) -> int:
+    """The number of the link *name* in the namespace that this process is in. Raises `Error`."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise Error(f"the network interface {name} went away", hint="retry") from error
 
 
 def sysctl(name: str) -> str:

@@ -29,6 +29,12 @@ from jackstay_agent.networks.flows import forget_addresses
 from jackstay_agent.networks.plan import Bridge, Step, bridge_steps
 
 
+def warm() -> None:
+    """Called once in the spawner: what a first socket of netlink's loads and makes is then there in every child."""
+    with contextlib.suppress(OSError, NetlinkError), IPRoute() as route:
+        list(route.get_links())
+
+
 def observe(argument: Any, _descriptors: list[int]) -> dict[str, Any]:
     """Job: what `plan.Actual` has, of the bridges and folder in *argument* ``[[bridge, …], folder]``."""
     bridges, folder = argument
@@ -60,12 +66,12 @@ def connect(argument: Any, _descriptors: list[int]) -> None:
             _clear(folder, container, interfaces)
             try:
                 inner = _make_netns(os.path.join(folder, container), users)
-                with IPRoute() as route:
-                    route.link("set", index=1, state="up")
-                _open_to_users()
+                with IPRoute() as within:
+                    within.link("set", index=1, state="up")
+                    _open_to_users()
+                    for endpoint in endpoints:
+                        _link(host, inner, within, endpoint)
                 syscalls.setns(host)
-                for endpoint in endpoints:
-                    _link(host, inner, endpoint)
             except BaseException:
                 syscalls.setns(host)
                 _clear(folder, container, interfaces)
@@ -91,11 +97,12 @@ def attach(argument: Any, _descriptors: list[int]) -> None:
         with _told(f"connecting the container {container[:12]}"):
             inner = os.open(os.path.join(folder, container), os.O_RDONLY | os.O_CLOEXEC)
             try:
-                _link(host, inner, endpoint)
+                syscalls.setns(inner)
+                with IPRoute() as within:
+                    _link(host, inner, within, endpoint)
             except BaseException:
                 syscalls.setns(host)
-                with IPRoute() as route:
-                    links.delete_link(route, endpoint["interface"])
+                links.delete_links([endpoint["interface"]])
                 raise
     finally:
         os.close(host)
@@ -108,8 +115,7 @@ def detach(argument: Any, _descriptors: list[int]) -> None:
     """
     folder, container, interface, addresses, gateways = argument
     with _told(f"disconnecting the container {container[:12]}"):
-        with IPRoute() as route:
-            links.delete_link(route, interface)
+        links.delete_links([interface])
         forget_addresses(addresses)
         if not gateways:
             return
@@ -117,7 +123,7 @@ def detach(argument: Any, _descriptors: list[int]) -> None:
         syscalls.setns(inner)
         with IPRoute() as route:
             for name, gateway in gateways:
-                route.route("replace", dst="default", gateway=gateway, oif=links.index_of(route, name), **_of(gateway))
+                route.route("replace", dst="default", gateway=gateway, oif=links.index_of(name), **_of(gateway))
 
 
 def _make_netns(path: str, users: str) -> int:
@@ -156,8 +162,9 @@ def _open_to_users() -> None:
     links.write_sysctl("ipv4/ping_group_range", "0 2147483647")
 
 
-def _link(host: int, inner: int, endpoint: dict[str, Any]) -> None:
-    """Join the namespace *inner* to the bridge; begins and ends in the namespace *host*."""
+def _link(host: int, inner: int, within: IPRoute, endpoint: dict[str, Any]) -> None:
+    """Join the namespace *inner*, of which *within* is, to the bridge; begins and ends in *inner*."""
+    syscalls.setns(host)
     bridge, name = Bridge(**endpoint["bridge"]), endpoint["name"]
     with IPRoute() as route:
         # Somebody may have taken the bridge away since the agent started.
@@ -168,7 +175,7 @@ def _link(host: int, inner: int, endpoint: dict[str, Any]) -> None:
             "add",
             ifname=endpoint["interface"],
             kind="veth",
-            master=links.index_of(route, bridge.name),  # in one with the creation, so that what a crash leaves is ours
+            master=links.index_of(bridge.name),  # in one with the creation, so that what a crash leaves is ours
             peer={"ifname": name, "address": endpoint["mac"], "net_ns_fd": inner, **size},
             **size,
         )
@@ -177,16 +184,14 @@ def _link(host: int, inner: int, endpoint: dict[str, Any]) -> None:
     syscalls.setns(inner)
     links.write_sysctl(f"ipv6/conf/{name}/accept_ra", "0")
     links.write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "0" if endpoint["cidr6"] else "1")
-    with IPRoute() as route:
-        index = links.index_of(route, name)
-        for cidr in (endpoint["cidr"], endpoint["cidr6"]):
-            if cidr:
-                links.add_address(route, index, cidr)
-        route.link("set", index=index, state="up")
-        for gateway in (endpoint["gateway"], endpoint["gateway6"]):
-            if gateway:
-                route.route("replace", dst="default", gateway=gateway, oif=index, **_of(gateway))
-    syscalls.setns(host)
+    index = links.index_of(name)
+    for cidr in (endpoint["cidr"], endpoint["cidr6"]):
+        if cidr:
+            links.add_address(within, index, cidr)
+    within.link("set", index=index, state="up")
+    for gateway in (endpoint["gateway"], endpoint["gateway6"]):
+        if gateway:
+            within.route("replace", dst="default", gateway=gateway, oif=index, **_of(gateway))
 
 
 def _of(gateway: str) -> dict[str, int]:
@@ -195,10 +200,7 @@ def _of(gateway: str) -> dict[str, int]:
 
 def _clear(folder: str, container: str, interfaces: list[str]) -> None:
     """Take away what a start of *container* made; called in the host's namespace."""
-    if interfaces:
-        with IPRoute() as route:
-            for interface in interfaces:
-                links.delete_link(route, interface)
+    links.delete_links(interfaces)
     _remove_netns(os.path.join(folder, container))
 
 
