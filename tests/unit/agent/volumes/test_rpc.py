@@ -62,6 +62,10 @@ async def test_volumes() -> None:
 
 
 class FakeNetworks:
+    @property
+    def registry(self) -> FakeNetworks:
+        return self
+
     async def inspect(self, name: str) -> dict[str, Any]:
         return {"Name": name, "Containers": {}}
 
@@ -71,7 +75,7 @@ class FakeNetworks:
 
 
 async def test_networks() -> None:
-    service = NetworksService(FakeNetworks())  # type: ignore[arg-type]
+    service = NetworksService(FakeNetworks(), None)  # type: ignore[arg-type]
     listed = await service.List(networks_pb2.ListNetworksRequest(filters=["driver=bridge"]), CONTEXT)
     assert list(listed.networks) == [
         networks_pb2.NetworkSummary(
