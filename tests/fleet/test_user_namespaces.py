@@ -100,6 +100,35 @@ def test_what_it_leaves_is_roots(web1: Laptop, tmp_path: Path) -> None:
     web1.ok("rm", "-f", "leaves")
 
 
+def test_other_flags_go_with_it(web1: Laptop) -> None:
+    flags = "--userns auto:size=3000 --read-only --tmpfs /t --shm-size 5m --ipc shareable --device /dev/full:/dev/brim"
+    flags += " -u www -w /made/for/it --ulimit nofile=100:200 --security-opt no-new-privileges --cap-add net_admin"
+    script = (
+        "touch /t/x && pwd; id -u; (echo x 2>&- >/dev/brim) || echo full; touch /x 2>&- || echo closed; ulimit -n; "
+    )
+    script += "df -k /dev/shm | awk 'NR == 2 { print $2 }'; stat -c %u . /dev/shm"
+    lines = web1.ok("run", "--rm", *flags.split(), "base:1", "sh", "-c", script).lines
+    assert lines == ["/made/for/it", "33", "full", "closed", "100", "5120", "0", "0"]
+
+    with web1.terminal("run", "-it", "--rm", "--userns", "auto", "base:1") as terminal:
+        terminal.expect("/ # ")
+        terminal.type("tty; stat -c %u $(tty)\n")
+        terminal.expect(r"/dev/pts/0\r\n0\r\n")
+        terminal.type("exit\n")
+        assert terminal.wait() == 0
+
+
+def test_what_is_copied_is_roots(web1: Laptop, tmp_path: Path) -> None:
+    (tmp_path / "given").write_text("given\n")
+    web1.ok("run", "-d", "--name", "copied", "--userns", "auto", "-v", "/kept", "base:1", "sleep", "60")
+    web1.ok("cp", tmp_path / "given", "copied:/kept/given")
+    web1.ok("cp", tmp_path / "given", "copied:/given")
+    assert web1.ok("exec", "copied", "stat", "-c", "%u", "/given", "/kept/given").lines == ["0", "0"]
+    web1.ok("cp", "copied:/kept/given", tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "given\n"
+    web1.ok("rm", "-f", "-v", "copied")
+
+
 def test_ranges_do_not_meet(web1: Laptop, host: Host) -> None:
     def first(*flags: str) -> list[int]:
         ran = web1.ok("exec", flags[0], "cat", "/proc/self/uid_map").stdout.split()

@@ -139,9 +139,8 @@ def _device(node: _Node) -> GivenDevice:
     permissions = node.permissions or "rwm"
     if not set(permissions) <= set("rwm"):
         raise _invalid(f"device {node.path[:80]}: invalid permissions {permissions[:20]!r}")
-    return GivenDevice(
-        Device(path, kind, major, minor, 0o660 if mode is None else mode & 0o777, uid or 0, gid or 0), permissions
-    )
+    device = Device(path, kind, major, minor, 0o660 if mode is None else mode & 0o777, uid or 0, gid or 0)
+    return GivenDevice(device, permissions, source)
 
 
 def _mount(mount: _Mount) -> dict[str, Any]:

@@ -20,10 +20,11 @@ _PERMISSIONS = re.compile("[rwm]{1,3}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class GivenDevice:
-    """A node, its `path` that in the container, and what may be done with it."""
+    """A node, its `path` that in the container, and what may be done with it; `source` is that on the host, if any."""
 
     device: Device
     permissions: str
+    source: str = ""
 
 
 def resolve(mappings: Iterable[DeviceMapping]) -> tuple[GivenDevice, ...]:
@@ -50,6 +51,6 @@ def _resolve(mapping: DeviceMapping) -> list[GivenDevice]:
     if not found:
         raise InvalidArgument(f'error gathering device information while adding custom device "{source}": not a device')
     return [
-        GivenDevice(replace(device, path=target + device.path.removeprefix(source)), mapping.permissions)
+        GivenDevice(replace(device, path=target + device.path.removeprefix(source)), mapping.permissions, device.path)
         for device in found
     ]

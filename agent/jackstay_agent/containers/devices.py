@@ -41,6 +41,15 @@ def rules(given: Iterable[GivenDevice] = (), *, privileged: bool) -> list[dict[s
     ]
 
 
+def binds(given: Iterable[GivenDevice]) -> list[dict[str, Any]]:
+    """Mounts of the host's own nodes of *given*, for a user namespace, in which none can be made."""
+    found = {each.device.path: each.source or each.device.path for each in given}
+    options = ["bind", "rprivate", "nosuid", "noexec"]
+    return [
+        {"destination": path, "type": "bind", "source": source, "options": options} for path, source in found.items()
+    ]
+
+
 def nodes(devices: Iterable[Device], given: Iterable[GivenDevice] = (), *, privileged: bool) -> list[dict[str, Any]]:
     """``linux.devices``: every node of the host for a privileged container, and those *given*, the last of a path."""
     wanted = {device.path: device for device in devices} if privileged else {}

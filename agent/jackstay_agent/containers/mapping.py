@@ -61,7 +61,7 @@ async def shown(engine: Engine, row: ContainerRow, ids: IdRange | None, plain: S
     await engine.snapshotter.unmount(plain.rootfs)
     await engine.snapshotter.mount(row.snapshot, plain.rootfs, ids=ids)
     try:
-        await finish(_make_place, place, ids, list(plain.files.values()))
+        await finish(_make_place, place, ids, [*plain.files.values(), *([plain.shm] if plain.shm else [])])
         rootfs = await _at(engine, plain.rootfs, place, _ROOTFS, folder=True)
         mounts: list[ResolvedMount | MemoryMount] = []
         for number, mount in enumerate(plain.mounts):
@@ -101,12 +101,13 @@ async def _at(engine: Engine, source: str, place: str, name: str, *, folder: boo
     return target
 
 
-def _make_place(place: str, ids: IdRange, files: list[str]) -> None:
+def _make_place(place: str, ids: IdRange, own: list[str]) -> None:
+    """Make *place*; it and *own*, which are in memory, are the container's root's."""
     os.makedirs(os.path.dirname(place), mode=0o711, exist_ok=True)
     os.chmod(os.path.dirname(place), 0o711)  # noqa: S103 - each folder in it is closed to all but its owner
     os.mkdir(place, 0o700)
     os.chown(place, ids.first, ids.first)
-    for path in files:
+    for path in own:
         os.chown(path, ids.first, ids.first)
 
 

@@ -128,6 +128,9 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
     }
     if shared.uts:
         del built["hostname"]  # it would be the host's that is set
+    if context.ids is not None:
+        mounts += devices.binds(_given(context))
+        linux["devices"] = []
     context.edits.apply(built)
     return built
 
