@@ -115,6 +115,10 @@ def health(document: dict[str, Any]) -> str:
     return str(document["State"].get("Health", {}).get("Status"))
 
 
+def results(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(document["State"]["Health"]["Log"])
+
+
 QUICK = ("--health-interval", "100ms", "--health-retries", "2")
 
 
@@ -162,24 +166,23 @@ def test_health(web1: Laptop, host: Host) -> None:
 
 def test_a_check_of_the_image(web1: Laptop, host: Host) -> None:
     web1.ok("create", "--name", "plain", "base:1", "true")
-    check = "HEALTHCHECK --interval=100ms --timeout=300ms --retries=1 CMD head -c 9000 /dev/zero; sleep 77777"
+    check = "HEALTHCHECK --interval=100ms --timeout=1s --retries=1 CMD head -c 9000 /dev/zero; sleep 77777"
     web1.ok("commit", "-c", check, "plain", "checked:1")
     web1.ok("run", "-d", "--name", "slow", "checked:1", "sleep", "1000")
     web1.ok("run", "-d", "--name", "unasked", "--no-healthcheck", "checked:1", "sleep", "1000")
     web1.ok("run", "-d", "--name", "other", "--health-cmd", "no-such-command", "checked:1", "sleep", "1000")
-    document = until(host, "slow", lambda told: health(told) == "unhealthy")
-    result = document["State"]["Health"]["Log"][0]
-    assert result["ExitCode"] == -1
-    assert result["Output"].startswith("Health check exceeded timeout (300ms): ")
-    assert 4096 < len(result["Output"]) < 4096 + 100
+    until(host, "slow", lambda told: health(told) == "unhealthy" and len(results(told)[-1]["Output"]) > 4096)
+    results_of_slow = results(inspect(host, "slow"))
+    assert {result["ExitCode"] for result in results_of_slow} == {-1}
+    assert all(result["Output"].startswith("Health check exceeded timeout (1s)") for result in results_of_slow)
+    assert max(len(result["Output"]) for result in results_of_slow) < 4096 + 100
     document = until(host, "other", lambda told: health(told) == "unhealthy")
     assert document["Config"]["Healthcheck"] == {
-        "Test": ["CMD-SHELL", "no-such-command"], "Interval": 10**8, "Timeout": 3 * 10**8, "StartPeriod": 0,
-        "StartInterval": 0, "Retries": 1,
+        "Test": ["CMD-SHELL", "no-such-command"], "Interval": 10**8, "Timeout": 10**9, "Retries": 1,
     }  # fmt: skip
     assert document["State"]["Health"]["Log"][0]["ExitCode"] == 127
     assert "Health" not in inspect(host, "unasked")["State"]
-    assert data(web1.ok("--json", "ps", "-f", "name=unasked"))[0]["Status"].endswith(("second", "seconds"))
+    assert data(web1.ok("--json", "ps", "-f", "name=unasked"))[0]["Status"][-1] != ")"
     # Of probes that took too long there is never more than the one under way, with its shell.
     assert len(host.exec(["pgrep", "-f", "sleep 77777"]).stdout.split()) <= 2
     remove(host, "plain", "slow", "unasked", "other")

@@ -402,7 +402,7 @@ def test_a_health_check(web1: Laptop) -> None:
     durations = ["--health-interval", "100ms", "--health-timeout", "9s", "--health-start-period", "1m"]
     flags = [*durations, "--health-start-interval", "100ms", "--health-retries", "4", "--health-cmd", "test -e /ready"]
     web1.ok("run", "-d", "--name", "asked", *flags, "base:1", "sh", "-c", "touch /ready; sleep 60")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not (status := web1.ok("ps", "--format", "{{.Status}}").stdout).endswith("(healthy)\n"):
         assert time.monotonic() < deadline, status
     check = data(web1.ok("--json", "inspect", "asked"))[0]["Config"]["Healthcheck"]
