@@ -18,6 +18,7 @@ class Restarts:
         self._again = again
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._delays: dict[str, int] = {}
+        self._closed = False
 
     def previous(self, container: str) -> int:
         """How long *container* waited before its last start by a policy, in nanoseconds; 0 when it did not."""
@@ -27,6 +28,8 @@ class Restarts:
         """Call *again* in *wait* nanoseconds, and remember that the whole wait is *delay*."""
         self._stop(container)
         self._delays[container] = delay
+        if self._closed:
+            return  # the row says so, too, to the next agent
         self._timers[container] = asyncio.get_running_loop().call_later(wait / 1e9, self._fire, container)
 
     def cancel(self, container: str) -> None:
@@ -36,6 +39,7 @@ class Restarts:
 
     def close(self) -> None:
         """Call *again* no more."""
+        self._closed = True
         for container in tuple(self._timers):
             self._stop(container)
 

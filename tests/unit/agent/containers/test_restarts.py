@@ -17,6 +17,7 @@ async def test_each_plan_is_carried_out_once_unless_it_is_cancelled() -> None:
     await asyncio.sleep(0.01)
     restarts.plan("c", 10**6, 9)
     restarts.close()
+    restarts.plan("d", 0, 9)
     await asyncio.sleep(0.01)
     assert done == ["a"]
     assert [restarts.previous(name) for name in "abc"] == [8, 0, 9]
