@@ -1,4 +1,4 @@
-"""The agent is killed with SIGKILL at every fault point of what it does: of loads and copies, of starts, stops and removals.
+"""The agent is killed with SIGKILL at every fault point of what it does: loads and copies, starts, stops and removals.
 
 Each operation is first run whole, with the points that it passes written down. Then, for each of them, and for the last
 of several times that one is passed, the agent is armed, dies in the middle, and is started again: its files and rows
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,6 +25,8 @@ from jackstay.copying.host_source import HostSource
 from jackstay.copying.serve import serve
 from jackstay.errors import Error, NotFound
 from jackstay.inventory.host import Host as Address
+from jackstay_oci.tar.entries import Entry
+from jackstay_oci.tar.writer import TarWriter
 from tests.faults.consistency import found, problems
 from tests.lab.archives import write_archive
 from tests.lab.host import Host
@@ -191,6 +193,31 @@ async def unexport(bench: Bench) -> None:
         await agent.containers.remove(m.RemoveContainerRequest(container="idle", force=True))
 
 
+async def copy_files(bench: Bench) -> None:
+    """Into a container that does not run, so that it and its volume must be mounted for it."""
+    async with bench.agent() as agent:
+        with contextlib.suppress(Error):
+            await agent.containers.remove(m.RemoveContainerRequest(container="idle"))
+        data = m.Mount(type="volume", source="data", target="/data")
+        await agent.containers.create(m.CreateContainerRequest(image="base:1", name="idle", mounts=[data]))
+        packed = io.BytesIO()
+        with TarWriter(packed) as tar:
+            tar.add(Entry(name=b"file", size=4), b"copy")
+        async with agent.containers.copy_to() as call:
+            await call.write(m.CopyToRequest(start=m.CopyToStart(container="idle", path=b"/data")))
+            await call.write(m.CopyToRequest(data=packed.getvalue()))
+            await call.done_writing()
+            assert [reply async for reply in call] == [m.CopyToReply()]
+        found = await agent.containers.stat_path(m.StatPathRequest(container="idle", path=b"/data/file"))
+        assert found.stat.size == 4
+
+
+async def uncopy_files(bench: Bench) -> None:
+    async with bench.agent() as agent:
+        await agent.containers.remove(m.RemoveContainerRequest(container="idle"))
+        await agent.volumes.remove(m.RemoveVolumeRequest(name="data"))
+
+
 async def remove(bench: Bench) -> None:
     """An image with a layer of its own, on layers that stay."""
     async with bench.agent() as agent:
@@ -263,6 +290,7 @@ OPERATIONS = {
     "run --rm": Operation(run_once, nothing),
     "exec": Operation(execute, nothing),
     "export": Operation(export, unexport),
+    "cp": Operation(copy_files, uncopy_files),
     "rmi": Operation(remove, nothing, before=load),
     "rmi -f of one in use": Operation(remove_used, nothing, before=load_and_use),
     "image prune -a": Operation(prune, nothing, before=load_and_break_off),
@@ -270,6 +298,7 @@ OPERATIONS = {
 }
 LIKE = {
     "copy": ("load",),
+    "cp": ("run", "export"),
     "export": ("run",),
     "rm -f": ("stop",),
     "run --rm": ("run", "rm -f"),

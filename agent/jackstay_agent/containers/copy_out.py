@@ -82,8 +82,8 @@ class _Copied(Walk):
                 return _write_made_up(self.tar, entry, descriptor)
             finally:
                 os.close(descriptor)
-        except OSError:
-            return None  # many can only be written to, or only at times
+        except (OSError, LimitExceeded):
+            return None  # many can only be written to, or only at times; one is the host's memory
 
 
 def _write_one(root: int, opened: int, path: ContainerPath, tar: TarWriter, follow: bool) -> None:

@@ -18,11 +18,14 @@ from jackstay.copying import local_extract, local_tar
 from jackstay.copying.container_paths import STREAM, Ends, Facts, asserts_folder, plan, split_entry
 from jackstay.copying.piping import PipeWriter, consumed, produced
 from jackstay.errors import InvalidArgument
+from jackstay_oci.archives.spool import unnamed
 from jackstay_oci.compression import Peeked, decompressing, detect
 from jackstay_oci.reading import DescriptorReader
+from jackstay_oci.store.disk_errors import full_disk_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from jackstay.client import AgentClient
     from jackstay.copying.pouring import Write
@@ -136,22 +139,24 @@ def standard_input(out: PipeWriter) -> None:
 
 
 @contextmanager
-def for_many(folder: Callable[[], os.PathLike[str]]) -> Iterator[Produce | None]:
+def for_many(folder: Callable[[], Path]) -> Iterator[Produce | None]:
     """Standard input for several hosts: each reads a copy of its own pace, in a file without a name in *folder*."""
-    from tempfile import TemporaryFile
-
-    with TemporaryFile(dir=folder()) as file:
-        kept = PipeWriter(file.fileno())
-        _plain(0, kept)
-        kept.flush()
+    fd = unnamed(folder())
+    try:
+        with full_disk_named("a copy of the tar on this machine"):
+            kept = PipeWriter(fd)
+            _plain(0, kept)
+            kept.flush()
 
         def again(out: PipeWriter) -> None:
             offset = 0
-            while piece := os.pread(file.fileno(), 1 << 20, offset):
+            while piece := os.pread(fd, 1 << 20, offset):
                 out.write(piece)
                 offset += len(piece)
 
         yield again
+    finally:
+        os.close(fd)
 
 
 def _plain(fd: int, out: PipeWriter) -> None:

@@ -61,12 +61,11 @@ def write_tar(path: str, name: str, out: BinaryWriter) -> None:
     for file, inner in _walk(top):
         try:
             _add(tar, file, b"/".join(filter(None, (called, inner))), first)
-        except FileNotFoundError:
-            if not inner:
-                raise
+        except BrokenPipeError:
+            raise  # whoever wanted the tar is gone
         except OSError as error:
-            if isinstance(error, BrokenPipeError):
-                raise
+            if isinstance(error, FileNotFoundError) and inner:
+                continue  # it was removed meanwhile
             raise Error(f"{os.fsdecode(file)}: {error.strerror}") from None
     tar.close()
 

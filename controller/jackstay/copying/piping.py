@@ -7,6 +7,7 @@ left to the end of the program.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -18,7 +19,8 @@ from jackstay_oci.tar.window import write_all
 if TYPE_CHECKING:
     from jackstay.copying.pouring import Write
 
-PIECE = 256 * 1024
+PIECE = 1 << 20
+"""Bytes of one piece at most."""
 
 
 class PipeWriter:
@@ -30,6 +32,9 @@ class PipeWriter:
 
     def write(self, data: bytes, /) -> None:
         """Take *data*."""
+        if len(data) >= PIECE and not self._held:
+            write_all(self._fd, data)
+            return
         self._held += data
         if len(self._held) >= PIECE:
             self.flush()
@@ -42,7 +47,7 @@ class PipeWriter:
 
 async def produced(produce: Callable[[PipeWriter], None]) -> AsyncGenerator[bytes, None]:
     """What *produce*, in a thread, writes. Raises what it raised, at the end."""
-    reading, writing = os.pipe()
+    reading, writing = _pipe()
     os.set_blocking(reading, False)
 
     def work() -> None:
@@ -70,7 +75,7 @@ async def consumed(consume: Callable[[int], None], feed: Callable[[Write], Await
 
     Raises what either raised, *consume* first: who feeds it sees nothing but that nobody reads.
     """
-    reading, writing = os.pipe()
+    reading, writing = _pipe()
     os.set_blocking(writing, False)
 
     def work() -> None:
@@ -102,6 +107,13 @@ async def consumed(consume: Callable[[int], None], feed: Callable[[Write], Await
         if writing >= 0:
             os.close(writing)
     await ended
+
+
+def _pipe() -> tuple[int, int]:
+    reading, writing = os.pipe()
+    with suppress(OSError, AttributeError):  # a lower limit, or a system without, only makes smaller pieces
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIECE)
+    return reading, writing
 
 
 def _begin(work: Callable[[], None]) -> asyncio.Future[None]:
