@@ -116,3 +116,21 @@ def test_changed_paths(web1: Laptop) -> None:
     both = web1.ok("-H", "web[1-2]", "diff", "app").lines
     assert both == [f"web1: {line}" for line in expected]
     assert "no such container: none" in web1.run("diff", "none").ended(1).stderr
+
+
+def test_verbs_on_several_and_where_they_cannot_be(web1: Laptop) -> None:
+    """Docker's words and codes: what can be done is, and told; then what cannot (compared in ``tests/interop``)."""
+    for name in ("aa", "bb"):
+        web1.ok("run", "-d", "--name", name, "base:1", "sleep", "86400")
+    web1.run("run", "--name", "ended", "base:1", "sh", "-c", "exit 3").ended(3)
+    for words, printed, told in [
+        ("pause aa bb", "aa bb", ""),
+        ("pause ended aa", "", "is already paused"),
+        ("unpause aa none bb", "aa bb", "no such container: none"),
+        ("kill aa ended bb", "aa bb", "is not running"),
+        ("restart -t 0 aa none", "aa", "no such container: none"),
+        ("rename aa aa", "", "same name as its current name"),
+    ]:
+        ran = web1.run(*words.split()).ended(1 if told else 0)
+        assert (ran.stdout.split(), told in ran.stderr) == (printed.split(), True), ran
+    assert web1.run("wait", "none", "ended").ended(125).stdout == "3\n"

@@ -126,6 +126,15 @@ class Docker:
             command, stdin=quiet, stdout=quiet, stderr=quiet, env=self.peer.environment(), timeout=60
         ).returncode
 
+    def printed(self, *argv: str) -> tuple[int, str]:
+        """Any command; its exit code and what it printed."""
+        command = self.peer.command(["docker", "-H", "unix:///run/docker.sock", *argv])
+        quiet = subprocess.DEVNULL
+        ended = subprocess.run(
+            command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, env=self.peer.environment(), timeout=60
+        )
+        return ended.returncode, ended.stdout.decode()
+
     def _run(self, *argv: str, stdin: Path | None = None, stdout: Path | None = None, **environment: str) -> str:
         command = ("docker", "-H", "unix:///run/docker.sock", *argv)
         return self.peer.run(*command, stdin=stdin, stdout=stdout, environment=environment)

@@ -52,7 +52,7 @@ from jackstay_agent.containers.sampler import Sampler
 from jackstay_agent.containers.settings import NetworkAttachment, Resources, RestartPolicy, Settings
 from jackstay_agent.containers.telling import tell
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import NotFound, Unsupported
+from jackstay_agent.errors import InvalidArgument, NotFound, Unsupported
 from jackstay_agent.images.service import Images
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
@@ -288,6 +288,10 @@ class Containers:
         async with self.engine.entry(found.id).lock:
             row = await self.engine.get(found.id)
             state.check_can_rename(row.state, row.id)
+            if name == row.name:
+                raise InvalidArgument(
+                    "Renaming a container with the same name as its current name", hint="give another name"
+                )
             config = creating.with_name(settings_of(row), name)
             await self.engine.database.write("containers.renamed", lambda c: rows.rename(c, row.id, name, config))
             renamed = await self.engine.get(row.id)
