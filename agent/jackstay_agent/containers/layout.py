@@ -63,7 +63,7 @@ class Layout:
         return os.path.join(self.bundle(container), "userns")
 
     def mapped(self, container: str) -> str:
-        """What such a *container* is started from, for the time of its start: outside of the agent's closed folders."""
+        """What such a *container* is started from, where its root may reach it: not in the agent's own folders."""
         return os.path.join(f"{self.run}-mapped", container)
 
     def persist(self, container: str) -> str:

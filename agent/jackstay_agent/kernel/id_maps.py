@@ -46,10 +46,11 @@ def child_after(step: Callable[[], None]) -> Iterator[int]:
             syscalls.set_death_signal(signal.SIGKILL)
             step()
             os.write(writing, b"\0")
+            signal.pause()
         except OSError as error:
             os.write(writing, bytes([error.errno or errno.EIO]))
-        signal.pause()
-        os._exit(0)
+        finally:
+            os._exit(1)  # never back into what is the parent's to do
     faults.point("kernel.id_maps.forked")
     os.close(writing)
     try:
