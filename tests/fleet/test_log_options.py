@@ -15,7 +15,7 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.laptop import JACKSTAY, Laptop, data
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 LOGS = "/var/lib/jackstay/containers"
 

@@ -20,7 +20,7 @@ from tests.lab.lab import Lab
 from tests.lab.laptop import JACKSTAY, Laptop, data
 from tests.lab.terminal import Terminal
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 MIB = 1 << 20
 LARGE = 256 * MIB

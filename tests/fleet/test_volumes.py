@@ -17,7 +17,7 @@ from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop, data
 from tests.lab.layer import Layer
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,16 @@ def host(shared_lab: Lab) -> Host:
     return shared_lab.hosts["web1"]
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(web1: Laptop) -> Iterator[None]:
+    """What a test that failed has left is no business of the next one."""
+    yield
+    if left := web1.ok("ps", "-aq").lines:
+        web1.ok("rm", "-f", *left)
+    if names(web1):
+        web1.ok("volume", "prune", "-af")
+
+
 def names(web1: Laptop, *filters: str) -> list[str]:
     """The volumes that fit."""
     return web1.ok("volume", "ls", "-q", *(word for each in filters for word in ("-f", each))).lines
@@ -70,21 +80,19 @@ def test_in_memory(web1: Laptop) -> None:
 
 
 def test_a_part_of_a_volume(web1: Laptop, host: Host) -> None:
-    fill = (
-        "mkdir -p /d/in/side; echo seen >/d/in/side/file; ln -s in /d/inner; ln -s /etc /d/out; "
-        "ln -s ../../../.. /d/up; ln -s ../in /d/in/back"
+    said(
+        web1,
+        "src=parted,dst=/d",
+        "mkdir -p /d/in/side; echo seen >/d/in/side/file; ln -s in /d/inner; ln -s /etc /d/out",
     )
-    said(web1, "src=parted,dst=/d", fill)
-    assert said(web1, "src=parted,dst=/p,volume-subpath=in/side", "ls /p; echo more >/p/more") == "file\n"
-    assert said(web1, "src=parted,dst=/p,volume-subpath=inner/back/side,ro", "ls /p") == "file\nmore\n"
-    assert said(web1, "src=parted,dst=/f,volume-subpath=in/side/file", "cat /f; echo x >/f") == "seen\n"
-    assert said(web1, "src=parted,dst=/d", "cat /d/in/side/file") == "x\n"
+    parts = [("/p", "in/side"), ("/q", "inner/side,ro"), ("/f", "in/side/file")]
+    mounts = [word for at, part in parts for word in ("--mount", f"src=parted,dst={at},volume-subpath={part}")]
+    script = "ls /p; cat /f; echo more >/f; cat /q/file; touch /q/x 2>/dev/null || echo refused"
+    ran = web1.ok("run", "--rm", *mounts, "base:1", "sh", "-c", script)
+    assert ran.lines == ["file", "seen", "more", "refused"]
     for subpath, told in [
         ("none", "'none' of the volume parted does not exist"),
-        ("in/side/file/x", "does not exist"),
         ("out", "'out' of the volume parted leads out of the volume"),
-        ("up", "leads out"),
-        ("../..", "leads out"),
         ("in/../../../etc", "leads out"),
     ]:
         mount = f"src=parted,dst=/p,volume-subpath={subpath}"
@@ -97,9 +105,9 @@ def test_a_part_of_a_volume(web1: Laptop, host: Host) -> None:
     )
     host.agent.kill()
     host.agent.start()
-    assert web1.ok("exec", "stays", "cat", "/p/more").stdout == "more\n"
+    assert web1.ok("exec", "stays", "cat", "/p/file").stdout == "more\n"
     web1.ok("rm", "-f", "stays")
-    assert said(web1, "src=parted,dst=/d", "cat /d/in/side/more") == "more\n"
+    assert said(web1, "src=parted,dst=/d", "cat /d/in/side/file") == "more\n"
     web1.ok("volume", "rm", "parted")
 
 
