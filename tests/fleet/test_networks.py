@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fleet.conftest import settled
-from tests.lab.emptying import empty
+from tests.lab.emptying import empty, empty_of_containers
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop, data
@@ -40,13 +40,17 @@ def host(shared_lab: Lab) -> Host:
 
 
 @pytest.fixture(autouse=True)
-def emptied(web1: Laptop) -> Iterator[None]:
+def emptied(web1: Laptop, host: Host) -> Iterator[None]:
     """Every test leaves no container and no network."""
     yield
-    if names := web1.ok("ps", "-aq").lines:
-        web1.ok("rm", "-f", *names)
-    web1.ok("network", "prune", "-f")
-    assert web1.ok("network", "ls", "--filter", "type=custom", "-q").lines == []
+    empty_of_containers(host)
+    assert own_bridges(host) == []
+
+
+def own_bridges(host: Host) -> list[str]:
+    """The bridges of the host's that are not the standard network's."""
+    links = json.loads(host.namespace.net("ip", "-json", "link", "show", "type", "bridge"))
+    return [link["ifname"] for link in links if link["ifname"] != "jackstay0"]
 
 
 def network(web1: Laptop, name: str) -> dict[str, Any]:

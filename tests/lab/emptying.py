@@ -36,11 +36,7 @@ def empty(host: Host) -> None:
     """Remove all containers, images, volumes, networks, straight through the agent's socket: it is done after every
     test."""
     with grpc.insecure_channel(f"unix:{host.agent.socket}") as channel:
-        containers = containers_pb2_grpc.ContainersStub(channel)
-        for container in containers.List(containers_pb2.ListContainersRequest(all=True)).containers:
-            containers.Remove(
-                containers_pb2.RemoveContainerRequest(container=container.id, force=True, volumes=True), timeout=30
-            )
+        _remove_containers(channel)
         images = images_pb2_grpc.ImagesStub(channel)
         for image in images.List(images_pb2.ListImagesRequest(all=True)).images:
             try:
@@ -53,7 +49,21 @@ def empty(host: Host) -> None:
         volumes = volumes_pb2_grpc.VolumesStub(channel)
         for volume in volumes.List(volumes_pb2.ListVolumesRequest()).volumes:
             volumes.Remove(volumes_pb2.RemoveVolumeRequest(name=volume.name, force=True), timeout=30)
-        networks_pb2_grpc.NetworksStub(channel).Prune(networks_pb2.PruneNetworksRequest(), timeout=30)
+
+
+def empty_of_containers(host: Host) -> None:
+    """Remove all containers and networks."""
+    with grpc.insecure_channel(f"unix:{host.agent.socket}") as channel:
+        _remove_containers(channel)
+
+
+def _remove_containers(channel: grpc.Channel) -> None:
+    containers = containers_pb2_grpc.ContainersStub(channel)
+    for container in containers.List(containers_pb2.ListContainersRequest(all=True)).containers:
+        containers.Remove(
+            containers_pb2.RemoveContainerRequest(container=container.id, force=True, volumes=True), timeout=30
+        )
+    networks_pb2_grpc.NetworksStub(channel).Prune(networks_pb2.PruneNetworksRequest(), timeout=30)
 
 
 def leftovers(host: Host) -> list[str]:

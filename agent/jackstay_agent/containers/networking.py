@@ -20,7 +20,8 @@ async def connect(engine: Engine, text: str, wanted: NetworkAttachment) -> None:
         row = await engine.get(found.id)
         settings = settings_of(row)
         _check(row, settings.network)
-        await engine.networks.join(row.id, wanted.network, wanted, published(settings, await engine.plan(row)))
+        publish = published(settings, await engine.plan(row))
+        await engine.networks.membership.join(row.id, wanted.network, wanted, publish)
 
 
 async def disconnect(engine: Engine, text: str, network: str, *, force: bool = False) -> None:
@@ -32,7 +33,7 @@ async def disconnect(engine: Engine, text: str, network: str, *, force: bool = F
     async with engine.entry(found.id).lock:
         row = await engine.get(found.id)
         _check(row, settings_of(row).network)
-        await engine.networks.leave(row.id, network, force=force)
+        await engine.networks.membership.leave(row.id, network, force=force)
 
 
 def _check(row: ContainerRow, mode: str) -> None:

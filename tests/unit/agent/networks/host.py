@@ -267,14 +267,14 @@ async def others_reload(host: Host) -> None:
     assert ask([], HOST, 8080) == f"a {HOST}"
     # What the agent does itself is not taken for that.
     calls: list[object] = []
-    real = host.networks._filter._programs
+    real = host.networks._ways.filter._programs
 
     class Counting:
         async def run(self, argv, **options):
             calls.append(argv)
             return await real.run(argv, **options)
 
-    host.networks._filter._programs = Counting()
+    host.networks._ways.filter._programs = Counting()
     await host.stop(a)
     await asyncio.sleep(0.5)
     assert len(calls) == 1
@@ -332,7 +332,7 @@ async def nothing_is_left(host: Host) -> None:
     assert mounts() == []
     assert await host.database.read(rows.ports) == []
     assert not (await host.database.read(rows.endpoints))[0].active
-    assert host.networks._ports.held == {}
+    assert host.networks._ways.ports.held == {}
     # And once more with the same address and the same port.
     assert (await host.start(a, settings, Port(container_port=80, host_port=8080))).addresses == attachment.addresses
     host.serve(a)
@@ -358,7 +358,7 @@ async def taken(host: Host) -> None:
         assert caught.value.hint
         assert (links(), rules(), mounts()) == (*before, [])
         assert not [row for row in await host.database.read(rows.ports) if row.container == a]
-        assert a not in host.networks._ports.held
+        assert a not in host.networks._ways.ports.held
 
     await refused(PortTaken, "0.0.0.0:8080/tcp is taken", container_port=80, host_port=8080)
     await refused(PortTaken, "127.0.0.1:8080/tcp", container_port=80, host_port=8080, host_ip="127.0.0.1")
@@ -388,7 +388,7 @@ async def failure_is_undone(host: Host) -> None:
     """When nft fails, or the caller goes away in the middle, everything is undone."""
     a, settings = await host.create("a")
     before = (links(), rules())
-    real = host.networks._filter._programs
+    real = host.networks._ways.filter._programs
 
     class Failing:
         async def run(self, argv, **options):
@@ -401,11 +401,11 @@ async def failure_is_undone(host: Host) -> None:
             return await real.run(argv, **options)
 
     started = asyncio.Event()
-    host.networks._filter._programs = Failing()
+    host.networks._ways.filter._programs = Failing()
     with pytest.raises(RuntimeFailed, match="no such thing"):
         await host.networks.connect(a, settings, [Port(container_port=80, host_port=8080)])
     assert (links(), mounts()) == (before[0], [])
-    host.networks._filter._programs = Slow()
+    host.networks._ways.filter._programs = Slow()
     attempt = asyncio.create_task(host.networks.connect(a, settings, [Port(container_port=80, host_port=8080)]))
     await started.wait()
     attempt.cancel()
@@ -414,7 +414,7 @@ async def failure_is_undone(host: Host) -> None:
     assert attempt.cancelled()
     assert (links(), rules(), mounts()) == (*before, [])
     assert await host.database.read(rows.ports) == []
-    assert host.networks._ports.held == {}
+    assert host.networks._ways.ports.held == {}
 
 
 async def many_at_once(host: Host) -> None:
@@ -461,7 +461,7 @@ async def flows_follow(host: Host) -> None:
                 argument = [*argument[:3], []]
             return await host.jobs.run(job, argument, descriptors)
 
-    host.networks._jobs = Forgetless()
+    host.networks._ways.jobs = Forgetless()
     await host.stop(b)
     await host.start(a, settings_a, port)
     host.serve(a)
