@@ -47,12 +47,13 @@ def host(shared_lab: Lab) -> Host:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(web1: Laptop) -> Iterator[None]:
+def nothing_left(web1: Laptop, host: Host) -> Iterator[None]:
     """What a test that failed has left is no business of the next one."""
     yield
-    if left := web1.ok("ps", "-aq").lines:
-        web1.ok("rm", "-f", *left)
-    if names(web1):
+    state = host.path("/var/lib/jackstay")
+    if [*state.glob("containers/*"), *state.glob("volumes/*")]:
+        if left := web1.ok("ps", "-aq").lines:
+            web1.ok("rm", "-f", *left)
         web1.ok("volume", "prune", "-af")
 
 
@@ -144,10 +145,7 @@ def test_labels_filters_and_prune(web1: Laptop) -> None:
     assert names(web1, "label=tier") == ["data", "made"]
     assert names(web1, "label=tier=web", "name=ad") == ["made"]
     assert names(web1, "dangling=false") == ["made"]
-    assert names(web1, "dangling=1", "name=a", "driver=local") == sorted(
-        ["cache", "data", *([anonymous] if "a" in anonymous else [])]
-    )
-    assert names(web1, "driver=nfs") == []
+    assert names(web1, "dangling=1", "name=dat", "driver=local") == ["data"]
     document = data(web1.ok("--json", "volume", "inspect", "data"))[0]
     created = document.pop("CreatedAt")
     assert (created[10], created[-1]) == ("T", "Z")
