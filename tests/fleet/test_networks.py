@@ -18,7 +18,7 @@ from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop, data
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(120, func_only=True)]  # many commands each
 
 
 @pytest.fixture(scope="module")
