@@ -39,7 +39,7 @@ from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata import id_ranges
 from jackstay_agent.metadata.containers import ContainerRow
-from jackstay_oci import platforms
+from jackstay_oci import platforms, signals
 from jackstay_oci.config_values import absolute
 from jackstay_oci.documents import Platform
 from jackstay_oci.image_config import ImageConfig
@@ -73,6 +73,8 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     restarting.check(settings)
     health.check(settings.health)
     log_options.parse(settings.log_driver, settings.log_opts)  # for its errors
+    if settings.stop_signal:
+        signals.parse(settings.stop_signal)
     image = await engine.images.find(settings.image)
     config = await engine.images.config(image)
     _check_platform(settings, config)

@@ -19,7 +19,7 @@ from jackstay_agent.containers.copy_up import copy_up
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.settings import Mount, Settings
 from jackstay_agent.containers.spec_mounts import MemoryMount, ResolvedMount
-from jackstay_agent.errors import Error, InvalidArgument
+from jackstay_agent.errors import Error, InvalidArgument, from_os_error
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.kernel.threads import acquire, finish
 
@@ -125,7 +125,15 @@ def _bind_source(source: str, create: bool) -> bool:
         raise InvalidArgument(
             f"bind source path does not exist: {source}", hint="make it on the host, or use -v which does"
         )
-    os.makedirs(source, exist_ok=True)
+    try:
+        os.makedirs(source, exist_ok=True)
+    except (NotADirectoryError, FileExistsError) as error:
+        raise InvalidArgument(
+            f"bind source path cannot be made: {source}: {error.strerror}",
+            hint="a part of it is a file on the host, or a link to nothing",
+        ) from error
+    except OSError as error:
+        raise from_os_error(error, f"making the bind source path {source}") from error
     return True
 
 

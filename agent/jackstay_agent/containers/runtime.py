@@ -34,6 +34,15 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 
+_HINTS = (
+    (
+        re.compile(r"\bmount.*: (not|is) a directory", re.IGNORECASE),
+        "is a folder mounted onto a file, or a file onto a folder?",
+    ),
+    (re.compile(r"\b(chdir|mkdir) .*: not a directory", re.IGNORECASE), "a part of the working directory is a file"),
+)
+"""What to do about failures that a container's settings bring about."""
+
 
 @dataclass(frozen=True, slots=True)
 class RuntimeState:
@@ -142,7 +151,8 @@ def translate(words: str) -> Error:
         return CommandNotFound(f"{_CANNOT_RUN}{told}", hint="check the command, the entrypoint and the image")
     if _REFUSED.search(words):
         return CommandNotExecutable(f"{_CANNOT_RUN}{told}", hint="check that it is an executable file for this machine")
-    return RuntimeFailed(f"the OCI runtime failed: {told}")
+    hint = next((hint for sign, hint in _HINTS if sign.search(words)), "")
+    return RuntimeFailed(f"the OCI runtime failed: {told}", hint=hint)
 
 
 def exit_code(error: Error) -> int:

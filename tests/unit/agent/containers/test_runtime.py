@@ -32,6 +32,21 @@ def test_the_words_of_both_runtimes_are_understood(words: str, kind: type[Error]
     assert runtime.exit_code(error) == code
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("mount `/a` to `etc`: Not a directory", "onto a file"),
+        ('error mounting "/a" to rootfs at "/b": mount /a:/b (via /proc/self/fd/6): not a directory', "onto a file"),
+        ("chdir `/etc/passwd`: Not a directory", "working directory"),
+        ("error during container init: mkdir /etc/passwd: not a directory", "working directory"),
+        ("device or resource busy", ""),
+    ],
+)
+def test_what_to_do_about_it(words: str, hint: str) -> None:
+    assert hint in runtime.translate(words).hint
+    assert bool(runtime.translate(words).hint) == bool(hint)
+
+
 def test_the_wrapping_is_taken_off() -> None:
     told = runtime.translate('time="2026-11-24T03:52:31Z" level=error msg="container \\"x\\" is odd"')
     assert told.message == 'the OCI runtime failed: container "x" is odd'
