@@ -84,18 +84,17 @@ def test_a_tree_there_and_back(web1: Laptop, tree: Path, tmp_path: Path, contain
         back = tmp_path / f"back{place.replace('/', '-')}"
         assert web1.ok("cp", "-q", f"{container}:{place}", back).stderr == ""
         assert facts(back) == facts(tree)
-        assert (back / "file").stat().st_uid == os.geteuid()  # owners are whoever copies, unless -a
-        assert os.getxattr(back / "file", "user.note") == b"kept"
-        web1.ok("cp", "-a", tree / "file", f"{container}:{place}/kept")
-        web1.ok("cp", "-a", f"{container}:{place}/kept", back)
-        assert (back / "kept").stat().st_uid == 1234
 
 
-def test_owners_in_the_container(web1: Laptop, tree: Path) -> None:
+def test_owners(web1: Laptop, tree: Path, tmp_path: Path) -> None:
     web1.ok("cp", tree / "file", "app:/owned")
     web1.ok("cp", "-a", tree / "file", "app:/owned-as-here")
     told = web1.ok("exec", "app", "stat", "-c", "%u:%g %a %Y", "/owned", "/owned-as-here").lines
     assert told == ["0:0 640 1600000000", "1234:4321 640 1600000000"]
+    web1.ok("cp", "app:/owned-as-here", tmp_path / "mine")
+    web1.ok("cp", "-a", "app:/owned-as-here", tmp_path)
+    assert [(tmp_path / name).stat().st_uid for name in ("mine", "owned-as-here")] == [os.geteuid(), 1234]
+    assert os.getxattr(tmp_path / "mine", "user.note") == b"kept"
 
 
 def test_the_four_cases(web1: Laptop, tree: Path, tmp_path: Path) -> None:
@@ -120,23 +119,39 @@ def test_the_four_cases(web1: Laptop, tree: Path, tmp_path: Path) -> None:
     assert " ".join(told[4:]) == (
         "/case/dir: file inner linked other  /case/dir/inner: linked other  /case/fresh: linked other"
     )
+
+
+def test_what_has_nowhere_to_go(web1: Laptop, tree: Path, tmp_path: Path) -> None:
+    file = tree / "file"
+    web1.ok("exec", "app", "sh", "-c", "mkdir -p /refuse/dir && echo > /refuse/file")
     for arguments, told in (
-        ((tree, "app:/case/file"), "cannot copy directory"),
-        ((file, "app:/case/none/"), "no such directory"),
+        ((tree, "app:/refuse/file"), "cannot copy directory"),
+        ((file, "app:/refuse/none/"), "no such directory"),
         ((file, "app:/none/at/all"), "Could not find the file /none/at"),
         ((tmp_path / "none", "app:/"), "no such file or directory"),
         ((file, "none:/x"), "no such container: none"),
         ((file, "app:/dev/null"), "must be a directory or a regular file"),
-        (("app:/case/none", tmp_path), "Could not find the file /case/none"),
-        (("app:/case/dir", file), "cannot copy directory"),
-        (("app:/case/file", f"{tmp_path}/no/where"), "no such file or directory"),
-        (("app:/case/file/", tmp_path), "not a directory"),
+        (("app:/refuse/none", tmp_path), "Could not find the file /refuse/none"),
+        (("app:/refuse/dir", file), "cannot copy directory"),
+        (("app:/refuse/file", f"{tmp_path}/no/where"), "no such file or directory"),
+        (("app:/refuse/file/", tmp_path), "not a directory"),
     ):
         assert told in web1.run("cp", *arguments).ended(1).stderr
     assert "must specify at least one container" in web1.run("cp", "a", "./b:c").ended(2).stderr
     assert "between containers is not supported" in web1.run("cp", "app:/a", "idle:/b").ended(2).stderr
+
+
+def test_folders_and_files_do_not_replace_each_other(web1: Laptop, tree: Path, tmp_path: Path) -> None:
+    file = tree / "file"
     web1.ok("exec", "app", "sh", "-c", "mkdir -p /kinds/file /kinds/inner2; echo > /kinds/inner")
     assert "cannot overwrite directory" in web1.run("cp", file, "app:/kinds").ended(1).stderr
+    clash = tmp_path / "clash"
+    clash.mkdir()
+    (clash / "a").write_bytes(b"x")
+    with open(clash / "large", "wb") as large:  # the error comes while much is still to be sent
+        large.truncate(64 << 20)
+    web1.ok("exec", "app", "mkdir", "-p", "/kinds/clash/a")
+    assert "cannot overwrite directory" in web1.run("cp", clash, "app:/kinds").ended(1).stderr
     assert "cannot overwrite non-directory" in web1.run("cp", tree / "inner", "app:/kinds").ended(1).stderr
 
 
@@ -202,6 +217,19 @@ def test_what_is_read_only_refuses(web1: Laptop, tree: Path) -> None:
     assert "is read-only in the container" in web1.run("cp", tree / "file", "locked-too:/etc").ended(1).stderr
 
 
+def test_progress_on_a_terminal_and_events(web1: Laptop, tmp_path: Path) -> None:
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(64 << 20)
+    with web1.terminal("cp", tmp_path / "large", "app:/memory") as terminal:
+        terminal.expect(r"all hosts.*MB")
+        terminal.expect("Successfully copied 67.1MB to app:/memory")
+        assert terminal.wait() == 0
+    web1.ok("cp", "-q", "app:/memory/large", tmp_path / "back")
+    assert (tmp_path / "back").stat().st_size == 64 << 20
+    told = web1.ok("events", "--since", "10m", "--until", "0s", "--format", "{{.Action}}").lines
+    assert told[-2:] == ["extract-to-dir", "archive-path"]
+
+
 def test_a_paused_container(web1: Laptop, tree: Path, tmp_path: Path) -> None:
     web1.ok("pause", "app")
     try:
@@ -210,6 +238,24 @@ def test_a_paused_container(web1: Laptop, tree: Path, tmp_path: Path) -> None:
     finally:
         web1.ok("unpause", "app")
     assert (tmp_path / "paused").read_bytes() == b"content\n"
+
+
+def test_a_container_whose_root_is_nobody_on_the_host(web1: Laptop, tree: Path, tmp_path: Path) -> None:
+    web1.ok("run", "-d", "--name", "own", "--userns", "auto", "-v", "own:/data", "base:1", "sleep", "600")
+    for place in ("/there", "/data/there"):
+        web1.ok("cp", "-a", tree, f"own:{place}")
+        web1.ok("cp", tree / "inner/linked", f"own:{place}/file-of-root")
+        told = web1.ok("exec", "own", "stat", "-c", "%u:%g", f"{place}/file", f"{place}/file-of-root").lines
+        assert told == ["1234:4321", "0:0"]
+    web1.ok("cp", "own:/there/.", tmp_path / "back")
+    (tmp_path / "back/file-of-root").unlink()
+    assert set(facts(tmp_path / "back")) == set(facts(tree))
+    web1.ok("stop", "-t", "0", "own")
+    web1.ok("cp", "-a", "own:/data/there/file", tmp_path / "stopped")
+    assert (tmp_path / "stopped").stat().st_uid == 1234
+    web1.ok("cp", tree / "file", "own:/there/stopped")
+    web1.ok("start", "own")
+    assert web1.ok("exec", "own", "stat", "-c", "%u:%g", "/there/stopped").lines == ["0:0"]
 
 
 def test_links_lead_around_inside_only(web1: Laptop, tree: Path, tmp_path: Path, shared_lab: Lab) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -93,9 +93,17 @@ async def copy_from(engine: Engine, text: str, path: bytes, *, follow: bool) -> 
 
 
 async def copy_to(
-    engine: Engine, text: str, path: bytes, pieces: AsyncIterator[bytes], *, keep_owner: bool = False
+    engine: Engine,
+    text: str,
+    path: bytes,
+    pieces: AsyncIterator[bytes],
+    begun: Callable[[], None],
+    *,
+    keep_owner: bool = False,
 ) -> None:
     """Unpack the tar that *pieces* are in the folder *path*; the files are root's, or with *keep_owner* the tar's.
+
+    *begun* is called when the folder is there and can be written to.
 
     Raises as `stat_path`, and `NotFound` for the path, `InvalidArchive`, `DiskFull`; `WrongState` when it is read-only,
     or the container ended meanwhile.
@@ -121,6 +129,7 @@ async def copy_to(
                 await job
             if state.is_live(row.state):
                 await held.aclose()
+            begun()
             feeding = asyncio.ensure_future(_feed(pieces, writing))
             await asyncio.wait({job, ended, feeding}, return_when=asyncio.FIRST_COMPLETED)
             if feeding.done():

@@ -6,7 +6,7 @@ Containers outlive the agent: `close` leaves them running and `recover` finds th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -259,9 +259,17 @@ class Containers:
             async for piece in pieces:
                 yield piece
 
-    async def copy_to(self, text: str, path: bytes, pieces: AsyncIterator[bytes], *, keep_owner: bool = False) -> None:
+    async def copy_to(
+        self,
+        text: str,
+        path: bytes,
+        pieces: AsyncIterator[bytes],
+        begun: Callable[[], None],
+        *,
+        keep_owner: bool = False,
+    ) -> None:
         """See `copies.copy_to`."""
-        await copies.copy_to(self.engine, text, path, pieces, keep_owner=keep_owner)
+        await copies.copy_to(self.engine, text, path, pieces, begun, keep_owner=keep_owner)
 
     async def attach(self, text: str, *, stdout: bool = True, stderr: bool = True) -> attaching.Attached:
         """See `attaching.attach`."""

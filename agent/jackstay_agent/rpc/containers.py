@@ -20,6 +20,8 @@ from jackstay_agent.containers.service import Containers
 from jackstay_agent.containers.settings import Settings
 from jackstay_agent.containers.stats import Line
 from jackstay_agent.errors import InvalidArgument, WrongState
+from jackstay_agent.kernel.threads import to_end
+from jackstay_agent.rpc.incoming import Incoming
 from jackstay_oci import signals
 from jackstay_proto.v1 import containers_pb2 as pb
 from jackstay_proto.v1.containers_pb2_grpc import ContainersServicer
@@ -226,10 +228,29 @@ class ContainersService(ContainersServicer):
         first = await anext(request_iterator, None)
         if first is None or not first.HasField("start"):
             raise InvalidArgument("the stream does not begin with 'start'")
-        start = first.start
-        pieces = (request.data async for request in request_iterator)
-        await self._containers.copy_to(start.container, start.path, pieces, keep_owner=start.keep_owner)
-        yield pb.CopyToReply()
+        start, begun = first.start, asyncio.Event()
+        async with Incoming(request.data async for request in request_iterator) as incoming:
+            copying = asyncio.ensure_future(
+                self._containers.copy_to(
+                    start.container, start.path, incoming.wanted(), begun.set, keep_owner=start.keep_owner
+                )
+            )
+            beginning = asyncio.ensure_future(begun.wait())
+            try:
+                await asyncio.wait({copying, beginning}, return_when=asyncio.FIRST_COMPLETED)
+                if begun.is_set():
+                    yield pb.CopyToReply()
+                    await asyncio.wait({copying})
+                    if copying.exception() is not None:
+                        yield pb.CopyToReply(stop=True)
+                        await incoming.discard()
+                copying.result()
+            finally:
+                for task in (copying, beginning):
+                    task.cancel()
+                await to_end(asyncio.wait({copying, beginning}))
+                if not copying.cancelled():
+                    copying.exception()  # taken, when the caller has gone
 
 
 async def _first(requests: AsyncIterator[pb.StreamInput], kind: str) -> pb.StreamInput:

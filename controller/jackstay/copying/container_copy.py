@@ -5,6 +5,7 @@ The rules of where things go are in `container_paths`; here are the looks that t
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from jackstay_oci.reading import DescriptorReader
 from jackstay_oci.store.disk_errors import full_disk_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from jackstay.client import AgentClient
@@ -68,14 +69,23 @@ async def to_container(
     start = messages.CopyToStart(container=ends.container, path=os.fsencode(folder), keep_owner=keep_owner)
     async with agent.containers.copy_to() as call:
         await call.write(messages.CopyToRequest(start=start))
-        async with aclosing(produced(produce)) as pieces:
-            async for piece in pieces:
-                await call.write(messages.CopyToRequest(data=piece))
-                size += len(piece)
-                progress.current = size
-        await call.done_writing()
-        async for _reply in call:
-            pass
+        replies = aiter(call)
+        await anext(replies)
+        stop = asyncio.Event()
+        ended = asyncio.create_task(_end(replies, stop))
+        try:
+            async with aclosing(produced(produce)) as pieces:
+                async for piece in pieces:
+                    if stop.is_set():
+                        break
+                    await call.write(messages.CopyToRequest(data=piece))
+                    size += len(piece)
+                    progress.current = size
+            await call.done_writing()
+            await ended
+        finally:
+            ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)
     return Copied(f"{ends.container}:{ends.path}", size)
 
 
@@ -108,6 +118,13 @@ async def from_container(
         rebase = (split_entry(ends.path)[1], planned.name)
         await consumed(partial(_extract, planned.folder, rebase, keep_owner=keep_owner), feed)
     return Copied(ends.local, size)
+
+
+async def _end(replies: AsyncIterator[messages.CopyToReply], stop: asyncio.Event) -> None:
+    """Wait until the agent ends the call; set *stop* when it wants no more. Raises its error."""
+    async for reply in replies:
+        if reply.stop:
+            stop.set()
 
 
 def _extract(folder: str, rebase: tuple[str, str], source: int, *, keep_owner: bool) -> None:

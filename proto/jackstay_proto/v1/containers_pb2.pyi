@@ -1759,12 +1759,17 @@ Global___CopyToStart: _TypeAlias = CopyToStart  # noqa: Y015
 class CopyToReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    STOP_FIELD_NUMBER: _builtins.int
+    stop: _builtins.bool
+    """no more data is wanted"""
     def __init__(
         self,
+        *,
+        stop: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

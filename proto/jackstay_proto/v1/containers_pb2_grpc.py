@@ -295,7 +295,8 @@ class ContainersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CopyTo(self, request_iterator, context):
-        """CopyTo unpacks a tar in a folder of a container. The one reply comes when all is written.
+        """CopyTo unpacks a tar in a folder of a container. The first reply comes when data is wanted; the call ends when all
+        is written, or after `stop`, when the caller sends no more, with the error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,7 +63,9 @@ class ContainersStub:
     CopyFrom: _grpc.UnaryStreamMultiCallable[_containers_pb2.CopyFromRequest, _containers_pb2.CopyFromReply]
     """CopyFrom streams a path of a container as a tar, which begins with the path's last name ("./" for its contents)."""
     CopyTo: _grpc.StreamStreamMultiCallable[_containers_pb2.CopyToRequest, _containers_pb2.CopyToReply]
-    """CopyTo unpacks a tar in a folder of a container. The one reply comes when all is written."""
+    """CopyTo unpacks a tar in a folder of a container. The first reply comes when data is wanted; the call ends when all
+    is written, or after `stop`, when the caller sends no more, with the error.
+    """
     Top: _grpc.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]
     """Top shows the processes of a running container, as the host's ps does."""
     Stats: _grpc.UnaryStreamMultiCallable[_containers_pb2.StatsRequest, _containers_pb2.StatsReply]
@@ -104,7 +106,9 @@ class ContainersAsyncStub(ContainersStub):
     CopyFrom: _aio.UnaryStreamMultiCallable[_containers_pb2.CopyFromRequest, _containers_pb2.CopyFromReply]  # type: ignore[assignment]
     """CopyFrom streams a path of a container as a tar, which begins with the path's last name ("./" for its contents)."""
     CopyTo: _aio.StreamStreamMultiCallable[_containers_pb2.CopyToRequest, _containers_pb2.CopyToReply]  # type: ignore[assignment]
-    """CopyTo unpacks a tar in a folder of a container. The one reply comes when all is written."""
+    """CopyTo unpacks a tar in a folder of a container. The first reply comes when data is wanted; the call ends when all
+    is written, or after `stop`, when the caller sends no more, with the error.
+    """
     Top: _aio.UnaryUnaryMultiCallable[_containers_pb2.TopRequest, _containers_pb2.TopReply]  # type: ignore[assignment]
     """Top shows the processes of a running container, as the host's ps does."""
     Stats: _aio.UnaryStreamMultiCallable[_containers_pb2.StatsRequest, _containers_pb2.StatsReply]  # type: ignore[assignment]
@@ -274,7 +278,9 @@ class ContainersServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_containers_pb2.CopyToRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_containers_pb2.CopyToReply], _abc.AsyncIterator[_containers_pb2.CopyToReply]]:
-        """CopyTo unpacks a tar in a folder of a container. The one reply comes when all is written."""
+        """CopyTo unpacks a tar in a folder of a container. The first reply comes when data is wanted; the call ends when all
+        is written, or after `stop`, when the caller sends no more, with the error.
+        """
 
     @_abc_1.abstractmethod
     def Top(
