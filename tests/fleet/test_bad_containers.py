@@ -147,17 +147,17 @@ def test_a_runtime_that_fails(laptop: Laptop, host: Host) -> None:
 
 def test_a_runtime_that_hangs_does_not_hold_who_gives_up(laptop: Laptop, host: Host) -> None:
     """How long the agent waits for it is shown with a shorter time in tests/unit/agent/containers."""
-    with odd_runc(host, "create", "exec sleep 97531"):
+    with odd_runc(host, "create", "echo $$ >/run/hanging; exec sleep 97531"):
         waiting = laptop.start("run", "--name", "hangs", "base:1", "true")
         deadline = time.monotonic() + 20
-        while host.exec(["pgrep", "-f", "^sleep 97531"]).returncode:
+        while not host.path("/run/hanging").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert "holder" in laptop.ok("ps", "-a").stdout  # nobody else waits for it
         waiting.send_signal(signal.SIGINT)
         waiting.communicate(timeout=30)
         assert waiting.returncode == 130
-        host.exec(["pkill", "-f", "^sleep 97531"])
+        host.exec(["sh", "-c", "kill $(cat /run/hanging); rm /run/hanging"])
         while laptop.ok("ps", "-aq", "-f", "name=hangs").lines:
             assert time.monotonic() < deadline + 20
     only_holder(laptop, "web3")
