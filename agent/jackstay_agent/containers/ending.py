@@ -84,7 +84,7 @@ async def ended_locked(engine: Engine, entry: Entry, container: str, how: Exit) 
     if again is not None:
         engine.restarts.plan(container, max(0, again.at - time.time_ns()), again.delay)
     elif settings.auto_remove and not entry.kept:
-        await remove_locked(engine, entry, await engine.get(container), volumes=True)
+        await remove_locked(engine, entry, await engine.get(container), volumes=True, released=not wrong)
 
 
 def _judge(row: ContainerRow, how: Exit) -> tuple[int, str]:

@@ -23,9 +23,10 @@ async def release(engine: Engine, container: str) -> str:
     Every step is tried, whatever the others do. Its bundle and its exit file stay, as they tell how it ended.
     """
     wrong = ""
+    disconnecting = asyncio.create_task(engine.networks.disconnect(container))
     for step in (
         engine.monitors.discard(container),
-        engine.networks.disconnect(container),
+        disconnecting,
         engine.snapshotter.unmount(engine.layout.rootfs(container)),
         engine.mounts.unmount(engine.layout.shm(container)),
         unmount_parts(engine, container),

@@ -35,8 +35,10 @@ async def remove(engine: Engine, text: str, *, force: bool, volumes: bool) -> st
     return found.id
 
 
-async def remove_locked(engine: Engine, entry: Entry, row: ContainerRow, *, volumes: bool) -> None:
-    """`remove` for a caller that holds the lock and has decided that *row* may go."""
+async def remove_locked(
+    engine: Engine, entry: Entry, row: ContainerRow, *, volumes: bool, released: bool = False
+) -> None:
+    """`remove` for a caller that holds the lock and has decided that *row* may go; *released* what its run held."""
     container = row.id
     engine.exits.forget(container)
     engine.restarts.cancel(container)
@@ -44,7 +46,7 @@ async def remove_locked(engine: Engine, entry: Entry, row: ContainerRow, *, volu
     anonymous = await engine.volumes.anonymous_of(container) if volumes else []
     await engine.change("removing", container, state="removing")
     try:
-        wrong = await release(engine, container)
+        wrong = "" if released else await release(engine, container)
         if wrong:
             raise Error(f"cannot remove container {container}: {wrong}")
         engine.let_drain(entry)

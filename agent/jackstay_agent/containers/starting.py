@@ -113,20 +113,40 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
     bundle, rootfs = layout.bundle(container), layout.rootfs(container)
     await forget(engine, container)  # what an earlier run may have left
     await finish(_make_bundle, bundle, rootfs)
-    await engine.snapshotter.mount(run.row.snapshot, rootfs)
     ids = await mapping.ids_of(engine, container) if user_namespaces.size(run.settings) else None
     userns = await mapping.make_namespace(engine, container, ids) if ids is not None else ""
-    attachment = await engine.networks.connect(
-        container, run.settings, published(run.settings, run.plan), userns=userns
+    connecting = asyncio.create_task(
+        engine.networks.connect(container, run.settings, published(run.settings, run.plan), userns=userns)
     )
-    if not namespaces.other(run.settings.network):
-        await finish(_write_files, bundle, run.settings, attachment)
+    try:
+        await _fill(engine, entry, run, connecting, userns, ids)
+    finally:
+        await asyncio.wait([connecting])  # before anything is undone
+        if not connecting.cancelled():
+            connecting.exception()  # taken: what failed beside it is told
+
+
+async def _fill(
+    engine: Engine,
+    entry: Entry,
+    run: _Run,
+    connecting: asyncio.Task[Attachment],
+    userns: str,
+    ids: IdRange | None,
+) -> None:
+    """Mount what the container sees while it is being connected, and make it run."""
+    layout, container = engine.layout, run.row.id
+    bundle, rootfs = layout.bundle(container), layout.rootfs(container)
+    await engine.snapshotter.mount(run.row.snapshot, rootfs)
     async with (
         mounting.mounted(engine, container, run.settings, rootfs) as mounts,
         joined(engine, container, run.settings) as others,
     ):
         tell_mounted(engine, run.row)
         user = await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add, folder=run.plan.cwd)
+        attachment = await connecting
+        if not namespaces.other(run.settings.network):
+            await finish(_write_files, bundle, run.settings, attachment)
         files = {target: os.path.join(others.bundle or bundle, name) for target, name in FILES.items()}
         plain = mapping.Sources(rootfs=rootfs, mounts=mounts, files=files, shm=others.shm)
         async with mapping.shown(engine, run.row, ids, plain) as sources:

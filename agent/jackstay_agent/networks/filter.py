@@ -38,9 +38,13 @@ class PacketFilter:
         self._lock = asyncio.Lock()
         self._wanted = 0
         self._applied = 0
+        self._watched = False
+        self._stands = b""  # the batch that made the table as it is; b"" when that is not known
 
-    async def apply(self) -> None:
+    async def apply(self, *, again: bool = False) -> None:
         """Make the filter as the rows are now, or later; callers that come while it is at work share the next turn.
+
+        One that stands so already is left, unless *again*: nobody knows what was done to it.
 
         Raises `Unsupported` without nft, `RuntimeFailed` with nft's words when it refuses; then the old filter stands.
         """
@@ -64,11 +68,16 @@ class PacketFilter:
                 ],
                 six=_SIX,
             )
+            if batch == self._stands and not again:
+                self._applied = turn
+                return
+            self._stands = b""
             done = await self._programs.run(["nft", "-j", "-f", "-"], stdin=batch)
             if done.code != 0:
                 words = " ".join(done.stderr.decode(errors="replace").split())[:300]
                 raise RuntimeFailed(f"nft refused the packet filter: {words}", hint="see the agent's log")
             self._applied = turn
+            self._stands = batch if self._watched else b""
             bridges = [row for row in networks if row.driver == "bridge"]
             with_ipv6 = [row.bridge for row in bridges if row.subnet6]
             await self.others.follow({"ip": [row.bridge for row in bridges], "ip6": with_ipv6})
@@ -85,6 +94,7 @@ class PacketFilter:
         except OSError as error:
             log.warning("the packet filter is not watched", error=error.strerror)
             return
+        self._watched = True
         loop = asyncio.get_running_loop()
         missing_since: float | None = None
         try:
@@ -95,6 +105,7 @@ class PacketFilter:
                 except TimeoutError:
                     told = []
                 if told is None:
+                    self._stands = b""
                     missing_since = missing_since or loop.time()
                 for event in told or ():
                     if (event.family, event.name) == (socket.AF_INET, ruleset.TABLE):
@@ -103,10 +114,13 @@ class PacketFilter:
                     missing_since = None
                     await self._make_again()
         finally:
+            self._watched = False
+            self._stands = b""
             events.close()
 
     async def _make_again(self) -> None:
         log.warning("the packet filter was taken away, as by a reload of a firewall, and is made again")
+        self._stands = b""
         try:
             await self.apply()
         except Error as error:

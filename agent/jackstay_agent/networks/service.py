@@ -34,6 +34,9 @@ from jackstay_agent.networks.recovering import Recovered, settle
 from jackstay_agent.networks.registry import Registry
 from jackstay_agent.networks.ways import NETLINK, Ways, port_row
 
+LINGER = 1.0
+"""Seconds that the kernel has to take a container's links away, before the agent does it."""
+
 log = structlog.get_logger()
 
 
@@ -45,6 +48,7 @@ class Networks:
     ) -> None:
         self._ways = Ways(run_dir, database, jobs, programs)
         self._keeping: asyncio.Task[None] | None = None
+        self._sweeping: set[asyncio.Task[None]] = set()
         self.names = self._ways.names
         self.membership = Membership(self._ways)
         self.registry = Registry(settings, database, jobs, self._ways.filter)
@@ -101,7 +105,7 @@ class Networks:
             if steps:
                 await self._ways.jobs.run(f"{NETLINK}:apply", [self._ways.folder, steps])
             await self._ways.ports.hold_again(state.ports)
-            await self._ways.filter.apply()
+            await self._ways.filter.apply(again=True)
             await self.names.follow()
         except Error as error:
             log.warning("networks cannot be set up", error=error.message, hint=error.hint)
@@ -182,6 +186,8 @@ class Networks:
         if self._keeping is not None:
             self._keeping.cancel()
             self._keeping = None
+        for sweep in self._sweeping:
+            sweep.cancel()
         self.names.close()
         self._ways.ports.release_all()
 
@@ -235,9 +241,25 @@ class Networks:
                 await self._ways.filter.apply()
         finally:
             await self._ways.ports.release(container)
-            interfaces = [place.interface for place in places]
-            used = [place.address for place in places if place.active or published]
-            await self._ways.jobs.run(f"{NETLINK}:disconnect", [self._ways.folder, container, interfaces, used])
+            # Only who comes from outside would wait for an answer; listing flows takes longer than all else here.
+            used = [place.address for place in places] if published else []
+            await self._ways.jobs.run(f"{NETLINK}:disconnect", [self._ways.folder, container, used])
+            if places:
+                sweep = asyncio.create_task(self._sweep(container, [place.interface for place in places]))
+                self._sweeping.add(sweep)
+                sweep.add_done_callback(self._sweeping.discard)
+
+    async def _sweep(self, container: str, interfaces: Sequence[str]) -> None:
+        """Delete those of *interfaces* that outlast the run of their *container*, unless the next one has them."""
+        await asyncio.sleep(LINGER)
+        async with self._ways.lock(container):
+            places, _networks = await self._ways.places(container)
+            used = {place.interface for place in places if place.active}
+            left = [name for name in interfaces if name not in used]
+            try:
+                await self._ways.jobs.run(f"{NETLINK}:delete_links", left)
+            except Error as error:
+                log.warning("a container's link stays", container=container, error=error.message)
 
 
 def _shared(name: str) -> bool:

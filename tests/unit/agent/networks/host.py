@@ -26,7 +26,7 @@ from jackstay_agent.kernel.programs import Completed, LinuxPrograms
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks.attachment import BoundPort
-from jackstay_agent.networks.service import Networks
+from jackstay_agent.networks.service import LINGER, Networks
 
 FOLDER, OUTSIDE = sys.argv[2:4]
 RUN = os.path.join(FOLDER, "run")
@@ -458,11 +458,12 @@ async def flows_follow(host: Host) -> None:
             if job.endswith(":forget_ports"):
                 return None
             if job.endswith(":disconnect"):
-                argument = [*argument[:3], []]
+                argument = [*argument[:2], []]
             return await host.jobs.run(job, argument, descriptors)
 
     host.networks._ways.jobs = Forgetless()
     await host.stop(b)
+    await asyncio.sleep(LINGER + 0.5)  # its server still has the namespace, and so the link
     await host.start(a, settings_a, port)
     host.serve(a)
     assert steady(0.5) in ("silence", "refused"), "nothing needed to be forgotten, so this test says nothing"
