@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.conftest import settled
+from tests.lab.archives import write_archive
 from tests.lab.emptying import empty
 from tests.lab.host import Host
+from tests.lab.images import Image
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop, Ran, data
 
@@ -188,4 +190,14 @@ def test_ends(laptop: Laptop) -> None:
     assert (killed["ExitCode"], killed["OOMKilled"]) == (137, False)
     assert (hungry["ExitCode"], hungry["OOMKilled"]) == (137, True)
     laptop.ok("rm", "killed", "hungry")
+    only_holder(laptop, "web3")
+
+
+def test_an_image_with_a_stop_signal_that_there_is_not(laptop: Laptop, base: Image, tmp_path: Path) -> None:
+    odd = Image("odd:1", base.layers, {**base.config, "StopSignal": "NOSUCH"}, base.created_by)
+    laptop.ok("load", "-i", write_archive(tmp_path / "odd.tar", [odd]))
+    laptop.ok("run", "-d", "--rm", "--name", "odd", "odd:1", "sleep", "1000")
+    laptop.ok("stop", "-t", "1", "odd")
+    laptop.ok("run", "-d", "--rm", "--name", "odd", "odd:1", "sleep", "1000")
+    laptop.ok("kill", "odd")
     only_holder(laptop, "web3")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from jackstay_agent.containers.settings import Settings
 from jackstay_agent.errors import InvalidArgument
+from jackstay_oci import signals
 from jackstay_oci.config_values import absolute, parse_exposed
 from jackstay_oci.image_config import ContainerConfig, Healthcheck, ImageConfig
 
@@ -41,6 +42,14 @@ class ProcessPlan:
     entrypoint: tuple[str, ...]  # what docker's inspect calls Entrypoint
     command: tuple[str, ...]  # what docker's inspect calls Cmd
     shell: tuple[str, ...]  # the image's, for a health check that is a line; () for the usual one
+
+    @property
+    def stop_number(self) -> int:
+        """The number of the stop signal; SIGTERM's where an image's is none, as in docker: it must be stoppable."""
+        try:
+            return signals.parse(self.stop_signal)
+        except InvalidArgument:
+            return signals.parse(DEFAULT_STOP_SIGNAL)
 
 
 def merge(settings: Settings, image: ImageConfig) -> ProcessPlan:

@@ -63,7 +63,7 @@ async def kill(engine: Engine, text: str, signal: str) -> str:
             await give_up_locked(engine, entry, row)
             return row.id
         state.check_can_signal(row.state, row.id)
-        if number in (signals.SIGKILL, names.parse((await engine.plan(row)).stop_signal)):
+        if number in (signals.SIGKILL, (await engine.plan(row)).stop_number):
             await _note_stop(engine, entry, row)
         await _signal(engine, row, number)
         over = entry.over
@@ -112,7 +112,7 @@ async def _stop(engine: Engine, container: str, timeout: int | None) -> None:
         if timeout is None:
             timeout = settings.stop_timeout if settings.stop_timeout is not None else DEFAULT_TIMEOUT
         if timeout > 0:
-            await _signal(engine, row, names.parse((await engine.plan(row)).stop_signal))
+            await _signal(engine, row, (await engine.plan(row)).stop_number)
     if timeout > 0 and await _within(over, timeout):
         await tell(engine, entry, row, "stop")
         return

@@ -113,6 +113,12 @@ def test_labels_user_and_stop_signal() -> None:
     assert process.merge(settings(command=("x",)), image()).stop_signal == "SIGTERM"
 
 
+@pytest.mark.parametrize(("signal", "number"), [("SIGQUIT", 3), ("", 15), ("NOSUCH", 15), ("0", 15), ("RTMIN+3", 37)])
+def test_an_image_cannot_make_a_container_that_nobody_can_stop(signal: str, number: int) -> None:
+    plan = process.merge(settings(), image(cmd=("x",), stop_signal=signal))
+    assert plan.stop_number == number
+
+
 @pytest.mark.parametrize("variable", ["=hunter2", "TOKEN=hunter2\0"])
 def test_errors_do_not_tell_the_value_of_a_variable(variable: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
