@@ -233,6 +233,23 @@ async def test_names_that_climb_are_refused(container: Container, tmp_path: Path
     assert not (container.root / "climbed").exists()
 
 
+BESIDE = [
+    archive((Entry(name=b"asked", size=1), b"x"), (Entry(name=b".bashrc", size=1), b"x")),
+    archive((Entry(name=b"asked/../.bashrc", size=1), b"x")),
+    archive((Entry(name=b"asked/secret", kind=Kind.HARDLINK, linkname=b"secret"), b"")),
+]
+
+
+@pytest.mark.parametrize("data", BESIDE)
+@pytest.mark.parametrize("called", ["asked", "other"])
+async def test_nothing_comes_beside_what_was_asked_for(tmp_path: Path, data: bytes, called: str) -> None:
+    (tmp_path / "secret").write_bytes(b"s")
+    with pytest.raises(InvalidArchive, match="was asked for"):
+        await unpack(data, tmp_path, ("asked", called))
+    assert not (tmp_path / ".bashrc").exists()
+    assert (tmp_path / "secret").stat().st_nlink == 1
+
+
 def through_a_link(target: bytes) -> bytes:
     return archive(
         (Entry(name=b"way", kind=Kind.SYMLINK, linkname=target), b""),

@@ -113,9 +113,9 @@ async def from_container(
         if write is not None:
             await feed(write)
             return Copied(STREAM, size)
-        source = Facts(ends.path, True, stat.S_ISDIR(found.mode))
-        planned = plan(source, local_extract.look(ends.local))
-        rebase = (split_entry(ends.path)[1], planned.name)
+        path = "/" + ends.path.lstrip("/")  # which is how the agent takes a relative one
+        planned = plan(Facts(path, True, stat.S_ISDIR(found.mode)), local_extract.look(ends.local))
+        rebase = (split_entry(path)[1], planned.name)
         await consumed(partial(_extract, planned.folder, rebase, keep_owner=keep_owner), feed)
     return Copied(ends.local, size)
 

@@ -45,6 +45,8 @@ def look(path: str) -> Facts:
 def extract(source: int, folder: str, rebase: tuple[str, str], *, keep_owner: bool) -> None:
     """Unpack the tar that comes from the descriptor *source* in *folder*; the part *rebase* of names is renamed.
 
+    Names that begin with another part are refused: only what was asked for comes to *folder* (as CVE-2019-6111).
+
     With *keep_owner*, and as root, files belong to whom the tar says.
 
     Raises:
@@ -67,7 +69,7 @@ def extract(source: int, folder: str, rebase: tuple[str, str], *, keep_owner: bo
             return (entry.uid, entry.gid) if keep_owner and os.geteuid() == 0 else None
 
         first, name = map(os.fsencode, rebase)
-        renamed = None if first == name else (first, name)
+        renamed = None if first == name == b"." else (first, name)
         reader = TarReader(source, _BOUNDS, name="the archive")
         Extractor(reach, owner=owner, dress=_dress, rebase=renamed).extract(reader)
         reader.drain()

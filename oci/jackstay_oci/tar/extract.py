@@ -35,7 +35,8 @@ class Extractor:
             `OSError`.
         owner: uid and gid for an entry, None to leave it to whom it belongs.
         dress: sets an open file's attributes.
-        rebase: the first part of names, and what it is to be called; a first part of ``b"."`` stands before every name.
+        rebase: the first part of names, and what it is to be called: names with another one are refused, so that who
+            makes the archive adds nothing beside what was asked for. A first part of ``b"."`` stands before every name.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Extractor:
         """Unpack every entry.
 
         Raises:
-            InvalidArchive: a name leads out, or a hard link nowhere.
+            InvalidArchive: a name leads out or is not what was asked for, or a hard link leads nowhere.
             InvalidArgument: a file is where a folder shall be, or the other way round.
             DiskFull, Error: the file that it names cannot be made.
         """
@@ -107,6 +108,8 @@ class Extractor:
                 parts.insert(0, called)
             elif parts and parts[0] == first:
                 parts[0] = called
+            elif parts:
+                raise InvalidArchive(f"{_shown(name)} is not below {_shown(first)}, which was asked for")
         return b"/".join(parts)
 
     def _folder(self, path: bytes) -> int:
