@@ -14,7 +14,7 @@ from jackstay_oci import limits
 
 HERE = Path(__file__).parent
 TEXT = (HERE.parents[1] / "docs/security.md").read_text()
-NAMED = re.compile(r"`([a-z_/]+\.py)::(test_[a-z_]+)`")
+NAMED = re.compile(r"`([a-z_/.]+\.py)::(test_[a-z_]+)`")
 UNITS = {"GiB": 1 << 30, "MiB": 1 << 20, "TiB": 1 << 40}
 
 
