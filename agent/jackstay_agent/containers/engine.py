@@ -12,8 +12,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import msgspec
-
 from jackstay_agent.config import Config
 from jackstay_agent.containers.attach import Hub
 from jackstay_agent.containers.exec import Execs
@@ -25,7 +23,7 @@ from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.process import ProcessPlan, merge
 from jackstay_agent.containers.restarts import Restarts
 from jackstay_agent.containers.runtime import Runtime
-from jackstay_agent.containers.settings import Settings
+from jackstay_agent.containers.settings import Settings, decode
 from jackstay_agent.errors import NotFound
 from jackstay_agent.events.event import Record, unrecorded
 from jackstay_agent.images.service import Images
@@ -170,4 +168,4 @@ class Engine:
 
 def settings_of(row: ContainerRow) -> Settings:
     """The settings of *row*'s container."""
-    return msgspec.json.decode(row.config, type=Settings)
+    return decode(row.config)

@@ -128,7 +128,15 @@ async def _recover_starting(engine: Engine, row: ContainerRow, rebooted: bool) -
         ran = await asyncio.to_thread(read_exit, engine.layout, row.id) is not None
         if ran or (found["monitor_start"] and known is not None and known.status in ("running", "paused")):
             await engine.change(
-                "adopted", row.id, state="running", started=time.time_ns(), finished=0, exit_code=None, **found
+                "adopted",
+                row.id,
+                state="running",
+                started=time.time_ns(),
+                finished=0,
+                exit_code=None,
+                oom=0,
+                restart_at=0,
+                **found,
             )
             return await engine.get(row.id)
     await engine.change(

@@ -167,3 +167,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def mac_address(self) -> str:
         """The link address asked for in it, or ""."""
         return self.networks[0].mac_address
+
+
+class _OneNetwork(msgspec.Struct, frozen=True, kw_only=True):
+    """What agents that knew one network a container kept instead of `Settings.networks`."""
+
+    networks: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    network: str = "bridge"
+    ip: str = ""
+    mac_address: str = ""
+
+
+def decode(text: str) -> Settings:
+    """The settings that a row keeps as *text*, also of an older agent. Raises `msgspec.MsgspecError`."""
+    settings = msgspec.json.decode(text, type=Settings)
+    kept = msgspec.json.decode(text, type=_OneNetwork)
+    if kept.networks is not msgspec.UNSET:
+        return settings
+    network = NetworkAttachment(network=kept.network, ip=kept.ip, mac_address=kept.mac_address)
+    return msgspec.structs.replace(settings, networks=(network,))

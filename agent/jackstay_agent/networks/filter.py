@@ -40,6 +40,7 @@ class PacketFilter:
         self._applied = 0
         self._watched = False
         self._stands = b""  # the batch that made the table as it is; b"" when that is not known
+        self._again = False  # somebody who waits for the next turn wants it to be made anyway
 
     async def apply(self, *, again: bool = False) -> None:
         """Make the filter as the rows are now, or later; callers that come while it is at work share the next turn.
@@ -50,10 +51,14 @@ class PacketFilter:
         """
         self._wanted += 1
         mine = self._wanted
+        self._again = self._again or again
         async with self._lock:
             if self._applied >= mine:
                 return
-            turn = self._wanted
+            turn, again = self._wanted, self._again
+            self._again = False
+            if again:
+                self._stands = b""
             networks, ports = await self._database.read(lambda c: (rows.networks(c), rows.ports(c)))
             batch = ruleset.render(
                 [
@@ -68,7 +73,7 @@ class PacketFilter:
                 ],
                 six=_SIX,
             )
-            if batch == self._stands and not again:
+            if batch == self._stands:
                 self._applied = turn
                 return
             self._stands = b""
@@ -120,8 +125,9 @@ class PacketFilter:
 
     async def _make_again(self) -> None:
         log.warning("the packet filter was taken away, as by a reload of a firewall, and is made again")
-        self._stands = b""
         try:
-            await self.apply()
+            await self.apply(again=True)  # a turn under way may have made what was taken away
         except Error as error:
             log.warning("the packet filter cannot be made again", error=error.message, hint=error.hint)
+        except Exception as error:
+            log.warning("the packet filter cannot be made again", error=repr(error))  # and is watched on

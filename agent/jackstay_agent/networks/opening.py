@@ -63,6 +63,9 @@ class OtherFirewalls:
             except Error as error:
                 log.warning("other firewalls cannot be looked at", error=error.message, hint=error.hint)
                 return
+            except Exception as error:  # as when a program writes what nobody can read
+                log.warning("other firewalls cannot be looked at", error=repr(error))
+                return
             for firewall in found:
                 if firewall in self.found:
                     continue

@@ -122,3 +122,9 @@ async def test_the_older_tables_are_changed_by_the_program_that_sees_them(
         assert [argv[0] for argv in programs.ran] == ["nft", program, f"{program}-restore"]
         assert others.found == [Firewall("Docker", "ip filter DOCKER-USER", True)]
         installed.clear()
+
+
+async def test_what_nobody_can_read_is_logged_and_harms_nothing_else() -> None:
+    others = OtherFirewalls(Programs(lambda _argv: Completed(0, b"{", b"")))
+    await others.follow({"ip": ["j0"], "ip6": []})
+    assert others.found == []
