@@ -39,6 +39,7 @@ from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata import id_ranges
 from jackstay_agent.metadata.containers import ContainerRow
+from jackstay_agent.networks import resolver_files
 from jackstay_oci import platforms, signals
 from jackstay_oci.config_values import absolute
 from jackstay_oci.documents import Platform
@@ -75,6 +76,10 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     log_options.parse(settings.log_driver, settings.log_opts)  # for its errors
     if settings.stop_signal:
         signals.parse(settings.stop_signal)
+    for server in settings.dns:
+        resolver_files.nameserver(server)
+    for extra in settings.add_host:
+        resolver_files.split_extra(extra)
     image = await engine.images.find(settings.image)
     config = await engine.images.config(image)
     _check_platform(settings, config)

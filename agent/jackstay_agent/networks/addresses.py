@@ -12,6 +12,17 @@ from jackstay_agent.errors import AddressTaken, InvalidArgument
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
+def parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """*text* as an address without a zone. Raises `ValueError`.
+
+    A zone, as in ``fe80::1%eth0``, may be any text for Python, with ends of lines, too: files and rules are made of
+    addresses. And with one the same address would not be known again as taken.
+    """
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone")
+    return ipaddress.ip_address(text)
+
+
 def gateway_of(subnet: str) -> str:
     """The host's own address in *subnet* unless another is said: the first one, as docker has it.
 
@@ -51,7 +62,7 @@ def asked(subnet: str, taken: Collection[str], address: str, gateway: str = "") 
     """
     network = _network(subnet)
     try:
-        wanted = ipaddress.ip_address(address)
+        wanted = parse(address)
     except ValueError as error:
         raise InvalidArgument(f"{address!r} is not an IP address", hint=f"give one of {subnet}") from error
     if wanted.version != network.version:

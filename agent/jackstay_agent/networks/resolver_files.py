@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from jackstay_agent.errors import InvalidArgument
+from jackstay_agent.networks import addresses
 
 FALLBACK = ("8.8.8.8", "8.8.4.4")
 """Docker's nameservers for a container when the host has none that it could reach."""
@@ -48,7 +49,7 @@ def split_extra(entry: str) -> tuple[str, str]:
         raise InvalidArgument(f"{entry!r} is not a host and its address", hint="give NAME:ADDRESS")
     if target != "host-gateway":
         try:
-            ipaddress.ip_address(target)
+            addresses.parse(target)
         except ValueError as error:
             raise InvalidArgument(f"{entry!r}: {target!r} is not an IP address", hint="give NAME:ADDRESS") from error
     return name, target
@@ -73,7 +74,7 @@ def resolv_conf(host: str, dns: Sequence[str] = (), search: Sequence[str] = (), 
     """
     lines = []
     if dns:
-        servers = [_nameserver(server) for server in dns]
+        servers = [nameserver(server) for server in dns]
     else:
         servers = [server for server in _nameservers(host) if keep_loopback or _reachable(server)]
         if not servers and not keep_loopback:
@@ -111,8 +112,9 @@ def _reachable(server: str) -> bool:
         return False
 
 
-def _nameserver(server: str) -> str:
+def nameserver(server: str) -> str:
+    """*server* of ``--dns`` in its canonical form. Raises `InvalidArgument`."""
     try:
-        return str(ipaddress.ip_address(server))
+        return str(addresses.parse(server))
     except ValueError as error:
         raise InvalidArgument(f"{server!r} is not the IP address of a nameserver", hint="give --dns ADDRESS") from error

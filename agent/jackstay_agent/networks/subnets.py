@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from jackstay_agent.errors import AddressTaken, InvalidArgument
+from jackstay_agent.networks import addresses
 
 POOLS = ("10.89.0.0/16", "10.90.0.0/15", "10.92.0.0/14", "10.96.0.0/11", "10.128.0.0/9", "172.16.0.0/12",
          "192.168.0.0/16")  # fmt: skip
@@ -88,7 +89,7 @@ def _networks(places: Iterable[Place]) -> list[IPv4Network | IPv6Network]:
 
 def _gateway(network: IPv4Network | IPv6Network, text: str) -> str:
     try:
-        address = ipaddress.ip_address(text)
+        address = addresses.parse(text)
     except ValueError as error:
         raise InvalidArgument(f"the gateway {text!r} is not an address", hint="give one of the subnet") from error
     bounds = {network.network_address, network.broadcast_address} if network.version == 4 else {network.network_address}

@@ -48,6 +48,12 @@ def test_an_address_that_no_container_can_have_is_refused(address):
         addresses.asked(SUBNET, set(), address)
 
 
+@pytest.mark.parametrize("address", ["fd00::2", "fd00::2%x", "fd00::9%x", f"fd00::9%\n{'a' * 64} 10.0.0.9  victim"])
+def test_no_zone_hides_that_an_address_is_taken_or_adds_lines(address):
+    with pytest.raises((AddressTaken, InvalidArgument)):
+        addresses.asked("fd00::/64", {"fd00::2"}, address)
+
+
 @pytest.mark.parametrize("address", ["10.88.0.1", "10.88.0.3"])
 def test_a_taken_address_is_refused_by_name(address):
     with pytest.raises(AddressTaken, match=address):

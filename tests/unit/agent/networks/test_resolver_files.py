@@ -66,3 +66,11 @@ def test_the_stub_of_systemd_resolved_is_looked_behind():
     assert source_of("nameserver 127.0.0.53\noptions edns0\n") == "/run/systemd/resolve/resolv.conf"
     assert source_of("nameserver 127.0.0.53\nnameserver 192.0.2.1\n") == "/etc/resolv.conf"
     assert source_of("") == "/etc/resolv.conf"
+
+
+@pytest.mark.parametrize("zone", ["%eth0", "%\nnameserver 192.0.2.66", "% x"])
+def test_an_address_has_no_zone_that_could_be_another_line(zone):
+    with pytest.raises(InvalidArgument):
+        resolv_conf(HOST, ["fe80::1" + zone])
+    with pytest.raises(InvalidArgument):
+        hosts("box", [], ["db:fe80::1" + zone])
