@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from jackstay.cli.container_id_file import ContainerIdFile
 from jackstay.cli.invocation import with_host
+from jackstay.cli.main import print_warning
 from jackstay.client import messages
 from jackstay.errors import Error, UsageError
 
@@ -57,7 +57,7 @@ async def create(
             )
         raise
     for warning in reply.warnings:
-        print(f"WARNING: {with_host(host, warning)}", file=sys.stderr)
+        print_warning(with_host(host, warning))
     if file is not None:
         await asyncio.to_thread(file.write, reply.id)
     return reply

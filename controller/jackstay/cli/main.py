@@ -104,5 +104,12 @@ def print_error(message: str, hint: str = "") -> None:
         print(f"Hint: {printable(hint)}", file=sys.stderr)
 
 
+def print_warning(message: str) -> None:
+    """``WARNING: …`` on stderr."""
+    from jackstay.cli.output.units import printable
+
+    print(f"WARNING: {printable(message)}", file=sys.stderr)
+
+
 if __name__ == "__main__":
     main()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from jackstay.cli.invocation import run_async
+from jackstay.cli.main import print_warning
 from jackstay.errors import Unreachable, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +40,6 @@ def place(flags: ContainerFlags, hosts: Hosts) -> Hosts:
             hint="choose more hosts, or fewer of them to run on",
         )
     for error in errors:
-        print(f"WARNING: left out, since its room is not known: {error}", file=sys.stderr)
+        print_warning(f"left out, since its room is not known: {error}")
     chosen = set(roomiest(infos, flags.on))
     return Hosts([host for host in hosts if host.name in chosen], hosts.fleet)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from jackstay.cli.container_flags import ContainerFlags
 from jackstay.cli.invocation import names_as, select, show, with_host
+from jackstay.cli.main import print_warning
 from jackstay.cli.output.view import field
 from jackstay.errors import UsageError
 
@@ -89,4 +89,4 @@ def command(
 
 
 def _warn(host: str, warning: str) -> None:
-    print(f"WARNING: {with_host(host, warning)}", file=sys.stderr)
+    print_warning(with_host(host, warning))

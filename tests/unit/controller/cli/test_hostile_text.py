@@ -5,8 +5,12 @@ The attack is seen to succeed when the test switches the defence off.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from jackstay.cli import creating, update
 from jackstay.cli.main import print_error
 from jackstay.cli.output import formatted, table, units, view
 from jackstay.cli.output.table import render_table
@@ -39,3 +43,18 @@ def test_in_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     _off(monkeypatch)
     print_error(f"web1: {CLIPBOARD}")
     assert CLIPBOARD in capsys.readouterr().err
+
+
+async def test_in_warnings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    async def made(_request: object) -> Any:
+        return SimpleNamespace(warnings=[CLIPBOARD])
+
+    agent: Any = SimpleNamespace(host=SimpleNamespace(name="web1"), containers=SimpleNamespace(create=made))
+    request: Any = None
+    for off in (False, True):
+        if off:
+            _off(monkeypatch)
+        await creating.create(agent, request, None)
+        update._warn("web1", CLIPBOARD)
+        told = f"WARNING: web1: {CLIPBOARD if off else SHOWN}\n"
+        assert capsys.readouterr().err == told * 2
