@@ -29,8 +29,8 @@ from jackstay_agent.networks import dns_files
 _PLACES = ("/usr/lib/podman", "/usr/libexec/podman", "/usr/lib/aardvark-dns", "/usr/local/libexec/podman")
 _SECONDS = 5.0
 """How long it may take to start and to end."""
-_PAUSE = 1.0
-"""Seconds before it is started again."""
+_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before it is started again: twice as long after each time that fails."""
 
 log = structlog.get_logger()
 
@@ -49,20 +49,25 @@ class Names:
         self._process: int | None = None  # a pidfd
         self._again: asyncio.Task[None] | None = None
         self._closed = False
+        self._failed = False  # the last time
 
     async def follow(self) -> None:
-        """Let it know what the rows are now, or later. Never raises an `Error`: without names, containers still run."""
+        """Let it know what the rows are now, or later. What fails is logged: without names, containers still run."""
         self._wanted += 1
         mine = self._wanted
         async with self._lock:
             if self._done >= mine:
                 return
-            turn = self._wanted
+            turn, self._failed = self._wanted, True
             try:
                 await self._follow()
+                self._failed = False
             except Error as error:
                 self.serves = False
                 log.warning("names of containers are not resolved", error=error.message, hint=error.hint)
+            except OSError as error:  # no room for its files, say
+                self.serves = False
+                log.warning("names of containers are not resolved", error=str(error))
             self._done = turn
 
     def close(self) -> None:
@@ -125,8 +130,13 @@ class Names:
             self._again = asyncio.create_task(self._start_again())
 
     async def _start_again(self) -> None:
-        await asyncio.sleep(_PAUSE)
-        await self.follow()
+        pause = _PAUSE
+        while True:
+            await asyncio.sleep(pause)
+            await self.follow()
+            if not self._failed:
+                return
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _write(folder: str, wanted: dict[str, str]) -> bool:
