@@ -113,8 +113,7 @@ def _parse(listing: str) -> tuple[str, dict[str, list[list[str]]]]:
     """The policy of FORWARD, and each chain's rules as words, without ``-A CHAIN``."""
     policy = ""
     chains: dict[str, list[list[str]]] = {}
-    for line in listing.splitlines():
-        words = shlex.split(line)
+    for words in _rules(listing):
         if words[:2] == ["-P", "FORWARD"]:
             policy = words[2]
         if words[:1] in (["-P"], ["-N"]):
@@ -122,6 +121,20 @@ def _parse(listing: str) -> tuple[str, dict[str, list[list[str]]]]:
         elif words[:1] == ["-A"]:
             chains.setdefault(words[1], []).append(words[2:])
     return policy, chains
+
+
+def _rules(listing: str) -> Iterable[list[str]]:
+    """The words of each rule: one a line, but that somebody's comment may have ends of lines in it."""
+    begun = ""
+    for line in listing.split("\n"):
+        begun += line
+        try:
+            words = shlex.split(begun)
+        except ValueError:  # a quotation goes on
+            begun += "\n"
+            continue
+        yield words
+        begun = ""
 
 
 def _ends(chains: dict[str, list[list[str]]]) -> Iterable[list[str]]:

@@ -57,6 +57,12 @@ def applied(listing: str, batch: bytes, chain: str) -> str:
     return "\n".join([*rest, *rules]) + "\n"
 
 
+@pytest.mark.parametrize("comment", ["two\nlines", "\n-A DOCKER-USER -j RETURN\n", r"it\'s \"one\" \\", "a\rb\fc"])
+def test_a_comment_of_somebody_elses_is_one_rule_whatever_is_in_it(comment: str):
+    listing = DOCKER.replace("of jackstay", comment)
+    assert iptables_changes("ip", listing, ["j0"]) == iptables_changes("ip", DOCKER, ["j0"])
+
+
 def test_after_the_administrators_rules_and_before_dockers_return():
     batch, found = iptables_changes("ip", DOCKER, ["j0"])
     assert lines(batch) == [f"-I DOCKER-USER {place} {rule}" for place, rule in enumerate(OURS, start=2)]
