@@ -34,9 +34,9 @@ async def release(engine: Engine, container: str) -> str:
     ):
         try:
             await step
-        except (Error, OSError) as error:
+        except Exception as error:  # also one of the database's that is no `Error`
             _log.error("cannot release", container=container, error=str(error))
-            wrong = wrong or str(error)
+            wrong = wrong or str(error) or repr(error)
     return wrong
 
 

@@ -23,6 +23,9 @@ from jackstay_agent.networks.opening import OtherFirewalls
 QUIET = 0.1
 """Seconds that the table may be missing: a batch that makes it anew tells of its end first."""
 
+OWN = 1.0
+"""Seconds after a batch of the agent's in which what is told of the table is taken for that batch's."""
+
 _SIX = os.path.exists("/proc/net/if_inet6")
 
 log = structlog.get_logger()
@@ -40,6 +43,7 @@ class PacketFilter:
         self._applied = 0
         self._watched = False
         self._stands = b""  # the batch that made the table as it is; b"" when that is not known
+        self._made = float("-inf")  # when that was, on the loop's clock
         self._again = False  # somebody who waits for the next turn wants it to be made anyway
 
     async def apply(self, *, again: bool = False) -> None:
@@ -82,6 +86,7 @@ class PacketFilter:
                 words = " ".join(done.stderr.decode(errors="replace").split())[:300]
                 raise RuntimeFailed(f"nft refused the packet filter: {words}", hint="see the agent's log")
             self._applied = turn
+            self._made = asyncio.get_running_loop().time()
             self._stands = batch if self._watched else b""
             bridges = [row for row in networks if row.driver == "bridge"]
             with_ipv6 = [row.bridge for row in bridges if row.subnet6]
@@ -114,7 +119,9 @@ class PacketFilter:
                     missing_since = missing_since or loop.time()
                 for event in told or ():
                     if (event.family, event.name) == (socket.AF_INET, ruleset.TABLE):
-                        missing_since = loop.time() if event.gone else None
+                        # What another one loads may have the table as it was when he saved it.
+                        others = not self._lock.locked() and loop.time() > self._made + OWN
+                        missing_since = loop.time() if event.gone or others else None
                 if missing_since is not None and loop.time() >= missing_since + QUIET:
                     missing_since = None
                     await self._make_again()
@@ -124,7 +131,7 @@ class PacketFilter:
             events.close()
 
     async def _make_again(self) -> None:
-        log.warning("the packet filter was taken away, as by a reload of a firewall, and is made again")
+        log.warning("the packet filter was taken away or replaced, as by a reload of a firewall, and is made again")
         try:
             await self.apply(again=True)  # a turn under way may have made what was taken away
         except Error as error:

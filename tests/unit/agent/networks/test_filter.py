@@ -115,3 +115,26 @@ async def test_a_failure_of_the_database_does_not_end_the_watch(monkeypatch: pyt
         while nft.made == 1 and not keeping.done():
             await asyncio.sleep(0.001)
         assert (nft.made, keeping.done()) == (2, False)
+
+
+async def test_a_table_that_another_one_loads_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a saved rule set that has it as it was then: it is taken away and there again in one batch."""
+    monkeypatch.setattr(packet_filter, "OWN", 0.0)
+    nft, events = Nft(), Events()
+    async with kept(monkeypatch, Rows(), nft, events) as (made, _keeping):
+        await made.apply()
+        await asyncio.sleep(0.001)
+        await events.told.put([TableEvent(AF_INET, TABLE, gone=gone) for gone in (True, False)])
+        async with asyncio.timeout(5):
+            while nft.made == 1:
+                await asyncio.sleep(0.001)
+
+
+async def test_what_the_agent_itself_does_to_the_table_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    nft, events = Nft(), Events()
+    async with kept(monkeypatch, Rows(), nft, events) as (made, _keeping):
+        await made.apply()
+        await events.told.put([TableEvent(AF_INET, TABLE, gone=gone) for gone in (True, False)])
+        await asyncio.sleep(0.02)  # many times QUIET
+        await made.apply()
+        assert nft.made == 1
