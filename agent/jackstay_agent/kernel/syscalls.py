@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import linecache
 import os
 import struct
 import sys
@@ -231,5 +232,9 @@ def without_devices(descriptor: int) -> int:
 
 
 def _forbid_imports() -> None:
-    """Let a module that is not loaded yet be found nowhere: Python would look for it in the new root."""
+    """Let a module that is not loaded yet be found nowhere: Python would look for it in the new root.
+
+    Nor the source that a traceback shows, which may be a pipe there that nobody ever writes to.
+    """
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter]
+    linecache.updatecache = lambda *_: []

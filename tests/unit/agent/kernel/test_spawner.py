@@ -8,6 +8,8 @@ import textwrap
 import time
 from pathlib import Path
 
+from jackstay_agent.kernel import spawner
+
 JOBS = """
 import os, time
 from jackstay_agent.errors import InUse
@@ -23,6 +25,10 @@ def sleep(argument, descriptors): open(argument, "w").write(str(os.getpid())); t
 def enter(argument, descriptors):
     syscalls.enter_root(descriptors[0])
     return [sorted(os.listdir("/")), os.path.exists("/proc"), os.path.exists("/../../etc/passwd")]
+def break_inside(argument, descriptors):
+    os.dup2(1, 2)
+    syscalls.enter_root(descriptors[0])
+    raise ValueError("a mistake")
 """
 
 
@@ -223,3 +229,25 @@ def test_a_job_that_enters_a_root_sees_nothing_else(tmp_path: Path) -> None:
         """,
     )
     assert out == "[['only'], False, False]\n"
+
+
+def test_a_mistake_in_a_root_is_told_without_reading_there(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for source in (tmp_path / "some_jobs.py", Path(spawner.__file__)):
+        planted = root / source.relative_to("/")
+        planted.parent.mkdir(parents=True, exist_ok=True)
+        planted.write_text("planted()\n" * 1000)
+    out = spawned(
+        tmp_path,
+        f"""
+        root = os.open({str(root)!r}, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            await jobs.run("some_jobs:break_inside", None, [root])
+        except spawner.Error as error:
+            print(error.message)
+        """,
+    )
+    assert "ValueError: a mistake" in out
+    assert "in break_inside" in out
+    assert "ended early" in out
+    assert "planted" not in out
