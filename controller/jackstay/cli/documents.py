@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +18,7 @@ from jackstay.cli.invocation import (
     write_formatted,
 )
 from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.output.safe_json import safe_json
 
 if TYPE_CHECKING:
     from jackstay.fleet import FleetResult
@@ -50,5 +50,5 @@ def show_documents(
         if template is not None:
             return max(write_formatted(template, rows, several=len(hosts) > 1), finish(result, flags))
         everything = [item for _, items in rows for item in items]
-        sys.stdout.write(json.dumps(everything, indent=4, ensure_ascii=False) + "\n")
+        sys.stdout.write(safe_json(everything, indent=4) + "\n")
     return finish(result, flags)

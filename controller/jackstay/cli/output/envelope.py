@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from jackstay.cli.output.safe_json import safe_json
 
 if TYPE_CHECKING:
     from jackstay.fleet import Outcome
@@ -26,12 +27,12 @@ def element(outcome: Outcome[Any], data: Sequence[Object]) -> Object:
 
 def render_json(elements: Sequence[Object]) -> str:
     """The one array, an element a host, in the hosts' order."""
-    return json.dumps(elements, ensure_ascii=False, indent=2) + "\n"
+    return safe_json(elements, indent=2) + "\n"
 
 
 def render_line(value: Object) -> str:
     """One JSON line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return safe_json(value, separators=(",", ":")) + "\n"
 
 
 def render_jsonl(one: Object) -> str:

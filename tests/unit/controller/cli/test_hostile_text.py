@@ -5,6 +5,8 @@ The attack is seen to succeed when the test switches the defence off.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from jackstay.cli import creating, update
 from jackstay.cli.main import print_error
 from jackstay.cli.output import formatted, table, units, view
+from jackstay.cli.output.envelope import render_json, render_line
+from jackstay.cli.output.safe_json import safe_json
 from jackstay.cli.output.table import render_table
 from jackstay.cli.output.view import field
 
@@ -58,3 +62,13 @@ async def test_in_warnings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         update._warn("web1", CLIPBOARD)
         told = f"WARNING: web1: {CLIPBOARD if off else SHOWN}\n"
         assert capsys.readouterr().err == told * 2
+
+
+@pytest.mark.parametrize("write", [render_line, lambda value: render_json([value]), safe_json])
+def test_in_json(write: Callable[[Any], str]) -> None:
+    value = {"name": f"{CLIPBOARD}\x9b2J\x9d52;c;\x7f\u2066\ud800 größe 大"}
+    told = write(value)
+    assert json.loads(told) in (value, [value])
+    assert "größe 大" in told
+    assert all(character.isprintable() or character == "\n" for character in told)
+    assert told.encode()
