@@ -54,16 +54,17 @@ def apply(argument: Any, _descriptors: list[int]) -> None:
 
 
 def connect(argument: Any, _descriptors: list[int]) -> None:
-    """Job: make a container's network namespace; *argument* is ``[folder, container, [endpoint, …], users]``.
+    """Job: make a container's network namespace; *argument* is ``[folder, container, [endpoint, …], users, gone]``.
 
-    Without endpoints there is only ``lo``. *users* is the path of the user namespace that it is to belong to, or "".
+    Without endpoints there is only ``lo``. *users* is the path of the user namespace that it is to belong to, or "";
+    *gone* are links of others that go before.
     """
-    folder, container, endpoints, users = argument
+    folder, container, endpoints, users, gone = argument
     host = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     interfaces = [endpoint["interface"] for endpoint in endpoints]
     try:
         with _told(f"connecting the container {container[:12]}"):
-            _clear(folder, container, interfaces)
+            _clear(folder, container, [*interfaces, *gone])
             try:
                 inner = _make_netns(os.path.join(folder, container), users)
                 with IPRoute() as within:

@@ -49,6 +49,7 @@ class Networks:
         self._ways = Ways(run_dir, database, jobs, programs)
         self._keeping: asyncio.Task[None] | None = None
         self._sweeping: set[asyncio.Task[None]] = set()
+        self._leaving: dict[str, Sequence[EndpointRow]] = {}  # by container: whose links the kernel may still have
         self.names = self._ways.names
         self.membership = Membership(self._ways)
         self.registry = Registry(settings, database, jobs, self._ways.filter)
@@ -200,8 +201,9 @@ class Networks:
         publish: Sequence[WantedPort],
         userns: str,
     ) -> Attachment:
+        self._leaving.pop(container, None)
         if not places:
-            await self._ways.jobs.run(f"{NETLINK}:connect", [self._ways.folder, container, [], userns])
+            await self._ways.jobs.run(f"{NETLINK}:connect", [self._ways.folder, container, [], userns, []])
             return Attachment(self.netns_path(container), name)
         out = endpoints.way_out(places, networks)
         bound = await self._ways.ports.hold(container, out.address, publish) if out is not None else ()
@@ -209,7 +211,15 @@ class Networks:
         await self._ways.database.write("networks.connect", lambda c: rows.activate(c, container, ports))
         places, networks = await self._ways.places(container)
         arguments = [endpoints.argument(place, places, networks) for place in places]
-        await self._ways.jobs.run(f"{NETLINK}:connect", [self._ways.folder, container, arguments, userns])
+        # Who had an address before and is gone must not answer for it any more.
+        taken = {(place.network, address) for place in places for address in (place.address, place.address6) if address}
+        before = [
+            place.interface
+            for left in self._leaving.values()
+            for place in left
+            if taken & {(place.network, place.address), (place.network, place.address6)}
+        ]
+        await self._ways.jobs.run(f"{NETLINK}:connect", [self._ways.folder, container, arguments, userns, before])
         await self._ways.filter.apply()
         await self._ways.forget_flows(bound)
         await self._ways.rename(places, networks)
@@ -245,21 +255,24 @@ class Networks:
             used = [place.address for place in places] if published else []
             await self._ways.jobs.run(f"{NETLINK}:disconnect", [self._ways.folder, container, used])
             if places:
-                sweep = asyncio.create_task(self._sweep(container, [place.interface for place in places]))
+                self._leaving[container] = places
+                sweep = asyncio.create_task(self._sweep(container, places))
                 self._sweeping.add(sweep)
                 sweep.add_done_callback(self._sweeping.discard)
 
-    async def _sweep(self, container: str, interfaces: Sequence[str]) -> None:
-        """Delete those of *interfaces* that outlast the run of their *container*, unless the next one has them."""
+    async def _sweep(self, container: str, ended: Sequence[EndpointRow]) -> None:
+        """Delete the links of *ended* that outlast the run of their *container*, unless the next one has them."""
         await asyncio.sleep(LINGER)
         async with self._ways.lock(container):
             places, _networks = await self._ways.places(container)
             used = {place.interface for place in places if place.active}
-            left = [name for name in interfaces if name not in used]
+            left = [place.interface for place in ended if place.interface not in used]
             try:
                 await self._ways.jobs.run(f"{NETLINK}:delete_links", left)
             except Error as error:
                 log.warning("a container's link stays", container=container, error=error.message)
+            if self._leaving.get(container) is ended:
+                del self._leaving[container]
 
 
 def _shared(name: str) -> bool:

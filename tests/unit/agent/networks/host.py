@@ -469,6 +469,25 @@ async def flows_follow(host: Host) -> None:
     assert steady(0.5) in ("silence", "refused"), "nothing needed to be forgotten, so this test says nothing"
 
 
+async def an_address_moves(host: Host) -> None:
+    """Who gets the address of a container that was removed has it alone, also while a process is left in there."""
+    a, settings_a = await host.create("a")
+    attachment = await host.start(a, settings_a)
+    host.serve(a)
+    old = {name for name in links() if name.startswith("veth")}
+    assert len(old) == 1
+    await host.stop(a)
+    await host.database.write("test", lambda c: c.execute("DELETE FROM containers WHERE id = ?", (a,)))
+    assert old <= links()
+    b, settings_b = await host.create("b")
+    assert (await host.start(b, settings_b)).addresses == attachment.addresses
+    assert not old & links()
+    host.serve(b)
+    assert ask([], attachment.addresses[0], 80) == "b 10.88.0.1"
+    await asyncio.sleep(LINGER + 0.5)  # the sweep after the first one's end takes nothing of the other's
+    assert ask([], attachment.addresses[0], 80) == "b 10.88.0.1"
+
+
 async def restart(host: Host) -> None:
     """A new agent finds living containers again, and takes away what the dead left."""
     a, settings_a = await host.create("a")

@@ -22,6 +22,7 @@ SCENARIOS = [
     "failure_is_undone",
     "many_at_once",
     "flows_follow",
+    "an_address_moves",
     "restart",
     "reboot",
 ]
