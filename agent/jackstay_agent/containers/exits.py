@@ -14,9 +14,16 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import structlog
+
 from jackstay_agent.containers import identity
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.kernel.inotify import IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
+
+_log = structlog.get_logger("containers")
+
+_PAUSE = 1.0
+"""Seconds before an exit file that could not be read is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,11 @@ class Exits:
                         await self._look(name)
 
     async def _look(self, container: str) -> None:
-        ended = await asyncio.to_thread(read_exit, self._layout, container)
+        try:
+            ended = await asyncio.to_thread(read_exit, self._layout, container)
+        except OSError as error:  # too many open files, say: its monitor's end is still to come
+            _log.warning("an exit file cannot be read", container=container, error=str(error))
+            return
         if ended is not None:
             self._end(container, ended)
 
@@ -107,8 +118,14 @@ class Exits:
 
     async def _after_monitor(self, container: str) -> None:
         # The file is written before the monitor ends, so now it is there or never will be.
-        ended = await asyncio.to_thread(read_exit, self._layout, container)
-        self._end(container, ended or Exit(None, time.time_ns(), False))
+        while container in self._watched:
+            try:
+                ended = await asyncio.to_thread(read_exit, self._layout, container)
+            except OSError as error:
+                _log.warning("an exit file cannot be read", container=container, error=str(error))
+                await asyncio.sleep(_PAUSE)
+            else:
+                self._end(container, ended or Exit(None, time.time_ns(), False))
 
     def _end(self, container: str, ended: Exit) -> None:
         if container in self._watched:

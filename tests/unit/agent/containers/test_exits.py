@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jackstay_agent.containers import identity
+from jackstay_agent.containers import exits, identity
 from jackstay_agent.containers.exits import Exit, Exits
 from jackstay_agent.containers.layout import Layout
 
@@ -60,6 +60,9 @@ def monitor() -> Iterator[Monitor]:
     made.reap()
 
 
+second = monitor
+
+
 async def test_an_exit_file_is_reported_once(watched: Watched, monitor: Monitor) -> None:
     await watched.exits.watch("a", monitor.pid, monitor.started)
     watched.end("other")
@@ -100,3 +103,31 @@ async def test_what_is_forgotten_is_not_reported(watched: Watched, monitor: Moni
     monitor.kill()
     await asyncio.sleep(0.05)
     assert watched.reports.empty()
+
+
+async def test_files_that_cannot_be_read_for_a_while_are_reported_all_the_same(
+    watched: Watched, monitor: Monitor, second: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await watched.exits.watch("a", monitor.pid, monitor.started)
+    await watched.exits.watch("b", second.pid, second.started)
+    read, failures = exits.read_exit, 2
+
+    def refused(layout: Layout, container: str) -> Exit | None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise OSError(24, "Too many open files")
+        return read(layout, container)
+
+    monkeypatch.setattr(exits, "read_exit", refused)
+    monkeypatch.setattr(exits, "_PAUSE", 0.01)
+    watched.end("a")
+    while failures == 2:
+        await asyncio.sleep(0.001)
+    monitor.kill()
+    async with asyncio.timeout(10):
+        container, how = await watched.reports.get()
+        assert (container, how.code) == ("a", 3)
+        watched.end("b", "4")  # the others are still listened for
+        container, how = await watched.reports.get()
+        assert (container, how.code) == ("b", 4)
