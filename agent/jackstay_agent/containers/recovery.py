@@ -24,6 +24,7 @@ from jackstay_agent.containers.exits import Exit, read_exit
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.containers.releasing import delete_bundle, forget, release
 from jackstay_agent.containers.removing import remove_locked
+from jackstay_agent.containers.telling import tell
 from jackstay_agent.errors import Error
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.metadata import containers as rows
@@ -138,6 +139,7 @@ async def _recover_starting(engine: Engine, row: ContainerRow, rebooted: bool) -
                 restart_at=0,
                 **found,
             )
+            await tell(engine, engine.entry(row.id), row, "start")  # the agent died before it could
             return await engine.get(row.id)
     await engine.change(
         "unstarted",

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from jackstay_agent.containers import recovery
+from jackstay_agent.containers.engine import Entry
 from jackstay_agent.containers.layout import Layout
 from jackstay_agent.metadata.containers import ContainerRow
 
@@ -33,8 +34,18 @@ async def test_a_start_by_the_policy_that_went_on_is_not_to_come_any_more(tmp_pa
     async def state(_container: str) -> None:
         return None
 
-    engine = SimpleNamespace(layout=layout, runtime=SimpleNamespace(state=state), change=change, get=get)
+    entry, told = Entry(), []
+    entry.labels = {}
+    engine = SimpleNamespace(
+        layout=layout,
+        runtime=SimpleNamespace(state=state),
+        change=change,
+        get=get,
+        entry=lambda _container: entry,
+        record=lambda _kind, action, *_rest: told.append(action),
+    )
     await recovery._recover_starting(engine, row, False)  # type: ignore[arg-type]
     assert changed["state"] == "running"
     assert (changed["restart_at"], changed["oom"]) == (0, 0)
     assert "restart_count" not in changed
+    assert told == ["start"]  # what tells of its end comes after that
