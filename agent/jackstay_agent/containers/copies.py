@@ -1,9 +1,10 @@
 """cp: what a path of a container is, and files out of a container and into it, as streams of tar.
 
 Guarantees: the container may run, be paused, or not run; volumes, binds and, of a running one, file systems in memory
-are where its processes see them. Nobody waits for a slow reader or writer but who wants to start a stopped container
-that is copied into. Memory is a pipe and one piece, whatever the size. A caller who goes away ends the child that
-reads or writes, and nothing stays mounted; what was written until then stays, as with Docker.
+are where its processes see them. Nobody waits for a slow reader or writer, nor for a file system of a running container
+that hangs; only who wants to start a stopped container that is copied into. Memory is a pipe and one piece, whatever
+the size. A caller who goes away ends the child that reads or writes, and nothing stays mounted; what was written until
+then stays, as with Docker.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ async def stat_path(engine: Engine, text: str, path: bytes, *, follow: bool) -> 
     Raises `NotFound`, `Ambiguous` for the container, `WrongState` for one that is being removed, `InvalidArgument`.
     """
     found = await engine.find(text)
-    async with engine.entry(found.id).lock, _seen(engine, await engine.get(found.id)) as view:
+    async with _held(engine, found.id) as view:
         told: PathStat | None = await engine.jobs.run(
             copy_out.STAT, {**view.argument, "path": path, "follow": follow}, view.descriptors
         )
@@ -65,7 +66,7 @@ async def copy_from(engine: Engine, text: str, path: bytes, *, follow: bool) -> 
     os.set_blocking(reading, False)
     job: asyncio.Future[Any] | None = None
     try:
-        async with entry.lock, _seen(engine, await engine.get(found.id)) as view:
+        async with _held(engine, found.id) as view:
             argument = {**view.argument, "path": path, "follow": follow}
             job = asyncio.ensure_future(engine.jobs.run(copy_out.WRITE, argument, [writing, *view.descriptors]))
             job.add_done_callback(lambda _job: os.close(writing))
@@ -110,11 +111,13 @@ async def copy_to(
     """
     found = await engine.find(text)
     entry = engine.entry(found.id)
-    async with AsyncExitStack() as held:
-        await held.enter_async_context(entry.lock)
+    async with AsyncExitStack() as lock, AsyncExitStack() as held:
+        await lock.enter_async_context(entry.lock)
         over = entry.over
         row = await engine.get(found.id)
         view = await held.enter_async_context(_seen(engine, row))
+        if state.is_live(row.state):
+            await lock.aclose()
         reading, writing = _pipe()
         told, telling = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(writing, False)
@@ -184,6 +187,18 @@ async def _end(work: asyncio.Future[Any]) -> None:
     await to_end(asyncio.wait([work]))
     if not work.cancelled():
         work.exception()  # taken, when the caller has gone
+
+
+@asynccontextmanager
+async def _held(engine: Engine, container: str) -> AsyncIterator[_View]:
+    """`_seen` of *container*, under its lock; but nobody waits for a file system of one that runs, which may hang."""
+    async with AsyncExitStack() as lock:
+        await lock.enter_async_context(engine.entry(container).lock)
+        row = await engine.get(container)
+        async with _seen(engine, row) as view:
+            if state.is_live(row.state):
+                await lock.aclose()
+            yield view
 
 
 @asynccontextmanager
