@@ -385,9 +385,19 @@ async def standing(bench: Bench) -> None:
         assert b"".join(reply.stdout for reply in output) == b"made\n"
 
 
+async def still(bench: Bench) -> None:
+    """Wait until the agent passes no point any more: what was removed before is collected later."""
+    for _ in range(50):
+        bench.trace.unlink(missing_ok=True)
+        await asyncio.sleep(0.2)
+        if not bench.trace.exists():
+            return
+    raise AssertionError("the agent is always doing something")
+
+
 async def passed(bench: Bench, act: Act) -> list[str]:
     """The points that *act* passes, each once, and once more with the number of times if there are several."""
-    bench.trace.unlink(missing_ok=True)
+    await still(bench)
     await act(bench)
     times = Counter(bench.trace.read_text().split())
     return [*times, *(f"{point}#{count}" for point, count in times.items() if count > 1)]
