@@ -159,7 +159,7 @@ async def _run(_scene: Scene, agent: AgentClient, chance: random.Random) -> None
         image=chance.choice(NAMES),
         command=command,
         auto_remove=ends,
-        network="none",
+        networks=[m.NetworkAttachment(network="none")],
         mounts=[m.Mount(type="volume", target="/data")],
     )
     container = (await agent.containers.create(request)).id
@@ -333,7 +333,7 @@ def taken(host: Host) -> dict[str, int]:
         for name in [*folders, *files]:
             path = Path(at, name)
             shown = str(path.relative_to(host.state_dir))
-            if not shown.startswith("jackstay.db"):
+            if not shown.startswith(("jackstay.db", "events.db")):
                 found[shown] = 0 if name in folders else path.lstat().st_size
     return found
 
