@@ -124,7 +124,7 @@ def test_the_number_of_files_is_bounded(web1: Laptop, host: Host) -> None:
     while len(found := files(host, container)) != 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert (len(found), "container.log" in found) == (3, True)
-    assert most <= 3
+    assert most <= 4  # one more in the moment of a rotation
     kept = web1.ok("logs", "bounded").lines
     assert 0 < len(kept) < 6000
     assert kept == numbers(6001 - len(kept), 6000)
