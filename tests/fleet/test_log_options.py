@@ -72,7 +72,8 @@ def test_readers_pass_from_file_to_file_and_outlast_the_agent(web1: Laptop, host
         follower.kill()
         follower.wait()
     assert (follower.returncode, told) == (0, b"")
-    assert seen.read_text().split() == numbers(1, 20_000)
+    followed = seen.read_text().split()
+    assert followed == numbers(1, 20_000), (len(followed), web1.ok("inspect", "-f", "{{json .State}}", "writes").stdout)
 
     assert web1.ok("logs", "writes").lines == numbers(1, 20_000)
     assert web1.ok("logs", "--tail", "1234", "writes").lines == numbers(18_767, 20_000)

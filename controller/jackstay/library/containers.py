@@ -180,24 +180,6 @@ class Containers:
 
         return await self._hosts.run(work)
 
-    async def follow_stats(
-        self, names: Sequence[str] = (), *, all: bool = False
-    ) -> AsyncGenerator[tuple[str, builtins.list[messages.ContainerStats]], None]:
-        """What containers use, as :meth:`stats`, from every host once a second: the host's name and its containers.
-
-        Raises:
-            Error: a host failed; what the others had said until then was given.
-        """
-        request = messages.StatsRequest(containers=names, all=all, stream=True)
-
-        async def told(agent: AgentClient) -> AsyncIterator[builtins.list[messages.ContainerStats]]:
-            async for reply in agent.containers.stats(request):
-                yield builtins.list(reply.containers)
-
-        async with aclosing(merged(self._hosts, told, at_once=True)) as samples:
-            async for item in samples:
-                yield item
-
     async def diff(self, container: str) -> FleetResult[builtins.list[messages.PathChange]]:
         """Which paths a container has changed over its image, by path."""
 
