@@ -7,13 +7,12 @@ mode, owner or attributes are; its time alone does not count, as in `diff`. Memo
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from typing import Any
 
 from jackstay_agent.kernel import syscalls
-from jackstay_agent.layers import copy_mark, xattrs
+from jackstay_agent.layers import copy_mark, inside, xattrs
 from jackstay_agent.layers.lower import mount_lower
 from jackstay_agent.layers.untouched import Untouched
 from jackstay_agent.layers.whiteouts import is_whiteout
@@ -24,9 +23,6 @@ Change = tuple[str, bytes]
 MADE_BY_THE_RUNTIME = frozenset(
     {b"dev", b"proc", b"sys", b"etc/hosts", b"etc/hostname", b"etc/resolv.conf"}
 )  # where an image has none of them, so that something can be mounted there
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY
-_INSIDE = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def list_changes(argument: Any, descriptors: list[int]) -> list[Change]:
@@ -56,11 +52,11 @@ class _Walk:
         waiting = [(b"", self._whole)]
         while waiting:
             path, hidden = waiting.pop()
-            folder = _open(path, self._upper)
+            folder = inside.open_folder(path, self._upper)
             if folder is None:
                 continue  # a running container took it away
             try:
-                below = None if self._lower is None else _open(path, self._lower)
+                below = None if self._lower is None else inside.open_folder(path, self._lower)
                 try:
                     self._compare(path, folder, below)
                     hidden = hidden or xattrs.is_opaque(folder)
@@ -86,7 +82,7 @@ class _Walk:
             self._tell("D", prefix + name)
         folders = []
         for name in present:
-            status, before = _status(name, folder), None if below is None else _status(name, below)
+            status, before = inside.status(name, folder), None if below is None else inside.status(name, below)
             if status is None:
                 continue
             inner = prefix + name
@@ -120,19 +116,3 @@ class _Walk:
 def _look(folder: int) -> tuple[int, int, int, dict[bytes, bytes]]:
     status = os.fstat(folder)
     return status.st_mode, status.st_uid, status.st_gid, xattrs.read(folder)
-
-
-def _open(path: bytes, top: int) -> int | None:
-    try:
-        return syscalls.openat2(path or b".", _FOLDER, dir_fd=top, resolve=_INSIDE)
-    except OSError as error:
-        if error.errno in _ABSENT:
-            return None
-        raise
-
-
-def _status(name: bytes, folder: int) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return None

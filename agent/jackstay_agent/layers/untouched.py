@@ -8,19 +8,14 @@ nobody can set) and has all else alike has its content, too. Memory: a small rec
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterator
 
-from jackstay_agent.kernel import syscalls
-from jackstay_agent.layers import xattrs
+from jackstay_agent.layers import inside, xattrs
 from jackstay_agent.layers.copy_mark import CopyMark
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_INSIDE = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _PIECE = 1 << 20
 
 File = tuple[int, int]  # device, inode: subvolumes in one tree are devices of their own
@@ -40,7 +35,7 @@ class Untouched:
 
     def is_so(self, name: bytes, status: os.stat_result, folder: int, below: int) -> bool:
         """Whether *name* in the open *folder*, no folder itself, is the same in *below*."""
-        before = _status(name, below)
+        before = inside.status(name, below)
         if before is None:
             return False
         if status.st_nlink > 1 or before.st_nlink > 1:
@@ -55,7 +50,7 @@ class Untouched:
         unseen: dict[File, int] = {}  # names that a file must still be met under, to be untouched
         for folder, below in _folders(upper, lower):
             for name in map(os.fsencode, os.listdir(folder)):
-                status, before = _status(name, folder), _status(name, below)
+                status, before = inside.status(name, folder), inside.status(name, below)
                 if status is None or stat.S_ISDIR(status.st_mode):
                     continue
                 if status.st_nlink == 1 and (before is None or before.st_nlink == 1):
@@ -94,11 +89,11 @@ def _folders(upper: int, lower: int) -> Iterator[tuple[int, int]]:
     waiting = [b"."]
     while waiting:
         path = waiting.pop()
-        below = _open(path, lower)
+        below = inside.open_folder(path, lower)
         if below is None:
             continue
         try:
-            folder = _open(path, upper)
+            folder = inside.open_folder(path, upper)
             if folder is None:
                 continue
             try:
@@ -113,22 +108,6 @@ def _folders(upper: int, lower: int) -> Iterator[tuple[int, int]]:
                 os.close(folder)
         finally:
             os.close(below)
-
-
-def _open(path: bytes, top: int) -> int | None:
-    try:
-        return syscalls.openat2(path, _FOLDER, dir_fd=top, resolve=_INSIDE)
-    except OSError as error:
-        if error.errno in _ABSENT:
-            return None
-        raise
-
-
-def _status(name: bytes, folder: int) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
 
 
 def _look(status: os.stat_result) -> tuple[int, ...]:
