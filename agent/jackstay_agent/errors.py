@@ -20,6 +20,10 @@ from jackstay_oci.errors import (
     InvalidReference,
     LimitExceeded,
     NotFound,
+    RateLimited,
+    RegistryFailed,
+    Unauthorized,
+    Untrusted,
 )
 
 __all__ = [
@@ -42,9 +46,13 @@ __all__ = [
     "NameTaken",
     "NotFound",
     "PortTaken",
+    "RateLimited",
+    "RegistryFailed",
     "RuntimeFailed",
     "SourceFailed",
+    "Unauthorized",
     "Unsupported",
+    "Untrusted",
     "WrongState",
     "by_reason",
     "from_os_error",

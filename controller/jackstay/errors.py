@@ -22,6 +22,10 @@ from jackstay_oci.errors import (
     InvalidReference,
     LimitExceeded,
     NotFound,
+    RateLimited,
+    RegistryFailed,
+    Unauthorized,
+    Untrusted,
 )
 
 if TYPE_CHECKING:
@@ -43,8 +47,12 @@ __all__ = [
     "InvalidReference",
     "LimitExceeded",
     "NotFound",
+    "RateLimited",
+    "RegistryFailed",
+    "Unauthorized",
     "Unreachable",
     "UnreachableKind",
+    "Untrusted",
     "UsageError",
     "VersionMismatch",
     "from_status",

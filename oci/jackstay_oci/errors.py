@@ -82,6 +82,30 @@ class DiskFull(Error):
     reason = "DISK_FULL"
 
 
+class Unauthorized(Error):
+    """A registry wants other credentials than it was given, or grants them nothing here."""
+
+    reason = "UNAUTHORIZED"
+
+
+class RateLimited(Error):
+    """A registry was asked too often."""
+
+    reason = "RATE_LIMITED"
+
+
+class RegistryFailed(Error):
+    """A registry cannot be reached, cannot be trusted, or answers what no registry may answer."""
+
+    reason = "REGISTRY_FAILED"
+
+
+class Untrusted(Error):
+    """An image bears no signature by a key that was asked for."""
+
+    reason = "UNTRUSTED"
+
+
 class Busy(Error):
     """Somebody else is at work on the same thing; later it may succeed."""
 

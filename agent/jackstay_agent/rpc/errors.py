@@ -50,6 +50,10 @@ _CODES = {
     "WRONG_STATE": grpc.StatusCode.FAILED_PRECONDITION,
     "SOURCE_FAILED": grpc.StatusCode.ABORTED,
     "BUSY": grpc.StatusCode.ABORTED,
+    "REGISTRY_FAILED": grpc.StatusCode.ABORTED,
+    "RATE_LIMITED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "UNAUTHORIZED": grpc.StatusCode.PERMISSION_DENIED,
+    "UNTRUSTED": grpc.StatusCode.FAILED_PRECONDITION,
     "UNSUPPORTED": grpc.StatusCode.UNIMPLEMENTED,
     "PERMISSION_DENIED": grpc.StatusCode.PERMISSION_DENIED,
 }

@@ -59,6 +59,14 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     PERMISSION_DENIED: _Reason.ValueType  # 24
     BUSY: _Reason.ValueType  # 25
     """another request holds the thing; a retry may succeed"""
+    UNAUTHORIZED: _Reason.ValueType  # 26
+    """a registry wants other credentials"""
+    RATE_LIMITED: _Reason.ValueType  # 27
+    """a registry was asked too often"""
+    REGISTRY_FAILED: _Reason.ValueType  # 28
+    """a registry cannot be reached, is not trusted, or answers nonsense"""
+    UNTRUSTED: _Reason.ValueType  # 29
+    """an image has no signature by a key that was asked for"""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, for machines. The names are the `reason` of the error classes on both sides."""
@@ -99,6 +107,14 @@ UNSUPPORTED: Reason.ValueType  # 23
 PERMISSION_DENIED: Reason.ValueType  # 24
 BUSY: Reason.ValueType  # 25
 """another request holds the thing; a retry may succeed"""
+UNAUTHORIZED: Reason.ValueType  # 26
+"""a registry wants other credentials"""
+RATE_LIMITED: Reason.ValueType  # 27
+"""a registry was asked too often"""
+REGISTRY_FAILED: Reason.ValueType  # 28
+"""a registry cannot be reached, is not trusted, or answers nonsense"""
+UNTRUSTED: Reason.ValueType  # 29
+"""an image has no signature by a key that was asked for"""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final

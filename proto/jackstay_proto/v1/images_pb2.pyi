@@ -380,6 +380,401 @@ class FetchedImage(_message.Message):
 Global___FetchedImage: _TypeAlias = FetchedImage  # noqa: Y015
 
 @_typing.final
+class PullRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start(self) -> Global___PullStart: ...
+    @_builtins.property
+    def authorization(self) -> Global___AuthorizationGiven: ...
+    def __init__(
+        self,
+        *,
+        start: Global___PullStart | None = ...,
+        authorization: Global___AuthorizationGiven | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "request", b"request", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "request", b"request", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "authorization"]  # noqa: Y015
+    _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
+
+Global___PullRequest: _TypeAlias = PullRequest  # noqa: Y015
+
+@_typing.final
+class PullStart(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    ALL_PLATFORMS_FIELD_NUMBER: _builtins.int
+    VERIFY_KEYS_FIELD_NUMBER: _builtins.int
+    reference: _builtins.str
+    """canonical: "docker.io/library/app:1", "registry:5000/app@sha256:…" """
+    platform: _builtins.str
+    """of an index, the manifest to unpack: "os/architecture[/variant]"; empty: the host's"""
+    all_platforms: _builtins.bool
+    """of an index, keep every manifest"""
+    @_builtins.property
+    def verify_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """public keys, PEM; one of them must have signed the image, where any is given"""
+
+    def __init__(
+        self,
+        *,
+        reference: _builtins.str = ...,
+        platform: _builtins.str = ...,
+        all_platforms: _builtins.bool = ...,
+        verify_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_platforms", b"all_platforms", "platform", b"platform", "reference", b"reference", "verify_keys", b"verify_keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PullStart: _TypeAlias = PullStart  # noqa: Y015
+
+@_typing.final
+class PullReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def authorization(self) -> Global___AuthorizationWanted: ...
+    @_builtins.property
+    def progress(self) -> Global___FetchProgress: ...
+    @_builtins.property
+    def done(self) -> Global___PullDone: ...
+    def __init__(
+        self,
+        *,
+        authorization: Global___AuthorizationWanted | None = ...,
+        progress: Global___FetchProgress | None = ...,
+        done: Global___PullDone | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "done", b"done", "progress", b"progress", "reply", b"reply"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "done", b"done", "progress", b"progress", "reply", b"reply"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_reply: _TypeAlias = _typing.Literal["authorization", "progress", "done"]  # noqa: Y015
+    _WhichOneofArgType_reply: _TypeAlias = _typing.Literal["reply", b"reply"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_reply) -> _WhichOneofReturnType_reply | None: ...
+
+Global___PullReply: _TypeAlias = PullReply  # noqa: Y015
+
+@_typing.final
+class PullDone(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    GIVEN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def image(self) -> Global___FetchedImage: ...
+    @_builtins.property
+    def given(self) -> _containers.RepeatedCompositeFieldContainer[Global___GivenBytes]: ...
+    def __init__(
+        self,
+        *,
+        image: Global___FetchedImage | None = ...,
+        given: _abc.Iterable[Global___GivenBytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given", b"given", "image", b"image"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PullDone: _TypeAlias = PullDone  # noqa: Y015
+
+@_typing.final
+class GivenBytes(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """the registry, or the host of a mirror of it"""
+    bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GivenBytes: _TypeAlias = GivenBytes  # noqa: Y015
+
+@_typing.final
+class AuthorizationWanted(_message.Message):
+    """A registry wants to know who asks (see jackstay_oci.registry.authorizing)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    REGISTRY_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    SCHEME_FIELD_NUMBER: _builtins.int
+    REALM_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    request: _builtins.int
+    registry: _builtins.str
+    """as in references"""
+    url: _builtins.str
+    """base URL of the server that asks"""
+    scheme: _builtins.str
+    """"basic" or "bearer" """
+    realm: _builtins.str
+    """bearer: URL of the token server"""
+    service: _builtins.str
+    refused: _builtins.bool
+    """what was given before was not enough"""
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        request: _builtins.int = ...,
+        registry: _builtins.str = ...,
+        url: _builtins.str = ...,
+        scheme: _builtins.str = ...,
+        realm: _builtins.str = ...,
+        service: _builtins.str = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        refused: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["realm", b"realm", "refused", b"refused", "registry", b"registry", "request", b"request", "scheme", b"scheme", "scopes", b"scopes", "service", b"service", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizationWanted: _TypeAlias = AuthorizationWanted  # noqa: Y015
+
+@_typing.final
+class AuthorizationGiven(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    HINT_FIELD_NUMBER: _builtins.int
+    request: _builtins.int
+    header: _builtins.str
+    """value of the Authorization header; empty: the controller has no credentials for that registry"""
+    seconds: _builtins.float
+    """for which it holds"""
+    reason: _builtins.str
+    """a name of Reason, where the controller failed to get it"""
+    message: _builtins.str
+    hint: _builtins.str
+    def __init__(
+        self,
+        *,
+        request: _builtins.int = ...,
+        header: _builtins.str = ...,
+        seconds: _builtins.float = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        hint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "hint", b"hint", "message", b"message", "reason", b"reason", "request", b"request", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizationGiven: _TypeAlias = AuthorizationGiven  # noqa: Y015
+
+@_typing.final
+class PushRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start(self) -> Global___PushStart: ...
+    @_builtins.property
+    def authorization(self) -> Global___AuthorizationGiven: ...
+    def __init__(
+        self,
+        *,
+        start: Global___PushStart | None = ...,
+        authorization: Global___AuthorizationGiven | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "request", b"request", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "request", b"request", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "authorization"]  # noqa: Y015
+    _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
+
+Global___PushRequest: _TypeAlias = PushRequest  # noqa: Y015
+
+@_typing.final
+class PushStart(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    COMPRESSION_FIELD_NUMBER: _builtins.int
+    image: _builtins.str
+    """as a user names it"""
+    destination: _builtins.str
+    """canonical reference"""
+    platform: _builtins.str
+    """of an index, only this one's manifest; empty: everything that is here"""
+    compression: _builtins.str
+    """of layers that are stored uncompressed: "gzip" (default), "zstd", "none" """
+    def __init__(
+        self,
+        *,
+        image: _builtins.str = ...,
+        destination: _builtins.str = ...,
+        platform: _builtins.str = ...,
+        compression: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compression", b"compression", "destination", b"destination", "image", b"image", "platform", b"platform"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PushStart: _TypeAlias = PushStart  # noqa: Y015
+
+@_typing.final
+class PushReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def authorization(self) -> Global___AuthorizationWanted: ...
+    @_builtins.property
+    def progress(self) -> Global___PushProgress: ...
+    @_builtins.property
+    def done(self) -> Global___PushDone: ...
+    def __init__(
+        self,
+        *,
+        authorization: Global___AuthorizationWanted | None = ...,
+        progress: Global___PushProgress | None = ...,
+        done: Global___PushDone | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "done", b"done", "progress", b"progress", "reply", b"reply"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "done", b"done", "progress", b"progress", "reply", b"reply"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_reply: _TypeAlias = _typing.Literal["authorization", "progress", "done"]  # noqa: Y015
+    _WhichOneofArgType_reply: _TypeAlias = _typing.Literal["reply", b"reply"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_reply) -> _WhichOneofReturnType_reply | None: ...
+
+Global___PushReply: _TypeAlias = PushReply  # noqa: Y015
+
+@_typing.final
+class PushProgress(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Phase:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _PhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[PushProgress._Phase.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PHASE_UNSPECIFIED: PushProgress._Phase.ValueType  # 0
+        COMPRESSING: PushProgress._Phase.ValueType  # 1
+        PRESENT: PushProgress._Phase.ValueType  # 2
+        """the registry had it"""
+        MOUNTED: PushProgress._Phase.ValueType  # 3
+        """the registry had it in another repository"""
+        SENDING: PushProgress._Phase.ValueType  # 4
+        SENT: PushProgress._Phase.ValueType  # 5
+
+    class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper): ...
+    PHASE_UNSPECIFIED: PushProgress.Phase.ValueType  # 0
+    COMPRESSING: PushProgress.Phase.ValueType  # 1
+    PRESENT: PushProgress.Phase.ValueType  # 2
+    """the registry had it"""
+    MOUNTED: PushProgress.Phase.ValueType  # 3
+    """the registry had it in another repository"""
+    SENDING: PushProgress.Phase.ValueType  # 4
+    SENT: PushProgress.Phase.ValueType  # 5
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """of the blob as it is here"""
+    phase: Global___PushProgress.Phase.ValueType
+    current: _builtins.int
+    """bytes"""
+    total: _builtins.int
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str = ...,
+        phase: Global___PushProgress.Phase.ValueType = ...,
+        current: _builtins.int = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "digest", b"digest", "phase", b"phase", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PushProgress: _TypeAlias = PushProgress  # noqa: Y015
+
+@_typing.final
+class PushDone(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROOT_FIELD_NUMBER: _builtins.int
+    BYTES_SENT_FIELD_NUMBER: _builtins.int
+    BYTES_SPARED_FIELD_NUMBER: _builtins.int
+    bytes_sent: _builtins.int
+    """of blobs and manifests"""
+    bytes_spared: _builtins.int
+    """of blobs that were there already, or were mounted"""
+    @_builtins.property
+    def root(self) -> _content_pb2.Descriptor:
+        """what the destination names now"""
+
+    def __init__(
+        self,
+        *,
+        root: _content_pb2.Descriptor | None = ...,
+        bytes_sent: _builtins.int = ...,
+        bytes_spared: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["root", b"root"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_sent", b"bytes_sent", "bytes_spared", b"bytes_spared", "root", b"root"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PushDone: _TypeAlias = PushDone  # noqa: Y015
+
+@_typing.final
 class SaveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -39,6 +39,16 @@ class ImagesStub:
                 request_serializer=jackstay__proto_dot_v1_dot_images__pb2.FetchRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_images__pb2.FetchReply.FromString,
                 _registered_method=True)
+        self.Pull = channel.stream_stream(
+                '/jackstay.v1.Images/Pull',
+                request_serializer=jackstay__proto_dot_v1_dot_images__pb2.PullRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_images__pb2.PullReply.FromString,
+                _registered_method=True)
+        self.Push = channel.stream_stream(
+                '/jackstay.v1.Images/Push',
+                request_serializer=jackstay__proto_dot_v1_dot_images__pb2.PushRequest.SerializeToString,
+                response_deserializer=jackstay__proto_dot_v1_dot_images__pb2.PushReply.FromString,
+                _registered_method=True)
         self.Save = channel.unary_stream(
                 '/jackstay.v1.Images/Save',
                 request_serializer=jackstay__proto_dot_v1_dot_images__pb2.SaveRequest.SerializeToString,
@@ -92,6 +102,22 @@ class ImagesServicer:
     def Fetch(self, request_iterator, context):
         """Fetch makes images be here. The agent asks for ranges of what it lacks on the answer stream; the controller gives
         them on the request stream. The first request is `start`; the last reply is `done`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Pull(self, request_iterator, context):
+        """Pull makes an image of a registry be here. The agent speaks to the registry. When that wants to know who asks, the
+        agent asks the controller on the answer stream: credentials stay there, what is given holds for this call. The first
+        request is `start`; the last reply is `done`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Push(self, request_iterator, context):
+        """Push puts an image of this host into a registry; authorization goes as in Pull.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,6 +186,16 @@ def add_ImagesServicer_to_server(servicer, server):
                     servicer.Fetch,
                     request_deserializer=jackstay__proto_dot_v1_dot_images__pb2.FetchRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_images__pb2.FetchReply.SerializeToString,
+            ),
+            'Pull': grpc.stream_stream_rpc_method_handler(
+                    servicer.Pull,
+                    request_deserializer=jackstay__proto_dot_v1_dot_images__pb2.PullRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_images__pb2.PullReply.SerializeToString,
+            ),
+            'Push': grpc.stream_stream_rpc_method_handler(
+                    servicer.Push,
+                    request_deserializer=jackstay__proto_dot_v1_dot_images__pb2.PushRequest.FromString,
+                    response_serializer=jackstay__proto_dot_v1_dot_images__pb2.PushReply.SerializeToString,
             ),
             'Save': grpc.unary_stream_rpc_method_handler(
                     servicer.Save,
@@ -234,6 +270,60 @@ class Images:
             '/jackstay.v1.Images/Fetch',
             jackstay__proto_dot_v1_dot_images__pb2.FetchRequest.SerializeToString,
             jackstay__proto_dot_v1_dot_images__pb2.FetchReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Pull(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/jackstay.v1.Images/Pull',
+            jackstay__proto_dot_v1_dot_images__pb2.PullRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_images__pb2.PullReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Push(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/jackstay.v1.Images/Push',
+            jackstay__proto_dot_v1_dot_images__pb2.PushRequest.SerializeToString,
+            jackstay__proto_dot_v1_dot_images__pb2.PushReply.FromString,
             options,
             channel_credentials,
             insecure,

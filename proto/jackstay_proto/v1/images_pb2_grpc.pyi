@@ -35,6 +35,13 @@ class ImagesStub:
     """Fetch makes images be here. The agent asks for ranges of what it lacks on the answer stream; the controller gives
     them on the request stream. The first request is `start`; the last reply is `done`.
     """
+    Pull: _grpc.StreamStreamMultiCallable[_images_pb2.PullRequest, _images_pb2.PullReply]
+    """Pull makes an image of a registry be here. The agent speaks to the registry. When that wants to know who asks, the
+    agent asks the controller on the answer stream: credentials stay there, what is given holds for this call. The first
+    request is `start`; the last reply is `done`.
+    """
+    Push: _grpc.StreamStreamMultiCallable[_images_pb2.PushRequest, _images_pb2.PushReply]
+    """Push puts an image of this host into a registry; authorization goes as in Pull."""
     Save: _grpc.UnaryStreamMultiCallable[_images_pb2.SaveRequest, _images_pb2.SaveReply]
     """Save streams an archive of images in pieces of at most 1 MiB."""
     List: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesReply]
@@ -54,6 +61,13 @@ class ImagesAsyncStub(ImagesStub):
     """Fetch makes images be here. The agent asks for ranges of what it lacks on the answer stream; the controller gives
     them on the request stream. The first request is `start`; the last reply is `done`.
     """
+    Pull: _aio.StreamStreamMultiCallable[_images_pb2.PullRequest, _images_pb2.PullReply]  # type: ignore[assignment]
+    """Pull makes an image of a registry be here. The agent speaks to the registry. When that wants to know who asks, the
+    agent asks the controller on the answer stream: credentials stay there, what is given holds for this call. The first
+    request is `start`; the last reply is `done`.
+    """
+    Push: _aio.StreamStreamMultiCallable[_images_pb2.PushRequest, _images_pb2.PushReply]  # type: ignore[assignment]
+    """Push puts an image of this host into a registry; authorization goes as in Pull."""
     Save: _aio.UnaryStreamMultiCallable[_images_pb2.SaveRequest, _images_pb2.SaveReply]  # type: ignore[assignment]
     """Save streams an archive of images in pieces of at most 1 MiB."""
     List: _aio.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesReply]  # type: ignore[assignment]
@@ -76,6 +90,25 @@ class ImagesServicer(metaclass=_abc_1.ABCMeta):
         """Fetch makes images be here. The agent asks for ranges of what it lacks on the answer stream; the controller gives
         them on the request stream. The first request is `start`; the last reply is `done`.
         """
+
+    @_abc_1.abstractmethod
+    def Pull(
+        self,
+        request_iterator: _MaybeAsyncIterator[_images_pb2.PullRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_images_pb2.PullReply], _abc.AsyncIterator[_images_pb2.PullReply]]:
+        """Pull makes an image of a registry be here. The agent speaks to the registry. When that wants to know who asks, the
+        agent asks the controller on the answer stream: credentials stay there, what is given holds for this call. The first
+        request is `start`; the last reply is `done`.
+        """
+
+    @_abc_1.abstractmethod
+    def Push(
+        self,
+        request_iterator: _MaybeAsyncIterator[_images_pb2.PushRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_images_pb2.PushReply], _abc.AsyncIterator[_images_pb2.PushReply]]:
+        """Push puts an image of this host into a registry; authorization goes as in Pull."""
 
     @_abc_1.abstractmethod
     def Save(
