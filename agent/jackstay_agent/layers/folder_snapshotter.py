@@ -51,6 +51,7 @@ class FolderSnapshotter(ABC):
         self._mounts = mounts
         self._limits = limits
         self._mounting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._sweeping = asyncio.Lock()
 
     @abstractmethod
     async def _fill(self, folder: str, kind: Kind, parent: int | None) -> None:
@@ -226,10 +227,12 @@ class FolderSnapshotter(ABC):
 
     async def sweep(self) -> int:
         """See `Snapshotter.sweep`."""
-        rubbish = await self._database.write("layers.sweep", lambda c: self._folders.strange(rows.ids(c)))
-        for name in rubbish:
-            await self._folders.delete(name)
-        return len(rubbish)
+        async with self._sweeping:
+            rubbish = await self._database.write("layers.sweep", lambda c: self._folders.set_aside(rows.ids(c)))
+            for name in rubbish:
+                await self._folders.delete(name)
+            await self._folders.deleted()
+            return len(rubbish)
 
     async def audit(self) -> Audit:
         """See `Snapshotter.audit`."""
@@ -274,9 +277,9 @@ class FolderSnapshotter(ABC):
             number = rows.add(connection, key, kind, parent)
             if len(below := rows.ancestors(connection, key)) > self._limits.layers:
                 raise LimitExceeded(f"snapshot {key} rests on {len(below)} layers, the bound is {self._limits.layers}")
-            self._folders.rename(name, number)
             if along is not None:
                 along(connection)
+            self._folders.rename(name, number)  # last: what is rolled back then leaves no folder
             return Snapshot(**rows.get(connection, key))
 
         above = None if parent is None else await self._database.read(lambda c: rows.committed(c, parent))

@@ -3,7 +3,9 @@
 On disk, below the root: ``snapshots/<id>/fs`` is what a driver keeps of one snapshot, and ``view`` a place for private
 mounts. A folder is made as ``new-…`` and gets its id inside the transaction that makes its row; it becomes
 ``removing-…`` after the one that ends the row. So the rows are the truth: whatever has none is rubbish, and a sweep
-takes it away. Leaves to a driver what is in a folder, and to `folder_snapshotter` the rows.
+takes it away. An id is given out again when its transaction is rolled back, and then only: a folder without a row is
+moved inside a transaction, so that it is never the next one's. Leaves to a driver what is in a folder, and to
+`folder_snapshotter` the rows.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.threads import acquire, finish
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_REMOVING = "removing-"
 
 log = structlog.get_logger()
 
@@ -36,7 +39,7 @@ class Folders:
         self._jobs = jobs
         self._deletes = deletes
         self._new: set[str] = set()  # folders that wait for their row
-        self._deleting: set[asyncio.Task[None]] = set()
+        self._deleting: dict[str, asyncio.Task[None]] = {}
 
     def path(self, number: int) -> str:
         """What a driver keeps of the snapshot with the id *number*."""
@@ -64,9 +67,7 @@ class Folders:
     def rename(self, name: str, number: int) -> None:
         """Give the new folder *name* the id of the row that is being made. For inside that transaction."""
         final = f"{self.snapshots}/{number}"
-        with contextlib.suppress(FileNotFoundError):
-            # The id of a transaction that was rolled back is given out again, and its folder may be there still.
-            os.rename(final, f"{self.snapshots}/removing-{secrets.token_hex(8)}")
+        self._set_aside(str(number))
         os.rename(f"{self.snapshots}/{name}", final)
         faults.point("layers.prepare.renamed")
         snapshots = os.open(self.snapshots, _FOLDER)
@@ -88,24 +89,29 @@ class Folders:
                 if not (entry.name.isdecimal() and int(entry.name) in known) and entry.name not in self._new
             ]
 
+    def set_aside(self, known: Container[int]) -> list[str]:
+        """Rename every folder that belongs to none of the ids *known*, so that it is no snapshot's whatever id is given
+        out next; the new names of those that nobody deletes yet. For inside a transaction."""
+        return [self._set_aside(name) for name in self.strange(known) if name not in self._deleting]
+
     async def delete(self, name: str) -> None:
-        """Delete the folder *name*, which has no row any more; a failure is told to the log and left to a sweep.
+        """Delete the folder *name*, whose row is gone for good; a failure is told to the log and left to a sweep.
 
         Goes on when the caller is cancelled.
         """
-        task = asyncio.ensure_future(self._delete(name))
-        self._deleting.add(task)
-        task.add_done_callback(self._deleting.discard)
+        aside = name if name.startswith(_REMOVING) else f"{_REMOVING}{name}"
+        task = self._deleting[aside] = asyncio.ensure_future(self._delete(name, aside))
+        task.add_done_callback(lambda _task: self._deleting.pop(aside, None))
         await asyncio.shield(task)
 
     async def deleted(self) -> None:
         """Wait for the deletions that are under way."""
         if self._deleting:
-            await asyncio.wait(tuple(self._deleting))
+            await asyncio.wait(tuple(self._deleting.values()))
 
-    async def _delete(self, name: str) -> None:
+    async def _delete(self, name: str, aside: str) -> None:
         try:
-            aside, snapshots = await finish(self._set_aside, name)
+            snapshots = await acquire(self._open_aside, os.close, name, aside)
             try:
                 await self._jobs.run(self._deletes, aside, [snapshots])
             finally:
@@ -113,14 +119,22 @@ class Folders:
         except (Error, OSError) as error:
             log.warning("a removed layer is still on disk", folder=name, error=str(error))
 
-    def _set_aside(self, name: str) -> tuple[str, int]:
-        """Rename the folder, so that it is no snapshot's any more; its new name, and a descriptor of where it lies."""
-        if not name.startswith("removing-"):
+    def _open_aside(self, name: str, aside: str) -> int:
+        """Rename the folder *name* to *aside*; a descriptor of where it lies."""
+        if name != aside:
             with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{self.snapshots}/{name}", f"{self.snapshots}/removing-{name}")
+                os.rename(f"{self.snapshots}/{name}", f"{self.snapshots}/{aside}")
             faults.point("layers.remove.renamed")
-            name = f"removing-{name}"
-        return name, os.open(self.snapshots, _FOLDER)
+        return os.open(self.snapshots, _FOLDER)
+
+    def _set_aside(self, name: str) -> str:
+        if name.startswith(_REMOVING):
+            return name
+        aside = f"{_REMOVING}{secrets.token_hex(8)}"
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{self.snapshots}/{name}", f"{self.snapshots}/{aside}")
+            faults.point("layers.set_aside")
+        return aside
 
     def _make(self, name: str) -> None:
         self._make_root()

@@ -118,18 +118,62 @@ async def test_a_mount_below_is_not_followed_when_deleting(
     assert os.listdir(snapshots) == []
 
 
-async def test_the_id_of_a_transaction_that_was_rolled_back_can_be_used(
-    layers: OverlaySnapshotter, snapshots: Path
-) -> None:
+async def test_a_transaction_that_is_rolled_back_leaves_no_folder(layers: OverlaySnapshotter, snapshots: Path) -> None:
     def refuse(_connection: sqlite3.Connection) -> None:
         raise InUse("no")
 
     with pytest.raises(InUse):
         await layers.prepare("container-1", None, along=refuse)
+    assert os.listdir(snapshots) == []
+
+
+async def test_the_id_of_a_folder_without_a_row_can_be_used(layers: OverlaySnapshotter, snapshots: Path) -> None:
+    (snapshots / "1/fs").mkdir(parents=True)  # its transaction could not be committed
     made = await layers.prepare("container-1", None)
-    assert str(made.id) in os.listdir(snapshots)
+    assert made.id == 1
+    assert "1" in os.listdir(snapshots)
     await layers.sweep()
-    assert os.listdir(snapshots) == [str(made.id)]
+    assert os.listdir(snapshots) == ["1"]
+
+
+async def test_a_sweep_spares_what_gets_the_id_of_rubbish_meanwhile(
+    layers: OverlaySnapshotter, snapshots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (snapshots / "1/fs").mkdir(parents=True)
+    delete, made = layers._folders.delete, []
+
+    async def later(name: str) -> None:
+        made.append(await layers.prepare("container-1", None))
+        await delete(name)
+
+    monkeypatch.setattr(layers._folders, "delete", later)
+    assert await layers.sweep() == 1
+    assert [snapshot.id for snapshot in made] == [1]
+    assert os.listdir(snapshots) == ["1"]
+
+
+async def test_a_sweep_waits_for_what_another_deletes(
+    layers: OverlaySnapshotter, snapshots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await layers.prepare("container-1", None)
+    run, begun, go_on = layers._jobs.run, asyncio.Event(), asyncio.Event()
+
+    async def slow(function: str, argument: object, descriptors: list[int]) -> object:
+        assert not begun.is_set(), "it is deleted twice"
+        begun.set()
+        await go_on.wait()
+        return await run(function, argument, descriptors)
+
+    monkeypatch.setattr(layers._jobs, "run", slow)
+    removal = asyncio.create_task(layers.remove("container-1"))
+    await begun.wait()
+    sweep = asyncio.create_task(layers.sweep())
+    await asyncio.wait([sweep], timeout=0.2)
+    assert not sweep.done()
+    go_on.set()
+    assert await sweep == 0
+    assert os.listdir(snapshots) == []
+    await removal
 
 
 async def test_a_failed_preparation_leaves_nothing(
@@ -168,7 +212,7 @@ async def test_a_removal_that_is_cancelled_is_finished(layers: OverlaySnapshotte
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.gather(*layers._folders._deleting)
+    await asyncio.gather(*layers._folders._deleting.values())
     assert os.listdir(snapshots) == []
 
 
