@@ -23,6 +23,7 @@ from tests.lab.agent import Agent
 from tests.lab.errors import LabError
 from tests.lab.host import Host
 from tests.lab.namespace import Namespace
+from tests.lab.place import Place
 from tests.lab.processes import in_namespace_of
 from tests.lab.ssh import Keys, Sshd
 from tests.lab.switch import LAPTOP_PORT, LinkBytes, Switch, free_subnet, remove_laptop_interface
@@ -174,6 +175,17 @@ class Lab:
         cgroups.remove(_cgroup(self.token))
         shutil.rmtree(self.dir, ignore_errors=False)
         self.hosts.clear()
+
+    def server_place(self, name: str = "registry", number: int = 200) -> Place:
+        """A machine without anything on it but the address ``.number``: for a server that hosts and laptop reach.
+
+        ``switch.power``, ``link_bytes`` and so on know it by ``name``. It goes with the lab.
+        """
+        address = f"{self.subnet}.{number}"
+        lifeline = self._lifeline[0] if self._lifeline else None
+        namespace = Namespace.create(self.dir / "hosts" / name, {"kind": "switch", "name": name}, lifeline)
+        self.switch.plug(namespace, name, address, mac=f"02:00:{self.token[:2]}:{self.token[2:4]}:01:{number:02x}")
+        return Place(address, namespace.process)
 
     # --- what a user of it needs -------------------------------------------------------------------------------------
 
