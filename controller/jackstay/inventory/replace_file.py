@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 
-def replace_file(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write ``text`` to ``path``; folders are made, a symbolic link is followed, an existing file keeps its mode.
+def replace_file(path: Path, text: str, mode: int = 0o600, *, keep_mode: bool = True) -> None:
+    """Write ``text`` to ``path``; folders are made, a symbolic link is followed, an existing file keeps its mode unless
+    ``keep_mode`` is false.
 
     Raises :class:`OSError`.
     """
@@ -19,7 +20,7 @@ def replace_file(path: Path, text: str, mode: int = 0o600) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             try:
-                mode = target.stat().st_mode & 0o777
+                mode = target.stat().st_mode & 0o777 if keep_mode else mode
             except FileNotFoundError:
                 pass
             os.fchmod(file.fileno(), mode)
