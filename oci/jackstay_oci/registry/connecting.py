@@ -1,0 +1,66 @@
+"""Connections to the servers of one registry, and why one cannot be had, in words.
+
+Cookies are not kept, bodies are not decompressed, redirects are not followed here, and credentials that lie in a
+``.netrc`` are not sent: HTTP's library would do all four by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+
+import aiohttp
+from yarl import URL
+
+from jackstay_oci.errors import RegistryFailed
+from jackstay_oci.registry.retrying import Patience
+
+BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
+"""What HTTP's library raises when there is no connection, or no longer one, or no answer on it."""
+
+_BUFFER = 256 << 10
+"""Bytes of an answer that are read ahead of whoever takes them; twice as many at most."""
+
+
+def session(patience: Patience, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
+    """A new pool of connections. Whoever asked for it closes it."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=tls if tls is not None else True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.connect, sock_read=patience.idle),
+        headers={"User-Agent": "jackstay", "Accept-Encoding": "identity"},
+        auto_decompress=False,
+        raise_for_status=False,
+        read_bufsize=_BUFFER,
+    )
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether the same would happen again: there is no use in another try."""
+    return isinstance(error, aiohttp.ClientSSLError | aiohttp.InvalidURL)
+
+
+def unreachable(registry: str, url: URL, what: str, error: BaseException) -> RegistryFailed:
+    """The error that *error* is, which came about while *what* was asked for."""
+    server = url.authority if url.authority != registry else ""
+    where = f"{registry} ({server})" if server else registry
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
+        return RegistryFailed(
+            f"the certificate of {where} is not trusted: {why}",
+            hint=f"put the CA that signed it into /etc/jackstay/certs.d/{server or registry}/ca.crt",
+        )
+    if isinstance(error, aiohttp.ClientSSLError):
+        return RegistryFailed(
+            f"{where} does not speak TLS as it should ({what})",
+            hint=f"if it is a registry without TLS, put {registry!r} into plain_http",
+        )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return RegistryFailed(f"there is no host {url.host!r} ({what} of {registry})", hint="check the registry's name")
+    if isinstance(error, TimeoutError):
+        return RegistryFailed(f"{where} does not answer ({what})", hint="check that it runs, and the way to it")
+    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
+        return RegistryFailed(f"nothing listens at {where} ({what})", hint="check that the registry runs, and its port")
+    if isinstance(error, aiohttp.ClientOSError | OSError):
+        return RegistryFailed(f"{where} cannot be reached ({what})", hint="check the network and the registry's name")
+    return RegistryFailed(f"the connection to {where} broke ({what})", hint="try again; what is here already is kept")

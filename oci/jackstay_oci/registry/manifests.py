@@ -1,0 +1,68 @@
+"""Manifests as registries give them: what they are is found out and checked before anybody believes it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jackstay_oci import media_types
+from jackstay_oci.digest import Digest, verify
+from jackstay_oci.documents import Descriptor, parse_manifest, sniff_media_type
+from jackstay_oci.errors import InvalidDigest, RegistryFailed
+from jackstay_oci.registry.registry import Document
+
+KNOWN = media_types.MANIFESTS | media_types.INDEXES
+ACCEPT = ", ".join(sorted(KNOWN))
+"""Every media type that is understood; Docker's schema 1 is not among them."""
+
+_VAGUE = frozenset({"", "application/json", "text/plain", "application/octet-stream"})
+"""What servers that know nothing of manifests call them."""
+
+
+def named(reference: str) -> Digest | None:
+    """The digest that a reference is, or ``None`` for a tag."""
+    return Digest.parse(reference) if ":" in reference else None
+
+
+def described(headers: Mapping[str, str], reference: str) -> Descriptor | None:
+    """The descriptor that the headers of an answer to HEAD are, ``None`` when they say too little.
+
+    Raises:
+        RegistryFailed: they name another digest than the one that was asked for.
+    """
+    digest = _header_digest(headers)
+    asked = named(reference)
+    if asked is not None and digest is not None and digest != asked:
+        raise RegistryFailed(f"the registry says that {asked} has digest {digest}", hint="it, or a proxy, is broken")
+    digest = asked or digest
+    media_type, size = _media_type(headers), headers.get("Content-Length", "")
+    if digest is None or media_type not in KNOWN or not (size.isascii() and size.isdigit()):
+        return None
+    return Descriptor(media_type=media_type, digest=digest, size=int(size[:19]))
+
+
+def checked(data: bytes, headers: Mapping[str, str], reference: str, what: str) -> Document:
+    """The document that an answer to GET is.
+
+    Raises:
+        DigestMismatch: it is not what *reference*, or the header ``Docker-Content-Digest``, says.
+        InvalidDocument: it is malformed, of no known media type, or of another than it says itself.
+    """
+    expected = named(reference) or _header_digest(headers)
+    if expected is not None:
+        verify(data, expected, what=what)
+    media_type = _media_type(headers)
+    if media_type in _VAGUE:
+        media_type = sniff_media_type(data)
+    parse_manifest(data, media_type)
+    return Document(Descriptor(media_type=media_type, digest=expected or Digest.of(data), size=len(data)), data)
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def _header_digest(headers: Mapping[str, str]) -> Digest | None:
+    try:
+        return Digest.parse(headers["Docker-Content-Digest"].strip())
+    except (KeyError, InvalidDigest):
+        return None

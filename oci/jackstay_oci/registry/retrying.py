@@ -1,0 +1,55 @@
+"""When a request is sent again: after which answers, and after how long. Pure."""
+
+from __future__ import annotations
+
+import email.utils
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses that may be others the next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a registry is waited for, in seconds."""
+
+    attempts: int = 5
+    first_pause: float = 0.25
+    longest_pause: float = 8.0
+    longest_wait: float = 60.0  # that a registry may ask for by Retry-After
+    connect: float = 15.0
+    idle: float = 60.0  # without a byte in either direction
+    document: float = 180.0  # for one document, however slowly it comes
+
+
+def pause(patience: Patience, attempt: int, asked: float | None, chance: float) -> float | None:
+    """Seconds until the next try; ``None``: no further one.
+
+    Args:
+        attempt: tries so far.
+        asked: seconds that the server asks to wait.
+        chance: a random number below 1. Many hosts that were cut off at once do not come back at once.
+    """
+    if attempt >= patience.attempts:
+        return None
+    if asked is not None:
+        return asked + chance * patience.first_pause if asked <= patience.longest_wait else None
+    whole = min(patience.longest_pause, patience.first_pause * 2.0 ** min(attempt - 1, 32))
+    return whole * (0.5 + chance / 2)
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds that a ``Retry-After`` header asks to wait, given as seconds or as a date; ``None``: it is no such."""
+    if not value:
+        return None
+    value = value.strip()[:100]
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - now).total_seconds())

@@ -1,0 +1,231 @@
+"""Requests to one server of a registry: authorized, redirected within bounds, and tried again where that may help.
+
+Guarantees that authorization goes to the server's own origin (scheme, host and port) alone, that a request which began
+with TLS never goes on without it, and that nothing of what is sent shows in an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from yarl import URL
+
+from jackstay_oci.documents import MAX_DOCUMENT
+from jackstay_oci.errors import Error, LimitExceeded, RegistryFailed
+from jackstay_oci.registry import challenges, connecting
+from jackstay_oci.registry.failures import failure, is_rate_limit
+from jackstay_oci.registry.granting import Grants
+from jackstay_oci.registry.places import Place
+from jackstay_oci.registry.retrying import RETRIED, Patience, pause, retry_after
+from jackstay_oci.registry.sending import Body, Reply
+
+T = TypeVar("T")
+
+MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_WITH_BODY = frozenset({307, 308})  # redirects that keep the method and the body
+_ERROR_BODY = 64 << 10
+_AUTHORIZATIONS = 2  # a header that was held may have ended early, a new one may be too little
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: URL
+    what: str
+    scopes: Sequence[str]
+    headers: Mapping[str, str] = field(repr=False)
+    body: Body | None = field(repr=False)
+
+
+class Transport:
+    """Sends requests to the server at *place*; a :class:`~jackstay_oci.registry.sending.Sender`."""
+
+    def __init__(
+        self, registry: str, place: Place, session: aiohttp.ClientSession, grants: Grants, patience: Patience
+    ) -> None:
+        self.registry = registry
+        self.place = place
+        self._session = session
+        self._grants = grants
+        self._patience = patience
+        self._base = URL(place.base)
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        *,
+        what: str,
+        scopes: Sequence[str] = (),
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        ok: Container[int] = (200,),
+        limit: int = MAX_DOCUMENT,
+        attempts: int | None = None,
+    ) -> Reply:
+        """As `Sender.send`."""
+        request = _Request(method, self._url(target, params), what, scopes, headers or {}, body)
+
+        async def whole(response: aiohttp.ClientResponse) -> Reply:
+            async with response:
+                data = await _bounded(response, limit)
+                if data is None:
+                    raise LimitExceeded(f"{what} of {self.registry} has more than {limit} bytes")
+                return Reply(response.status, response.headers, data, str(response.url))
+
+        return await self._attempts(request, ok, attempts, whole)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        target: str,
+        *,
+        what: str,
+        scopes: Sequence[str],
+        headers: Mapping[str, str],
+        ok: Container[int],
+        attempts: int | None = None,
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        """An answer to GET whose body is still to be read. Raises as `Sender.send`, until the body begins."""
+        request = _Request("GET", self._url(target, None), what, scopes, headers, None)
+
+        async def begun(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
+            return response
+
+        response = await self._attempts(request, ok, attempts, begun)
+        try:
+            yield response
+        finally:
+            response.close()  # a body that was read to its end has given its connection back already
+
+    def broke(self, what: str, error: BaseException) -> RegistryFailed:
+        """The error of a body that broke off with one of `connecting.BROKEN`."""
+        return connecting.unreachable(self.registry, self._base, what, error)
+
+    def _url(self, target: str, params: Mapping[str, str] | None) -> URL:
+        query = dict(params or {})
+        if "://" in target:
+            text = target
+        else:
+            text = self.place.base + quote(target, safe="/:@?=&%")
+            if self.place.mirror:
+                query["ns"] = self.registry
+        if query:
+            text += ("&" if "?" in text else "?") + urlencode(query)
+        url = self._parsed(text)
+        if url.scheme not in ("http", "https") or not url.host:
+            raise RegistryFailed(f"{self.registry} names an address that is none of HTTP", hint="is it a registry?")
+        if self._base.scheme == "https" and url.scheme != "https":
+            raise self._unencrypted(url)
+        return url
+
+    def _parsed(self, text: str) -> URL:
+        try:
+            return URL(text, encoded=True)
+        except ValueError:
+            raise RegistryFailed(f"{self.registry} names an address that is none", hint="is it a registry?") from None
+
+    def _unencrypted(self, url: URL) -> RegistryFailed:
+        return RegistryFailed(
+            f"{self.registry} redirects to {url.host}, without TLS: refused",
+            hint="the registry, or the storage behind it, must be set up to give https addresses",
+        )
+
+    async def _attempts(
+        self,
+        request: _Request,
+        ok: Container[int],
+        attempts: int | None,
+        finish: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+    ) -> T:
+        tried = 0
+        while True:
+            tried += 1
+            asked: float | None = None
+            try:
+                response = await self._authorized(request)
+                if response.status in ok:
+                    return await finish(response)
+                failed, again = await self._refusal(request, response)
+                asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+            except connecting.BROKEN as error:
+                failed = connecting.unreachable(self.registry, request.url, request.what, error)
+                again = not connecting.is_final(error)
+            if not again or (attempts is not None and tried >= attempts):
+                raise failed
+            seconds = pause(self._patience, tried, asked, random.random())  # noqa: S311 (spreads the tries)
+            if seconds is None:
+                raise failed
+            await asyncio.sleep(seconds)
+
+    async def _refusal(self, request: _Request, response: aiohttp.ClientResponse) -> tuple[Error, bool]:
+        """The error that an answer is, and whether another try may help."""
+        async with response:
+            body = await _bounded(response, _ERROR_BODY) or b""
+        status = response.status
+        limited = is_rate_limit(status, body)
+        again = status in RETRIED and (not limited or "Retry-After" in response.headers)
+        anonymous = self._grants.header(request.scopes) is None
+        return failure(self.registry, request.what, status, body, anonymous=anonymous), again
+
+    async def _authorized(self, request: _Request) -> aiohttp.ClientResponse:
+        """The answer after what the server wants to know of the caller has been said."""
+        header = self._grants.header(request.scopes)
+        for _ in range(_AUTHORIZATIONS):
+            response, home = await self._redirected(request, header)
+            if response.status != 401 or not home:
+                return response
+            asked = challenges.parse(response.headers.getall("WWW-Authenticate", []))
+            header = await self._grants.ask(request.scopes, asked, header)
+            if header is None:
+                return response
+            response.close()
+        return (await self._redirected(request, header))[0]
+
+    async def _redirected(self, request: _Request, header: str | None) -> tuple[aiohttp.ClientResponse, bool]:
+        """The answer at the end of redirects, and whether it is the server's own."""
+        url, method, body, home = request.url, request.method, request.body, True
+        for _ in range(MAX_REDIRECTS + 1):
+            home = home and url.origin() == self._base.origin()
+            headers = dict(request.headers)
+            if header is not None and home:
+                headers["Authorization"] = header
+            response = await self._session.request(
+                method, url, headers=headers, data=body() if callable(body) else body, allow_redirects=False
+            )
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or location is None:
+                return response, home
+            response.close()
+            if method not in ("GET", "HEAD") and response.status not in _WITH_BODY:
+                raise RegistryFailed(f"{self.registry} redirects {request.what} to another place")
+            url = self._url(str(self._joined(url, location)), None)
+        raise RegistryFailed(f"{self.registry} redirects {request.what} again and again: gave up after {MAX_REDIRECTS}")
+
+    def _joined(self, url: URL, location: str) -> URL:
+        joined = url.join(self._parsed(location))
+        if not joined.absolute:
+            raise RegistryFailed(f"{self.registry} redirects to an address that is none", hint="is it a registry?")
+        return joined
+
+
+async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The body, or ``None`` when it has more than *limit* bytes; no more than that is read."""
+    parts: list[bytes] = []
+    left = limit
+    async for part in response.content.iter_any():
+        left -= len(part)
+        if left < 0:
+            return None
+        parts.append(part)
+    return b"".join(parts)
