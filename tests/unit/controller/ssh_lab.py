@@ -270,6 +270,11 @@ class Lab:
         if self.sessions:
             await asyncio.wait(self.sessions, timeout=10)
         await self.agent.stop()
+        # A forwarding whose connection is aborted while it opens is forgotten by asyncssh's server with its socket.
+        for transport in list(asyncio.get_running_loop()._transports.values()):  # type: ignore[attr-defined]
+            if transport.get_extra_info("peername") == self.agent.socket:
+                transport.abort()
+        await asyncio.sleep(0)
         shutil.rmtree(self.folder)
 
     @classmethod
