@@ -1,4 +1,4 @@
-"""The ``Containers`` service: thin; parses, calls `containers`, converts."""
+"""The ``Containers`` service: thin; parses and converts by `container_messages`, calls `containers`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import Any
 import grpc.aio
 import msgspec
 
-from jackstay_agent.containers import settings as values
-from jackstay_agent.containers import state
-from jackstay_agent.containers.attaching import Seat
 from jackstay_agent.containers.exec_process import ExecRequest
-from jackstay_agent.containers.listing import Listed
 from jackstay_agent.containers.logs import Wanted
 from jackstay_agent.containers.service import Containers
-from jackstay_agent.containers.settings import Settings
-from jackstay_agent.containers.stats import Line
-from jackstay_agent.errors import InvalidArgument, WrongState
+from jackstay_agent.errors import InvalidArgument
 from jackstay_agent.kernel.threads import to_end
+from jackstay_agent.rpc.container_messages import (
+    parse_resources,
+    parse_restart,
+    parse_settings,
+    size_of,
+    stats,
+    summary,
+)
 from jackstay_agent.rpc.incoming import Incoming
-from jackstay_oci import signals
+from jackstay_agent.rpc.terminals import carry, first_of
 from jackstay_proto.v1 import containers_pb2 as pb
 from jackstay_proto.v1.containers_pb2_grpc import ContainersServicer
 
@@ -30,17 +32,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 CHANGES_AT_ONCE = 500
 """In one message, which may have 4 MiB; a path may have 4 KiB."""
-
-_SAME = {
-    *("image", "name", "user", "working_dir", "hostname", "tty", "open_stdin", "attach_stdin", "auto_remove"),
-    *("publish_all", "privileged", "read_only", "stop_signal", "shm_size", "init", "ipc", "pid"),
-    *("uts", "userns", "cgroupns", "log_driver", "platform"),
-}
-_LISTS = {
-    *("command", "env", "cap_add", "cap_drop", "security_opt", "dns", "dns_search", "add_host", "tmpfs", "group_add"),
-    *("cdi_devices", "volumes_from"),
-}
-_RESOURCES = tuple(field.name for field in msgspec.structs.fields(values.Resources))
 
 
 class ContainersService(ContainersServicer):
@@ -110,7 +101,7 @@ class ContainersService(ContainersServicer):
         listed = await self._containers.list_all(
             every=request.all, filters=request.filters, last=request.last, size=request.size
         )
-        return pb.ListContainersReply(containers=[_summary(item) for item in listed])
+        return pb.ListContainersReply(containers=[summary(item) for item in listed])
 
     async def Inspect(self, request: pb.InspectContainerRequest, context: Context) -> pb.InspectContainerReply:
         """See containers.proto."""
@@ -136,7 +127,7 @@ class ContainersService(ContainersServicer):
         followed = self._containers.stats(request.containers, every=request.all, follow=request.stream)
         async with aclosing(followed) as samples:
             async for lines in samples:
-                yield pb.StatsReply(containers=[_stats(line) for line in lines])
+                yield pb.StatsReply(containers=[stats(line) for line in lines])
 
     async def Wait(self, request: pb.WaitContainerRequest, context: Context) -> pb.WaitContainerReply:
         """See containers.proto."""
@@ -161,7 +152,7 @@ class ContainersService(ContainersServicer):
         self, request_iterator: AsyncIterator[pb.StreamInput], context: Context
     ) -> AsyncGenerator[pb.StreamOutput, None]:
         """See containers.proto."""
-        start = (await _first(request_iterator, "attach")).attach
+        start = (await first_of(request_iterator, "attach")).attach
         if start.logs:
             wanted = Wanted(stdout=start.stdout, stderr=start.stderr)
             async with aclosing(self._containers.logs(start.container, wanted)) as batches:
@@ -169,8 +160,8 @@ class ContainersService(ContainersServicer):
                     for entry in batch:
                         yield pb.StreamOutput(stderr=entry.text) if entry.stderr else pb.StreamOutput(stdout=entry.text)
         seat = await self._containers.attach(start.container, stdout=start.stdout, stderr=start.stderr)
-        size = _size(start.size) if start.HasField("size") else None
-        async with aclosing(_sit(seat, seat.tty, request_iterator, stdin=start.stdin, size=size)) as outputs:
+        size = size_of(start.size) if start.HasField("size") else None
+        async with aclosing(carry(seat, seat.tty, request_iterator, stdin=start.stdin, size=size)) as outputs:
             async for output in outputs:
                 yield output
 
@@ -178,7 +169,7 @@ class ContainersService(ContainersServicer):
         self, request_iterator: AsyncIterator[pb.StreamInput], context: Context
     ) -> AsyncGenerator[pb.StreamOutput, None]:
         """See containers.proto."""
-        start = (await _first(request_iterator, "exec")).exec
+        start = (await first_of(request_iterator, "exec")).exec
         asked = ExecRequest(
             command=tuple(start.command),
             tty=start.tty,
@@ -188,13 +179,13 @@ class ContainersService(ContainersServicer):
             working_dir=start.working_dir,
             privileged=start.privileged,
             detach=start.detach,
-            size=_size(start.size) if start.HasField("size") else None,
+            size=size_of(start.size) if start.HasField("size") else None,
         )
         seat = await self._containers.execute(start.container, asked)
         if start.detach:
             yield pb.StreamOutput(ready=pb.StreamReady(id=seat.id, tty=start.tty))
             return
-        async with aclosing(_sit(seat, start.tty, request_iterator, stdin=start.stdin, size=None)) as outputs:
+        async with aclosing(carry(seat, start.tty, request_iterator, stdin=start.stdin, size=None)) as outputs:
             async for output in outputs:
                 yield output
 
@@ -251,203 +242,3 @@ class ContainersService(ContainersServicer):
                 await to_end(asyncio.wait({copying, beginning}))
                 if not copying.cancelled():
                     copying.exception()  # taken, when the caller has gone
-
-
-async def _first(requests: AsyncIterator[pb.StreamInput], kind: str) -> pb.StreamInput:
-    async for request in requests:
-        if request.WhichOneof("input") == kind:
-            return request
-        break
-    raise InvalidArgument(f"the stream does not begin with {kind!r}")
-
-
-async def _sit(
-    seat: Seat,
-    tty: bool,
-    requests: AsyncIterator[pb.StreamInput],
-    *,
-    stdin: bool,
-    size: tuple[int, int] | None,
-) -> AsyncGenerator[pb.StreamOutput, None]:
-    """Carry input and output of *seat* until its process ends or the caller goes."""
-    feeding = asyncio.create_task(_feed(seat, requests, stdin, size))
-    try:
-        yield pb.StreamOutput(ready=pb.StreamReady(id=seat.id, tty=tty))
-        async for stream, data in seat.output():
-            yield pb.StreamOutput(stdout=data) if stream == "stdout" else pb.StreamOutput(stderr=data)
-        code = await seat.wait()
-        yield pb.StreamOutput(detached=True) if code is None else pb.StreamOutput(exit_code=code)
-    finally:
-        feeding.cancel()
-        await asyncio.wait([feeding])
-        if not feeding.cancelled():
-            feeding.exception()  # taken: the process has ended, or who sent the input has gone
-        await asyncio.shield(seat.leave())
-
-
-async def _feed(seat: Seat, requests: AsyncIterator[pb.StreamInput], stdin: bool, size: tuple[int, int] | None) -> None:
-    if size is not None:
-        await _resize(seat, size)
-    async for request in requests:
-        kind = request.WhichOneof("input")
-        if kind == "stdin" and stdin:
-            await seat.write(request.stdin)
-        elif kind == "stdin_closed" and stdin:
-            await seat.close_stdin()
-        elif kind == "resize":
-            await _resize(seat, _size(request.resize))
-        elif kind == "signal":
-            await seat.signal(signals.parse(request.signal))
-
-
-async def _resize(seat: Seat, size: tuple[int, int]) -> None:
-    try:
-        await seat.resize(*size)
-    except WrongState:
-        return  # it has just ended
-
-
-def _size(size: pb.WindowSize) -> tuple[int, int]:
-    return size.height, size.width
-
-
-def parse_resources(resources: pb.Resources) -> values.Resources:
-    """The limits that *resources* asks for."""
-    return values.Resources(**{name: getattr(resources, name) for name in _RESOURCES})
-
-
-def parse_restart(policy: pb.RestartPolicy) -> values.RestartPolicy:
-    """The restart policy that *policy* asks for; an empty one is "no"."""
-    return values.RestartPolicy(name=policy.name or "no", maximum_retries=policy.maximum_retries)
-
-
-def _health(check: pb.HealthCheck) -> values.HealthCheck:
-    return values.HealthCheck(
-        test=tuple(check.test),
-        interval=check.interval_ns,
-        timeout=check.timeout_ns,
-        start_period=check.start_period_ns,
-        start_interval=check.start_interval_ns,
-        retries=check.retries,
-    )
-
-
-def parse_settings(request: pb.CreateContainerRequest) -> Settings:
-    """The settings that *request* asks for."""
-    given: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
-    given |= {name: tuple(getattr(request, name)) for name in _LISTS}
-    return Settings(
-        **given,
-        entrypoint=tuple(request.entrypoint.args) if request.HasField("entrypoint") else None,
-        labels=dict(request.labels),
-        annotations=dict(request.annotations),
-        sysctls=dict(request.sysctls),
-        log_opts=dict(request.log_opts),
-        networks=tuple(
-            values.NetworkAttachment(
-                network=each.network or "bridge",
-                aliases=tuple(each.aliases),
-                ip=each.ip,
-                ip6=each.ip6,
-                mac_address=each.mac_address,
-            )
-            for each in request.networks
-        )
-        or (values.NetworkAttachment(),),
-        restart=parse_restart(request.restart),
-        health=_health(request.health) if request.HasField("health") else None,
-        stop_timeout=request.stop_timeout if request.HasField("stop_timeout") else None,
-        oom_score_adj=request.oom_score_adj if request.HasField("oom_score_adj") else None,
-        resources=parse_resources(request.resources),
-        mounts=tuple(
-            values.Mount(
-                type=mount.type,
-                source=mount.source,
-                target=mount.target,
-                read_only=mount.read_only,
-                no_copy=mount.no_copy,
-                propagation=mount.propagation or "rprivate",
-                create_source=mount.create_source,
-                subpath=mount.subpath,
-                tmpfs_size=mount.tmpfs_size,
-                tmpfs_mode=mount.tmpfs_mode if mount.HasField("tmpfs_mode") else None,
-                non_recursive=mount.non_recursive,
-                labels=dict(mount.labels),
-            )
-            for mount in request.mounts
-        ),
-        devices=tuple(
-            values.DeviceMapping(
-                host_path=device.host_path,
-                container_path=device.container_path or device.host_path,
-                permissions=device.permissions or "rwm",
-            )
-            for device in request.devices
-        ),
-        ports=tuple(
-            values.Port(
-                container_port=port.container_port,
-                protocol=port.protocol or "tcp",
-                host_ip=port.host_ip,
-                host_port=port.host_port,
-                host_port_end=port.host_port_end,
-            )
-            for port in request.ports
-        ),
-        ulimits=tuple(
-            values.Ulimit(name=ulimit.name, soft=ulimit.soft, hard=ulimit.hard) for ulimit in request.ulimits
-        ),
-    )
-
-
-def _stats(line: Line) -> pb.ContainerStats:
-    container, usage = line.container, line.usage
-    if usage is None:
-        return pb.ContainerStats(id=container.id, name=container.name)
-    return pb.ContainerStats(
-        id=container.id,
-        name=container.name,
-        running=True,
-        time_ns=usage.time,
-        cpu_ns=usage.accounts.cpu_ns,
-        cpu_percent=usage.cpu_percent,
-        memory=usage.accounts.memory,
-        memory_limit=line.memory_limit,
-        network_received=usage.received,
-        network_sent=usage.sent,
-        block_read=usage.accounts.block_read,
-        block_written=usage.accounts.block_written,
-        pids=usage.accounts.pids,
-    )
-
-
-def _summary(item: Listed) -> pb.ContainerSummary:
-    row, settings = item.row, item.settings
-    return pb.ContainerSummary(
-        id=row.id,
-        name=row.name,
-        image=row.image,
-        image_id=row.image_id,
-        command=item.plan.args,
-        created=row.created // 10**9,
-        state=state.shown(state.of(row)),
-        started=row.started // 10**9,
-        finished=row.finished // 10**9,
-        exit_code=row.exit_code or 0,
-        ports=[
-            pb.PortBinding(
-                host_ip=port.host_ip,
-                host_port=port.host_port,
-                container_port=port.container_port,
-                protocol=port.protocol,
-            )
-            for port in item.ports
-        ],
-        exposed=item.exposed,
-        labels=item.plan.labels,
-        networks=item.networks,
-        mounts=[mount.source for mount in settings.mounts if mount.source],
-        size_rw=item.size_rw,
-        size_root=item.size_root,
-        health=row.health,
-    )
