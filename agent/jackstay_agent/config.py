@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from jackstay_agent.errors import InvalidArgument
+from jackstay_oci.registry.settings import RegistrySettings
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,6 +45,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     log_level: str = "info"
     limits: Limits = Limits()
     network: Network = Network()
+    registries: RegistrySettings = RegistrySettings()
 
 
 def load(path: str | None) -> Config:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import tarfile
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,17 @@ import pytest
 
 from jackstay_agent.errors import SourceFailed
 from jackstay_agent.fetch.archive import ArchiveSource
+from jackstay_agent.fetch.registry import RegistrySource
 from jackstay_agent.fetch.source import Source
 from jackstay_agent.rpc.sources.controller import ControllerSource
 from jackstay_oci.archives.archive import open_archive
 from jackstay_oci.digest import Digest
+from jackstay_oci.documents import Descriptor
+from jackstay_oci.registry.registry import Document
 from jackstay_proto.v1.images_pb2 import FetchReply, FetchRequest, RangeData, RangeFailed
+from tests.unit.agent.images.memory_registry import MemoryRegistry
 
-LAYER = bytes(range(253)) * 20_000
+LAYER = bytes(range(253)) * 60_000
 DIGEST = Digest.of(LAYER)
 
 
@@ -75,12 +81,25 @@ class Laptop:
             await self.source.deliver(FetchRequest(data=RangeData(request=wanted.request, data=data)))
 
 
-@pytest.fixture(params=["archive", "controller"])
+def registry_source(clock: Callable[[], float] = time.monotonic) -> RegistrySource:
+    """A repository that has `LAYER`; its root does not matter here."""
+    registry = MemoryRegistry(blobs={DIGEST: LAYER})
+    index = b'{"schemaVersion":2,"manifests":[]}'
+    root = Descriptor(media_type="application/vnd.oci.image.index.v1+json", digest=Digest.of(index), size=len(index))
+    return RegistrySource(registry, registry.name, "app", Document(root, index), clock)  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["archive", "controller", "registry", "slow registry"])
 async def source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Source]:
     if request.param == "archive":
         opened = await asyncio.to_thread(open_archive, archive(tmp_path / "image.tar"))
         yield ArchiveSource(opened, "image.tar")
         opened.close()
+    elif request.param == "registry":
+        yield registry_source()
+    elif request.param == "slow registry":
+        seconds = itertools.count()
+        yield registry_source(lambda: float(next(seconds)))
     else:
         yield Laptop().source
 
@@ -114,7 +133,7 @@ async def test_a_range_past_the_end(source: Source) -> None:
 
 
 async def test_its_name_says_who_it_is(source: Source) -> None:
-    assert source.name in ("image.tar", "laptop")
+    assert source.name in ("image.tar", "laptop", "registry.example")
 
 
 async def test_a_reader_that_stops_early_holds_nobody_up() -> None:

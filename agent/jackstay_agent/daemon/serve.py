@@ -24,7 +24,9 @@ from jackstay_agent.content.store import ContentStore
 from jackstay_agent.daemon import idle as idleness
 from jackstay_agent.daemon import logging, notify, state_folder
 from jackstay_agent.events.log import Events
+from jackstay_agent.fetch.connecting import Registries
 from jackstay_agent.gc.collect import Collector
+from jackstay_agent.images.pulling import Puller
 from jackstay_agent.images.receiving import Receiver
 from jackstay_agent.images.room import Room
 from jackstay_agent.images.saving import Saver
@@ -37,6 +39,8 @@ from jackstay_agent.layers import probing
 from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks.service import Networks
+from jackstay_agent.registry_server import place as registry_place
+from jackstay_agent.registry_server.server import RegistryServer
 from jackstay_agent.rpc import server as rpc_server
 from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.containers import ContainersService
@@ -101,6 +105,7 @@ async def _serve_with(
     room = Room(content, collector)
     unpacker = Unpacker(content, snapshotter)
     receiver = Receiver(content, unpacker, room, config.limits)
+    puller = Puller(content, receiver, Registries(config.registries))
     networks = Networks(config.network, config.run, database, jobs, programs)
     volumes = Volumes(config.state, database, jobs)
     containers = Containers(config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes)
@@ -123,12 +128,15 @@ async def _serve_with(
     saver = Saver(content, images)
     activity = Activity()
     lanes = Lanes()
+    registry = RegistryServer(content, receiver, collector, config.limits, events.record, activity.call)
     server = rpc_server.build(
         config,
         rpc_server.Services(
             containers=ContainersService(containers),
             content=ContentService(content, images),
-            images=ImagesService(database, images, receiver, saver, collector, room, snapshotter.name, commit, lanes),
+            images=ImagesService(
+                database, images, receiver, puller, saver, collector, room, snapshotter.name, commit, lanes
+            ),
             networks=NetworksService(networks, containers),
             system=SystemService(
                 config,
@@ -147,6 +155,7 @@ async def _serve_with(
     )
     await server.start()
     await lanes.serve(config.socket + LANE_SUFFIX)
+    await registry.serve(registry_place.beside(config.socket), grace=GRACE)
     await asyncio.to_thread(rpc_server.open_to_group, config)
     notify.ready()
     _log.info("ready", socket=config.socket, runtime=runtime)
@@ -157,7 +166,7 @@ async def _serve_with(
             await _either(stop.wait(), idleness.wait(activity, lambda: database.read(usage.containers_run), idle))
     finally:
         _log.info("stopping")
-        await server.stop(GRACE)
+        await asyncio.gather(server.stop(GRACE), registry.close())
         lanes.close()
         await containers.close()
         networks.close()

@@ -109,35 +109,35 @@ def _report(replies: asyncio.Queue[pb.FetchReply | None], step: Progress) -> Non
     if replies.qsize() >= _REPLIES // 2 and step.phase is Phase.RECEIVING:
         return
     with contextlib.suppress(asyncio.QueueFull):
-        replies.put_nowait(
-            pb.FetchReply(
-                progress=pb.FetchProgress(
-                    digest=str(step.digest),
-                    phase=pb.FetchProgress.Phase.Value(step.phase.value),
-                    current=step.current,
-                    total=step.total,
-                )
-            )
-        )
+        replies.put_nowait(pb.FetchReply(progress=progress(step)))
+
+
+def progress(step: Progress) -> pb.FetchProgress:
+    """The message that tells of *step*."""
+    return pb.FetchProgress(
+        digest=str(step.digest),
+        phase=pb.FetchProgress.Phase.Value(step.phase.value),
+        current=step.current,
+        total=step.total,
+    )
 
 
 def _done(received: list[Received]) -> pb.FetchDone:
     return pb.FetchDone(
-        images=[
-            pb.FetchedImage(
-                names=each.target.names,
-                image_id=str(each.image_id),
-                root=content_pb2.Descriptor(
-                    media_type=each.target.root.media_type,
-                    digest=str(each.target.root.digest),
-                    size=each.target.root.size,
-                ),
-                changed=each.changed,
-                bytes_sent=each.sent,
-                bytes_spared=each.spared,
-            )
-            for each in received
-        ],
+        images=map(fetched_image, received),
         bytes_sent=sum(each.sent for each in received),
         bytes_spared=sum(each.spared for each in received),
+    )
+
+
+def fetched_image(received: Received) -> pb.FetchedImage:
+    """The message that tells of an image that is here now."""
+    root = received.target.root
+    return pb.FetchedImage(
+        names=received.target.names,
+        image_id=str(received.image_id),
+        root=content_pb2.Descriptor(media_type=root.media_type, digest=str(root.digest), size=root.size),
+        changed=received.changed,
+        bytes_sent=received.sent,
+        bytes_spared=received.spared,
     )

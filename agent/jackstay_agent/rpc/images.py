@@ -11,12 +11,14 @@ import grpc.aio
 
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images import listing, removing, saving
+from jackstay_agent.images.pulling import Puller
 from jackstay_agent.images.receiving import Receiver
 from jackstay_agent.images.room import Room
 from jackstay_agent.images.service import Images
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.rpc.fetching import fetch
 from jackstay_agent.rpc.lanes import Lanes
+from jackstay_agent.rpc.pulling import pull
 from jackstay_proto.v1 import images_pb2 as pb
 from jackstay_proto.v1.images_pb2_grpc import ImagesServicer
 
@@ -41,6 +43,7 @@ class ImagesService(ImagesServicer):
         database: Database,
         images: Images,
         receiver: Receiver,
+        puller: Puller,
         saver: saving.Saver,
         collector: Collector,
         room: Room,
@@ -52,6 +55,7 @@ class ImagesService(ImagesServicer):
         self._database = database
         self._images = images
         self._receiver = receiver
+        self._puller = puller
         self._saver = saver
         self._collector = collector
         self._room = room
@@ -63,6 +67,12 @@ class ImagesService(ImagesServicer):
     ) -> AsyncGenerator[pb.FetchReply, None]:
         """See images.proto."""
         return fetch(self._receiver, request_iterator, self._lanes)
+
+    def Pull(
+        self, request_iterator: AsyncIterator[pb.PullRequest], context: Context
+    ) -> AsyncGenerator[pb.PullReply, None]:
+        """See images.proto."""
+        return pull(self._puller, request_iterator)
 
     async def Save(self, request: pb.SaveRequest, context: Context) -> AsyncGenerator[bytes, None]:  # type: ignore[override]
         """See images.proto; gives the data of the replies alone (``rpc.pieces``)."""

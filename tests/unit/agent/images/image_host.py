@@ -21,6 +21,7 @@ from jackstay_agent.errors import SourceFailed
 from jackstay_agent.fetch.progress import Phase, Progress
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images.documents import Target
+from jackstay_agent.images.pulling import Puller
 from jackstay_agent.images.receiving import Received, Receiver
 from jackstay_agent.images.room import Room
 from jackstay_agent.images.saving import Saver
@@ -34,6 +35,7 @@ from jackstay_agent.metadata.database import Database
 from jackstay_oci import media_types, platforms
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
+from tests.unit.agent.images.memory_registry import MemoryRegistries
 
 
 def tar(files: dict[str, bytes]) -> bytes:
@@ -137,6 +139,8 @@ class ImageHost:
         self.room = Room(self.content, self.collector)
         self.unpacker = Unpacker(self.content, self.layers)
         self.receiver = Receiver(self.content, self.unpacker, self.room, limits)
+        self.registries = MemoryRegistries()
+        self.puller = Puller(self.content, self.receiver, self.registries)
         self.saver = Saver(self.content, self.images)
         self.steps: list[Progress] = []
 

@@ -219,7 +219,16 @@ async def test_an_image_comes_on_a_lane(tmp_path: Path, database: Database, jobs
     lanes = Lanes()
     nothing: Any = None
     service = ImagesService(
-        host.database, host.images, host.receiver, host.saver, host.collector, host.room, "", nothing, lanes
+        host.database,
+        host.images,
+        host.receiver,
+        host.puller,
+        host.saver,
+        host.collector,
+        host.room,
+        "",
+        nothing,
+        lanes,
     )
     layers = [tar({f"file-{number}": os.urandom(3_000_000)}) for number in range(4)]
     memory = FromMemory(Made(layers))

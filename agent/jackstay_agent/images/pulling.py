@@ -1,0 +1,112 @@
+"""Pulling an image from a registry: what a reference names there comes to be here.
+
+Guarantees: a name that is here and means what it means in the registry costs one question and no bytes; the manifest
+is taken once. What a registry says, and not that a source failed, is told.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jackstay_agent.content.store import ContentStore
+from jackstay_agent.errors import DigestMismatch, InvalidReference, NotFound, SourceFailed, Unsupported
+from jackstay_agent.fetch.connecting import Connect
+from jackstay_agent.fetch.progress import Report
+from jackstay_agent.fetch.registry import RegistrySource
+from jackstay_agent.images.documents import Target
+from jackstay_agent.images.receiving import Received, Receiver
+from jackstay_agent.metadata import images as image_rows
+from jackstay_oci import platforms
+from jackstay_oci.digest import Digest
+from jackstay_oci.documents import Descriptor
+from jackstay_oci.reference import Reference
+from jackstay_oci.registry.authorizing import Authorizer
+from jackstay_oci.registry.registry import Document, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """An image that is here now; `given` is how many bytes came from where."""
+
+    received: Received
+    given: dict[str, int]
+
+
+class Puller:
+    """Pulls images."""
+
+    def __init__(self, content: ContentStore, receiver: Receiver, connect: Connect) -> None:
+        self._content = content
+        self._receiver = receiver
+        self._connect = connect
+
+    async def pull(
+        self,
+        reference: str,
+        authorizer: Authorizer,
+        report: Report,
+        *,
+        platform: str = "",
+        all_platforms: bool = False,
+        verify_keys: Sequence[bytes] = (),
+    ) -> Pulled:
+        """Make the image of the canonical *reference* be here, under that name.
+
+        Raises what `Registry.manifest` and `Receiver.receive` raise, the registry's errors in place of `SourceFailed`.
+        """
+        if verify_keys:
+            raise Unsupported("this agent cannot verify signatures", hint="upgrade it")
+        wanted = platforms.parse(platform) if platform else None
+        asked = name_of(Reference.parse(reference))
+        registry = await self._connect(asked.registry, authorizer)
+        try:
+            root = await self._root(registry, asked)
+            source = RegistrySource(registry, asked.registry, asked.repository, root)
+            target = Target(root.descriptor, (str(asked),), wanted, all_platforms, event="pull")
+            try:
+                received = await self._receiver.receive(target, [source], report)
+            except SourceFailed as error:
+                raise source.said or error from None
+        finally:
+            await registry.close()
+        return Pulled(received, {source.name: source.given} if source.given else {})
+
+    async def _root(self, registry: Registry, asked: Reference) -> Document:
+        """What *asked* names. Registries that count how often they are asked do not count a question by HEAD."""
+        here = await self._here(asked)
+        if here is not None:
+            if asked.digest is None:
+                named = await registry.resolve(asked.repository, asked.tag or "")
+            if asked.digest is not None or named.digest == here.descriptor.digest:
+                return here
+        return await registry.manifest(asked.repository, str(asked.digest) if asked.digest else asked.tag or "")
+
+    async def _here(self, asked: Reference) -> Document | None:
+        """What *asked* means on this host, if its manifest is whole."""
+
+        def work(connection: sqlite3.Connection) -> sqlite3.Row | None:
+            if asked.digest is not None:
+                return image_rows.by_root(connection, str(asked.digest))
+            return image_rows.by_name(connection, str(asked))
+
+        row = await self._content.database.read(work)
+        if row is None:
+            return None
+        digest = Digest(row["root"])
+        try:
+            data = await self._content.read_document(digest)
+        except (NotFound, DigestMismatch):  # damaged; it is fetched again
+            return None
+        return Document(Descriptor(media_type=row["media_type"], digest=digest, size=len(data)), data)
+
+
+def name_of(reference: Reference) -> Reference:
+    """The name that a pulled image gets: with its digest, when that was asked for, as docker names it; else with a tag.
+
+    Raises `InvalidReference` when the name reads as a digest.
+    """
+    if reference.familiar_name == "sha256":
+        raise InvalidReference(f"{reference.familiar!r} cannot name an image: it reads as a digest")
+    return reference.with_digest(reference.digest) if reference.digest else reference.with_default_tag()
