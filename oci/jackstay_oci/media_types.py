@@ -68,6 +68,11 @@ def is_layer(media_type: str) -> bool:
     return media_type in _LAYERS
 
 
+def is_foreign(media_type: str) -> bool:
+    """Whether it is a layer that may not be given on (nondistributable, in Docker's words foreign)."""
+    return is_layer(media_type) and uncompressed(media_type) in (OCI_FOREIGN_LAYER, DOCKER_FOREIGN_LAYER)
+
+
 def layer_compression(media_type: str) -> Compression:
     """How the layer is compressed.
 
@@ -77,6 +82,19 @@ def layer_compression(media_type: str) -> Compression:
     if media_type not in _LAYERS:
         raise ValueError(f"{media_type!r} is not a layer's media type")
     return _LAYERS[media_type][0]
+
+
+def compressed(media_type: str, compression: Compression) -> str:
+    """The media type of the same layer compressed in that way.
+
+    Raises:
+        ValueError: not a layer's media type, or there is none for that.
+    """
+    wanted = (compression, uncompressed(media_type))
+    for known, kind in _LAYERS.items():
+        if kind == wanted:
+            return known
+    raise ValueError(f"no media type for {media_type!r} with {compression}")
 
 
 def uncompressed(media_type: str) -> str:

@@ -57,7 +57,7 @@ class Zeros:
 async def test_a_full_disk_is_told_however_much_is_under_way(tmp_path: Path, way: str) -> None:
     nothing: Any = None
     lanes = Lanes()
-    service = ImagesService(nothing, nothing, Full(), nothing, nothing, nothing, nothing, "", nothing, lanes)  # type: ignore[arg-type]
+    service = ImagesService(nothing, nothing, Full(), nothing, nothing, nothing, nothing, nothing, "", nothing, lanes)  # type: ignore[arg-type]
     root = Blob(str(Digest.of(b"root")), 9, "m")
     image = SourceImage(root, (), tuple(Blob(str(digest), 200 * MIB) for digest in DIGESTS))
     async with (

@@ -27,6 +27,7 @@ from jackstay_agent.events.log import Events
 from jackstay_agent.fetch.connecting import Registries
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images.pulling import Puller
+from jackstay_agent.images.pushing import Pusher
 from jackstay_agent.images.receiving import Receiver
 from jackstay_agent.images.room import Room
 from jackstay_agent.images.saving import Saver
@@ -105,7 +106,9 @@ async def _serve_with(
     room = Room(content, collector)
     unpacker = Unpacker(content, snapshotter)
     receiver = Receiver(content, unpacker, room, config.limits)
-    puller = Puller(content, receiver, Registries(config.registries))
+    registries = Registries(config.registries)
+    puller = Puller(content, receiver, registries)
+    pusher = Pusher(content, images, registries)
     networks = Networks(config.network, config.run, database, jobs, programs)
     volumes = Volumes(config.state, database, jobs)
     containers = Containers(config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes)
@@ -135,7 +138,7 @@ async def _serve_with(
             containers=ContainersService(containers),
             content=ContentService(content, images),
             images=ImagesService(
-                database, images, receiver, puller, saver, collector, room, snapshotter.name, commit, lanes
+                database, images, receiver, puller, pusher, saver, collector, room, snapshotter.name, commit, lanes
             ),
             networks=NetworksService(networks, containers),
             system=SystemService(

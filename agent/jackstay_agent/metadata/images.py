@@ -142,6 +142,16 @@ def names_in(connection: sqlite3.Connection, repository: str) -> list[str]:
     return [row["name"] for row in rows]
 
 
+def names_at(connection: sqlite3.Connection, registry: str) -> list[tuple[str, Digest]]:
+    """The names of the *registry* with their roots, of the images that came last first."""
+    rows = connection.execute(  # "0" comes next after "/"
+        "SELECT name, root FROM names JOIN images USING (root) WHERE name >= ?1 || '/' AND name < ?1 || '0'"
+        " ORDER BY stored DESC, name",
+        (registry,),
+    )
+    return [(row["name"], Digest(row["root"])) for row in rows]
+
+
 def users(connection: sqlite3.Connection, root: str) -> list[sqlite3.Row]:
     """The containers made from the image under *root*: id, name and state."""
     return connection.execute("SELECT id, name, state FROM containers WHERE image_root = ?", (root,)).fetchall()

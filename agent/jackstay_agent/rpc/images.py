@@ -12,6 +12,7 @@ import grpc.aio
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images import listing, removing, saving
 from jackstay_agent.images.pulling import Puller
+from jackstay_agent.images.pushing import Pusher
 from jackstay_agent.images.receiving import Receiver
 from jackstay_agent.images.room import Room
 from jackstay_agent.images.service import Images
@@ -19,6 +20,7 @@ from jackstay_agent.metadata.database import Database
 from jackstay_agent.rpc.fetching import fetch
 from jackstay_agent.rpc.lanes import Lanes
 from jackstay_agent.rpc.pulling import pull
+from jackstay_agent.rpc.pushing import push
 from jackstay_proto.v1 import images_pb2 as pb
 from jackstay_proto.v1.images_pb2_grpc import ImagesServicer
 
@@ -44,6 +46,7 @@ class ImagesService(ImagesServicer):
         images: Images,
         receiver: Receiver,
         puller: Puller,
+        pusher: Pusher,
         saver: saving.Saver,
         collector: Collector,
         room: Room,
@@ -56,6 +59,7 @@ class ImagesService(ImagesServicer):
         self._images = images
         self._receiver = receiver
         self._puller = puller
+        self._pusher = pusher
         self._saver = saver
         self._collector = collector
         self._room = room
@@ -73,6 +77,12 @@ class ImagesService(ImagesServicer):
     ) -> AsyncGenerator[pb.PullReply, None]:
         """See images.proto."""
         return pull(self._puller, request_iterator)
+
+    def Push(
+        self, request_iterator: AsyncIterator[pb.PushRequest], context: Context
+    ) -> AsyncGenerator[pb.PushReply, None]:
+        """See images.proto."""
+        return push(self._pusher, request_iterator)
 
     async def Save(self, request: pb.SaveRequest, context: Context) -> AsyncGenerator[bytes, None]:  # type: ignore[override]
         """See images.proto; gives the data of the replies alone (``rpc.pieces``)."""

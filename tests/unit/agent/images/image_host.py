@@ -22,6 +22,7 @@ from jackstay_agent.fetch.progress import Phase, Progress
 from jackstay_agent.gc.collect import Collector
 from jackstay_agent.images.documents import Target
 from jackstay_agent.images.pulling import Puller
+from jackstay_agent.images.pushing import Pusher
 from jackstay_agent.images.receiving import Received, Receiver
 from jackstay_agent.images.room import Room
 from jackstay_agent.images.saving import Saver
@@ -141,6 +142,7 @@ class ImageHost:
         self.receiver = Receiver(self.content, self.unpacker, self.room, limits)
         self.registries = MemoryRegistries()
         self.puller = Puller(self.content, self.receiver, self.registries)
+        self.pusher = Pusher(self.content, self.images, self.registries)
         self.saver = Saver(self.content, self.images)
         self.steps: list[Progress] = []
 

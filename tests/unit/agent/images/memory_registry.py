@@ -1,4 +1,4 @@
-"""Registries in memory, for pulls: they note what was asked, and fail when they are told to."""
+"""Registries in memory, for pulls and pushes: they note what was asked, and fail when they are told to."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from jackstay_agent.errors import Error, NotFound, RegistryFailed
+from jackstay_agent.errors import DigestMismatch, Error, NotFound, RegistryFailed
 from jackstay_oci.digest import Digest
-from jackstay_oci.documents import Descriptor
+from jackstay_oci.documents import Descriptor, Index, parse_manifest
 from jackstay_oci.registry.authorizing import Authorizer
-from jackstay_oci.registry.registry import Document
+from jackstay_oci.registry.registry import BlobReader, Document
 
 PIECE = 1 << 16
 
 
 @dataclass
 class MemoryRegistry:
-    """Implements those methods of `Registry` that a pull needs."""
+    """Implements those methods of `Registry` that pulls and pushes need."""
 
     name: str = "registry.example"
     blobs: dict[Digest, bytes] = field(default_factory=dict)
     manifests: dict[str, Document] = field(default_factory=dict)  # by "repository:tag" and "repository@digest"
+    held: dict[str, set[Digest]] = field(default_factory=dict)  # by repository, of what was pushed
     asked: list[str] = field(default_factory=list)
     failing: Error | None = None
     breaks_after: int | None = None  # bytes of a blob
@@ -68,6 +69,44 @@ class MemoryRegistry:
                 yield data[start : min(start + PIECE, offset + length)]
         finally:
             self.open -= 1
+
+    async def has_blob(self, repository: str, digest: Digest) -> bool:
+        self.asked.append(f"HEAD {repository} {digest}")
+        return digest in self.held.get(repository, set())
+
+    async def mount(self, repository: str, digest: Digest, source: str) -> bool:
+        self.asked.append(f"mount {repository} {digest} {source}")
+        if digest not in self.held.get(source, set()):
+            return False
+        self.held.setdefault(repository, set()).add(digest)
+        return True
+
+    async def upload(self, repository: str, blob: Descriptor, reader: BlobReader) -> None:
+        self.asked.append(f"upload {repository} {blob.digest}")
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            if self.failing is not None:
+                raise self.failing
+            data = b"".join([bytes(piece) async for piece in reader.read(blob.digest, 0, blob.size)])
+            if Digest.of(data) != blob.digest:
+                raise DigestMismatch(f"{self.name} got other bytes than those of {blob.digest}")
+            self.blobs[blob.digest] = data
+            self.held.setdefault(repository, set()).add(blob.digest)
+        finally:
+            self.open -= 1
+
+    async def put_manifest(self, repository: str, reference: str, document: Document) -> None:
+        self.asked.append(f"PUT {repository} {reference}")
+        parsed = parse_manifest(document.data, document.descriptor.media_type)
+        if isinstance(parsed, Index):
+            assert all(f"{repository}@{one.digest}" in self.manifests for one in parsed.manifests), "not all there"
+        else:
+            named = (parsed.config, *(layer for layer in parsed.layers if not layer.urls))
+            assert all(blob.digest in self.held.get(repository, set()) for blob in named), "not all there"
+        self.manifests[f"{repository}@{document.descriptor.digest}"] = document
+        if ":" not in reference:
+            self.manifests[f"{repository}:{reference}"] = document
 
     async def wait(self, digest: Digest, offset: int) -> None:
         """Called before each piece."""

@@ -216,7 +216,16 @@ async def test_callers_who_go_away_at_random_leave_nothing_and_the_next_succeeds
 ) -> None:
     host = await asyncio.to_thread(ImageHost, tmp_path, database, jobs, mounts, Limits())
     service = ImagesService(
-        database, host.images, host.receiver, host.puller, host.saver, host.collector, host.room, "overlay", None
+        database,
+        host.images,
+        host.receiver,
+        host.puller,
+        host.pusher,
+        host.saver,
+        host.collector,
+        host.room,
+        "overlay",
+        None,
     )  # type: ignore[arg-type]
     made = Made([tar({"a": os.urandom(3 << 20)}), tar({"b": os.urandom(1 << 20)}), tar({"c": b"c"})])
     root = made.root
