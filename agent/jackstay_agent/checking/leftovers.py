@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import partial
 
 from jackstay_agent.checking import blobs
 from jackstay_agent.checking.findings import Finding, Thing
@@ -59,18 +60,18 @@ class LeftoverCheck:
         if not (found or lost or volumes):
             return
         await asyncio.sleep(SETTLE)
-        await self._parts.collector.settle()
-        again = set(await self._find())
+        async with self._parts.collector.still():  # or a blob that went twice would be seen going twice
+            again = set(await self._find())
         for leftover in found:
             if leftover in again:
                 yield await self._judge(leftover)
-        for ref in sorted(lost & await self._lost_ingests()):
+        for ref, begun in sorted(lost & await self._lost_ingests()):
             if self._repair:
-                await self._parts.database.write("checking.ingest", lambda c, ref=ref: blob_rows.end_ingest(c, ref))  # type: ignore[misc]
+                await self._parts.database.write("checking.ingest", partial(_end_lost_ingest, ref=ref, begun=begun))
             hint = "" if self._repair else "run system check --repair"
             yield Finding("missing", "ingest", ref, "its row says that a fetch broke off, its files are gone",
                           self._repair, hint)  # fmt: skip
-        for name in sorted(volumes & await self._lost_volumes()):
+        for name, _made in sorted(volumes & await self._lost_volumes()):
             hint = f"restore it from a backup, or remove it with jackstay volume rm {name}"
             yield Finding("missing", "volume", name, "its files are gone", hint=hint)
 
@@ -124,18 +125,22 @@ class LeftoverCheck:
             finally:
                 os.close(folder)
 
-    async def _lost_ingests(self) -> set[str]:
+    async def _lost_ingests(self) -> set[tuple[str, int]]:
+        """Ingests without a folder, and when they were begun: the next one of that name is another."""
         refs = await self._parts.database.read(blob_rows.ingest_refs)
         names = set(await finish(_listed, self._ingests))
-        return {ref for ref in refs if _folder_of(ref) not in names}
+        return {(ref, begun) for ref, begun in refs.items() if _folder_of(ref) not in names}
 
-    async def _lost_volumes(self) -> set[str]:
-        """Volumes without a folder; the start of the first container that mounts one makes it."""
+    async def _lost_volumes(self) -> set[tuple[str, int]]:
+        """Volumes without a folder, and when they were made; the start of the first container that mounts one makes
+        it."""
         rows = await self._parts.database.read(volume_rows.volumes)
         started = await self._parts.database.read(_started)
         names = set(await finish(_listed, self._parts.volumes.root))
         return {
-            row.name for row in rows if row.name not in names and (not row.users or not started.isdisjoint(row.users))
+            (row.name, row.created)
+            for row in rows
+            if row.name not in names and (not row.users or not started.isdisjoint(row.users))
         }
 
 
@@ -175,6 +180,11 @@ def _oldest_made(connection: sqlite3.Connection) -> int | None:
 def _delete_unwanted(connection: sqlite3.Connection, parts: Parts, digest: Digest) -> None:
     if not mark.wanted(connection, digest):
         parts.content.blobs.delete(digest)
+
+
+def _end_lost_ingest(connection: sqlite3.Connection, *, ref: str, begun: int) -> None:
+    if blob_rows.ingest_refs(connection).get(ref) == begun:
+        blob_rows.end_ingest(connection, ref)
 
 
 def _older(folder: str, names: list[str], when: int) -> list[str]:

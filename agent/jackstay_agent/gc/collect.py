@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,6 +97,13 @@ class Collector:
             await asyncio.wait([self._later])
         async with self._turn:
             return
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """No collection is under way in the block; those that come wait for its end."""
+        await self.settle()
+        async with self._turn:
+            yield
 
     async def _catch_up(self) -> None:
         while self._due:
