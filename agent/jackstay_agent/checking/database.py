@@ -14,7 +14,9 @@ from jackstay_agent.checking.findings import Finding
 from jackstay_agent.checking.parts import Parts
 from jackstay_oci.reference import Reference
 
-_LINKS = ("names", "blob_references", "lease_items", "volume_uses", "endpoints", "ports")
+_LINKS = (
+    "names", "blob_references", "artifacts", "artifact_names", "lease_items", "volume_uses", "endpoints", "ports",
+)  # fmt: skip
 """Tables whose rows mean nothing without the row that they name; with it goes nothing that anybody has."""
 
 _TOLD = 8

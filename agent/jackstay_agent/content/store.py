@@ -240,6 +240,18 @@ class ContentStore:
         for ended in (lease, *await self._database.write("lease.end", work)):
             self.released(ended)
 
+    async def hold(self, digest: Digest, seconds: float | None = None) -> str:
+        """Hold the blob, here or about to be, until an image has it: for *seconds*, or as long as what broke off; the
+        lease that does, which outlives the agent. A full disk ends it."""
+        duration = self._resumable_for if seconds is None else int(seconds * 10**9)
+        return await self._database.write("lease.hold", lambda c: leases.hold_uploaded(c, digest, duration))
+
+    async def let_go(self, digests: Iterable[Digest]) -> None:
+        """Hold the blobs no longer."""
+        wanted = tuple(digests)
+        for ended in await self._database.write("lease.let_go", lambda c: leases.end_uploaded(c, wanted)):
+            self.released(ended)
+
     async def evict(self, *, keep: Collection[str] = (), fetch: Digest | None = None) -> int:
         """Give up what is only kept for a later try: leases of fetches that broke off, but those of the root *fetch*,
         and every partial ingest that nobody writes to and that is not in *keep*.

@@ -1,7 +1,8 @@
 """What is still needed, found in SQL: functions of a connection, for one transaction with the deletion.
 
-Roots are images, containers, leases that have not ended, ingests (what they bring may be here already), and snapshots
-that somebody writes to. Everything that a root names, or rests on, is kept.
+Roots are images, names of artifacts, containers, leases that have not ended, ingests (what they bring may be here
+already), and snapshots that somebody writes to. Everything that a root names, or rests on, is kept, and every artifact
+about what is kept.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ WITH RECURSIVE kept (digest) AS (
     UNION SELECT image_root FROM containers UNION SELECT image_id FROM containers
     UNION SELECT key FROM lease_items JOIN leases ON leases.id = lease WHERE kind = 'blob' AND expires > :now
     UNION SELECT digest FROM ingests WHERE digest IS NOT NULL
-    UNION SELECT child FROM blob_references JOIN kept ON parent = kept.digest
+    UNION SELECT digest FROM artifact_names WHERE about = ''
+    UNION SELECT child FROM (
+        SELECT parent, child FROM blob_references
+        UNION ALL SELECT subject, digest FROM artifacts
+        UNION ALL SELECT about, digest FROM artifact_names
+    ) JOIN kept ON parent = kept.digest
 )
 DELETE FROM blobs WHERE digest NOT IN (SELECT digest FROM kept) RETURNING digest, size
 """

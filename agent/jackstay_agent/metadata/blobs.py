@@ -69,6 +69,11 @@ def end_ingest(connection: sqlite3.Connection, ref: str) -> None:
     connection.execute("DELETE FROM ingests WHERE ref = ?", (ref,))
 
 
+def has_ingest(connection: sqlite3.Connection, ref: str) -> bool:
+    """Whether the ingest was begun and has not ended."""
+    return connection.execute("SELECT 1 FROM ingests WHERE ref = ?", (ref,)).fetchone() is not None
+
+
 def ingest_refs(connection: sqlite3.Connection) -> dict[str, int]:
     """Every ingest's name with the time of its last beginning."""
     return {row["ref"]: int(row["updated"]) for row in connection.execute("SELECT ref, updated FROM ingests")}

@@ -1,7 +1,8 @@
 """The rows of leases: what keeps blobs and snapshots from collection while work is under way.
 
 A fetch's lease is named after its root. When the fetch breaks off, it is *suspended*: what came whole is kept for some
-time, so that the next try goes on from there, and is let go at once when the disk is full.
+time, so that the next try goes on from there, and is let go at once when the disk is full. So is the lease of a blob
+that somebody has uploaded, one a blob, which waits for the image that the blob belongs to.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
+from collections.abc import Iterable
 
 from jackstay_oci.digest import Digest
 
 NEVER = (1 << 63) - 1
 
 _FETCH = "fetch-"
+_UPLOADED = f"{_FETCH}upload-"
 
 
 def create(connection: sqlite3.Connection, *, fetch: str = "") -> str:
@@ -46,6 +49,27 @@ def end_other_suspended(connection: sqlite3.Connection, fetch: str) -> None:
     """End the suspended leases of every root but *fetch* ("" for none)."""
     prefix = f"{_FETCH}{fetch or '-'}"
     connection.execute("DELETE FROM leases WHERE expires != ? AND substr(id, 1, ?) != ?", (NEVER, len(prefix), prefix))
+
+
+def hold_uploaded(connection: sqlite3.Connection, digest: Digest, duration: int) -> str:
+    """Keep the blob *digest*, here or about to be, for *duration* nanoseconds at least; the lease that does."""
+    lease = f"{_UPLOADED}{digest}"
+    connection.execute(
+        "INSERT INTO leases (id, expires) VALUES (?, ?)"
+        " ON CONFLICT DO UPDATE SET expires = max(expires, excluded.expires)",
+        (lease, time.time_ns() + duration),
+    )
+    keep_blob(connection, lease, digest)
+    return lease
+
+
+def end_uploaded(connection: sqlite3.Connection, digests: Iterable[Digest]) -> list[str]:
+    """End the leases of uploaded blobs; which they were."""
+    found = []
+    for digest in digests:
+        row = connection.execute("DELETE FROM leases WHERE id = ? RETURNING id", (f"{_UPLOADED}{digest}",)).fetchone()
+        found += [row["id"]] if row else []
+    return found
 
 
 def keep_blob(connection: sqlite3.Connection, lease: str, digest: Digest) -> None:

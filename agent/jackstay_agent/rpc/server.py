@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import grpc.aio
 
 from jackstay_agent.config import Config
+from jackstay_agent.registry_server import place
 from jackstay_agent.rpc import lanes
 from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.errors import ErrorInterceptor
@@ -62,9 +63,9 @@ def prepare_folder(config: Config) -> None:
             os.unlink(path)
 
 
-def sockets(config: Config) -> tuple[str, str]:
-    """The agent's socket, and that of its lanes."""
-    return config.socket, config.socket + lanes.SUFFIX
+def sockets(config: Config) -> tuple[str, str, str]:
+    """The agent's socket, that of its lanes, and that of its registry."""
+    return config.socket, config.socket + lanes.SUFFIX, place.beside(config.socket)
 
 
 def build(config: Config, services: Services, activity: Activity) -> grpc.aio.Server:
@@ -96,7 +97,7 @@ def build(config: Config, services: Services, activity: Activity) -> grpc.aio.Se
 def open_to_group(config: Config) -> None:
     """Let the folder's group connect; called once the sockets exist."""
     for path in sockets(config):
-        if not os.path.exists(path):  # that of the lanes may be missing
+        if not os.path.exists(path):  # one may be missing
             continue
         os.chmod(path, 0o660)
         with contextlib.suppress(KeyError):
