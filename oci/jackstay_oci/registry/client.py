@@ -11,16 +11,18 @@ Takes its time to import (HTTP's library comes with it): import it where it is u
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-
-import aiohttp
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
-from jackstay_oci.registry import blob_reading, connecting, listing, manifests, scopes
+from jackstay_oci.registry import blob_reading, certificates, deleting, listing, manifests, referring, scopes
 from jackstay_oci.registry.authorizing import Authorizer
+from jackstay_oci.registry.connections import Connections, connections
+from jackstay_oci.registry.falling_over import Servers
 from jackstay_oci.registry.granting import Grants
-from jackstay_oci.registry.places import places
+from jackstay_oci.registry.places import Place, places
 from jackstay_oci.registry.registry import Document
 from jackstay_oci.registry.retrying import Patience
 from jackstay_oci.registry.settings import RegistrySettings
@@ -28,66 +30,73 @@ from jackstay_oci.registry.transport import Transport
 
 
 async def connect(
-    registry: str, authorizer: Authorizer, settings: RegistrySettings | None = None, *, patience: Patience | None = None
+    registry: str,
+    authorizer: Authorizer,
+    settings: RegistrySettings | None = None,
+    *,
+    patience: Patience | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> RegistryClient:
     """A client of *registry* (``docker.io``, ``127.0.0.1:5000``). Nothing is sent before something is asked for.
 
     Args:
-        authorizer: answers the registry's challenges: ``tokens.AnonymousAuthorizer()`` or ``PasswordAuthorizer``.
+        authorizer: answers the registry's challenges: a ``tokens.AnonymousAuthorizer`` or ``PasswordAuthorizer``.
         settings: mirrors, plain HTTP, folders of certificates; by default none of the first two.
         patience: how long it is waited for.
+        environ: where proxies are named; by default this process's environment.
 
     Raises:
         InvalidArgument: the settings for this registry are malformed.
+        RegistryFailed: a certificate for it is.
     """
     settings, patience = settings or RegistrySettings(), patience or Patience()
-    place = places(registry, settings, lambda _: False)[-1]
-    session = connecting.session(patience, None)
-    transport = Transport(registry, place, session, Grants(registry, place, authorizer), patience)
-    return RegistryClient(registry, transport, session, patience)
+    environ = os.environ if environ is None else environ
+    found, tls = await asyncio.to_thread(_prepared, registry, settings)
+    opened = [connections(place, contexts, patience, environ) for place, contexts in zip(found, tls, strict=True)]
+    transports = [
+        Transport(registry, place, opening, Grants(registry, place, authorizer), patience)
+        for place, opening in zip(found, opened, strict=True)
+    ]
+    return RegistryClient(registry, transports, opened, patience)
+
+
+def _prepared(registry: str, settings: RegistrySettings) -> tuple[tuple[Place, ...], list[certificates.Contexts]]:
+    found = places(registry, settings, lambda name: certificates.folder(settings.certs, name) is not None)
+    return found, [certificates.contexts(settings.certs, place.authority) for place in found]
 
 
 class RegistryClient:
-    """One registry; made by :func:`connect`. Methods as in `Registry`."""
+    """One registry; made by :func:`connect`. Methods as in `Registry`; mirrors are read from first."""
 
-    def __init__(self, registry: str, transport: Transport, session: aiohttp.ClientSession, patience: Patience) -> None:
+    def __init__(
+        self, registry: str, transports: Sequence[Transport], opened: Sequence[Connections], patience: Patience
+    ) -> None:
         self.name = registry
-        self._transport = transport
-        self._session = session
+        self._servers = Servers(transports)
+        self._own = transports[-1]
+        self._opened = opened
         self._patience = patience
 
     async def resolve(self, repository: str, reference: str) -> Descriptor:
         """What the reference names; by HEAD where the registry's answer says enough."""
-        reply = await self._transport.send(
-            "HEAD",
-            f"{repository}/manifests/{reference}",
-            what=f"manifest {_shown(repository, reference)}",
-            scopes=(scopes.pull(repository),),
-            headers={"Accept": manifests.ACCEPT},
-            ok=(200, 405),
-        )
-        described = manifests.described(reply.headers, reference) if reply.status == 200 else None
-        return described or (await self.manifest(repository, reference)).descriptor
+        return await self._servers.first(lambda server: manifests.resolve(server, repository, reference))
 
     async def manifest(self, repository: str, reference: str) -> Document:
         """A manifest or index, checked."""
-        what = f"manifest {_shown(repository, reference)}"
-        reply = await self._transport.send(
-            "GET",
-            f"{repository}/manifests/{reference}",
-            what=what,
-            scopes=(scopes.pull(repository),),
-            headers={"Accept": manifests.ACCEPT},
-        )
-        return manifests.checked(reply.body, reply.headers, reference, f"{what} of {self.name}")
+        return await self._servers.first(lambda server: manifests.manifest(server, repository, reference))
 
     def read(self, repository: str, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         """The bytes of a blob from *offset*, exactly *length* of them."""
-        return blob_reading.read(self._transport, repository, digest, offset, length, self._patience)
+        return self._servers.stream(
+            lambda server, start: blob_reading.read(
+                server, repository, digest, start, offset + length - start, self._patience
+            ),
+            offset,
+        )
 
     async def has_blob(self, repository: str, digest: Digest) -> bool:
-        """Whether the repository has the blob."""
-        reply = await self._transport.send(
+        """Whether the repository has the blob; the registry itself is asked, since it is what is written to."""
+        reply = await self._own.send(
             "HEAD",
             f"{repository}/blobs/{digest}",
             what=f"blob {digest} of {repository}",
@@ -98,16 +107,21 @@ class RegistryClient:
 
     def tags(self, repository: str) -> AsyncIterator[str]:
         """The tags of a repository, page after page."""
-        return listing.tags(self._transport, repository)
+        return listing.tags(self._own, repository)
 
     def repositories(self) -> AsyncIterator[str]:
         """The repositories, where the registry offers its catalogue."""
-        return listing.repositories(self._transport)
+        return listing.repositories(self._own)
+
+    async def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
+        """What refers to the manifest *digest*."""
+        return await self._servers.first(lambda server: referring.referrers(server, repository, digest))
+
+    async def delete(self, repository: str, reference: str) -> None:
+        """Delete a tag or a manifest."""
+        await deleting.delete(self._own, repository, reference)
 
     async def close(self) -> None:
         """Close every connection; twice does nothing."""
-        await self._session.close()
-
-
-def _shown(repository: str, reference: str) -> str:
-    return f"{repository}{'@' if ':' in reference else ':'}{reference}"
+        for opened in self._opened:
+            await opened.close()

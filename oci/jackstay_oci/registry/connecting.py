@@ -7,9 +7,12 @@ Cookies are not kept, bodies are not decompressed, redirects are not followed he
 from __future__ import annotations
 
 import errno
+import socket
 import ssl
+from collections.abc import Callable
 
 import aiohttp
+from aiohttp.connector import AddrInfoType as AddrInfo
 from yarl import URL
 
 from jackstay_oci.errors import RegistryFailed
@@ -22,10 +25,27 @@ _BUFFER = 256 << 10
 """Bytes of an answer that are read ahead of whoever takes them; twice as many at most."""
 
 
-def session(patience: Patience, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
-    """A new pool of connections. Whoever asked for it closes it."""
+class _Forbidden(OSError):
+    """The address is none that may be connected to."""
+
+
+def session(
+    patience: Patience, tls: ssl.SSLContext, permits: Callable[[str], bool] | None = None
+) -> aiohttp.ClientSession:
+    """A new pool of connections. Whoever asked for it closes it.
+
+    Args:
+        permits: whether an address may be connected to; asked with that of every connection, in the moment it is made.
+    """
+
+    def guarded(info: AddrInfo) -> socket.socket:
+        family, kind, protocol, _, address = info
+        if permits is not None and not permits(str(address[0])):
+            raise _Forbidden(errno.EACCES, "no address that may be connected to")
+        return socket.socket(family, kind, protocol)
+
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=tls if tls is not None else True),
+        connector=aiohttp.TCPConnector(limit=0, ssl=tls, socket_factory=guarded),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.connect, sock_read=patience.idle),
         headers={"User-Agent": "jackstay", "Accept-Encoding": "identity"},
@@ -35,9 +55,14 @@ def session(patience: Patience, tls: ssl.SSLContext | None) -> aiohttp.ClientSes
     )
 
 
+def is_forbidden(error: BaseException) -> bool:
+    """Whether the address was none that *permits* of :func:`session` allows."""
+    return isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _Forbidden)
+
+
 def is_final(error: BaseException) -> bool:
     """Whether the same would happen again: there is no use in another try."""
-    return isinstance(error, aiohttp.ClientSSLError | aiohttp.InvalidURL)
+    return isinstance(error, aiohttp.ClientSSLError | aiohttp.InvalidURL) or is_forbidden(error)
 
 
 def unreachable(registry: str, url: URL, what: str, error: BaseException) -> RegistryFailed:

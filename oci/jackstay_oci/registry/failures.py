@@ -51,28 +51,21 @@ def is_rate_limit(status: int, body: bytes) -> bool:
     return status == 429 or (status >= 400 and _TOO_MANY in codes_and_words(body)[0])
 
 
-def failure(registry: str, what: str, status: int, body: bytes, *, anonymous: bool = False) -> Error:
-    """The error that an answer is.
-
-    Args:
-        what: the thing that was asked for: ``"manifest library/app:1"``.
-        anonymous: nothing was said of who asks.
-    """
+def failure(registry: str, what: str, status: int, body: bytes) -> Error:
+    """The error that an answer is; *what* names the thing that was asked for: ``"manifest library/app:1"``."""
     words = codes_and_words(body)[1]
     said = f": {words}" if words else ""
+    login = "jackstay login" if registry == DEFAULT_REGISTRY else f"jackstay login {registry}"
     if is_rate_limit(status, body):
-        log_in = f"or log in with `jackstay login {registry}`: accounts may ask more often" if anonymous else ""
         return RateLimited(
             f"{registry} was asked too often ({what}){said}",
-            hint=f"wait{', ' if log_in else ', or '}{log_in or 'use a mirror'}",
+            hint=f"wait, use a mirror, or log in with `{login}`: accounts may ask more often",
         )
     if status in (401, 403):
-        hint = (
-            f"log in with `jackstay login {_named(registry)}`"
-            if anonymous
-            else f"the account has no right to it; log in with another one: `jackstay login {_named(registry)}`"
+        return Unauthorized(
+            f"{registry} refuses {what}{said or f' (status {status})'}",
+            hint=f"log in with an account that has the right to it: `{login}`",
         )
-        return Unauthorized(f"{registry} refuses {what}{said or f' (status {status})'}", hint=hint)
     if status == 404:
         return NotFound(f"{registry} has no {what}{said}", hint="check the name and the tag")
     if status >= 500:
@@ -82,5 +75,9 @@ def failure(registry: str, what: str, status: int, body: bytes, *, anonymous: bo
     return RegistryFailed(f"{registry} answers status {status} for {what}{said}", hint="is it a registry?")
 
 
-def _named(registry: str) -> str:
-    return "" if registry == DEFAULT_REGISTRY else registry
+def elsewhere(registry: str, what: str, host: str, status: int) -> Error:
+    """The error of an answer that comes from another server, to which the registry redirected."""
+    return RegistryFailed(
+        f"{registry} redirects {what} to {host}, which answers status {status}",
+        hint="try again later; if it stays so, ask who runs the registry",
+    )

@@ -1,4 +1,4 @@
-"""Manifests as registries give them: what they are is found out and checked before anybody believes it. Pure."""
+"""Manifests as registries give them: what they are is found out and checked before anybody believes it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from jackstay_oci import media_types
 from jackstay_oci.digest import Digest, verify
 from jackstay_oci.documents import Descriptor, parse_manifest, sniff_media_type
-from jackstay_oci.errors import InvalidDigest, RegistryFailed
+from jackstay_oci.errors import InvalidDigest, InvalidDocument, RegistryFailed
+from jackstay_oci.registry import scopes
 from jackstay_oci.registry.registry import Document
+from jackstay_oci.registry.sending import Sender
 
 KNOWN = media_types.MANIFESTS | media_types.INDEXES
 ACCEPT = ", ".join(sorted(KNOWN))
@@ -16,6 +18,41 @@ ACCEPT = ", ".join(sorted(KNOWN))
 
 _VAGUE = frozenset({"", "application/json", "text/plain", "application/octet-stream"})
 """What servers that know nothing of manifests call them."""
+
+
+async def resolve(sender: Sender, repository: str, reference: str) -> Descriptor:
+    """As `Registry.resolve`, by HEAD where the answer says enough: that counts against no rate limit."""
+    reply = await sender.send(
+        "HEAD",
+        f"{repository}/manifests/{reference}",
+        what=f"manifest {shown(repository, reference)}",
+        scopes=(scopes.pull(repository),),
+        headers={"Accept": ACCEPT},
+        ok=(200, 405),
+    )
+    found = described(reply.headers, reference) if reply.status == 200 else None
+    return found or (await manifest(sender, repository, reference)).descriptor
+
+
+async def manifest(sender: Sender, repository: str, reference: str) -> Document:
+    """As `Registry.manifest`."""
+    what = f"manifest {shown(repository, reference)}"
+    reply = await sender.send(
+        "GET",
+        f"{repository}/manifests/{reference}",
+        what=what,
+        scopes=(scopes.pull(repository),),
+        headers={"Accept": ACCEPT},
+    )
+    try:
+        return checked(reply.body, reply.headers, reference, f"{what} of {sender.registry}")
+    except InvalidDocument as error:
+        raise InvalidDocument(f"{what} of {sender.registry}: {error.message}", hint=error.hint) from None
+
+
+def shown(repository: str, reference: str) -> str:
+    """Both, as a reference writes them."""
+    return f"{repository}{'@' if ':' in reference else ':'}{reference}"
 
 
 def named(reference: str) -> Digest | None:

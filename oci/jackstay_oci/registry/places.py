@@ -10,13 +10,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from jackstay_oci.errors import InvalidArgument
 from jackstay_oci.reference import DEFAULT_REGISTRY
+from jackstay_oci.registry.addresses import is_loopback
 from jackstay_oci.registry.settings import RegistrySettings
 
 DOCKER_HUB = "registry-1.docker.io"
@@ -53,14 +53,10 @@ def hostname(authority: str) -> str:
     return authority.partition(":")[0]
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own by what it says; names are not looked up."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def credential_name(registry: str, base: str) -> str:
+    """Under which name credentials for the server at *base* are kept: a mirror never gets those of the registry."""
+    authority = urlsplit(base).netloc
+    return registry if authority in (registry, DOCKER_HUB if registry == DEFAULT_REGISTRY else registry) else authority
 
 
 def _mirror(registry: str, url: str, settings: RegistrySettings) -> Place:

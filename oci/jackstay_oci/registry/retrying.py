@@ -46,10 +46,14 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     value = value.strip()[:100]
     if value.isascii() and value.isdigit():
         return float(value)
+    date = http_date(value)
+    return None if date is None else max(0.0, (date - now).total_seconds())
+
+
+def http_date(value: str | None) -> datetime | None:
+    """The moment that a header of HTTP names; ``None``: it names none."""
     try:
-        date = email.utils.parsedate_to_datetime(value)
+        date = email.utils.parsedate_to_datetime((value or "")[:100])
     except (ValueError, TypeError, OverflowError):
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - now).total_seconds())
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -20,8 +20,9 @@ from yarl import URL
 
 from jackstay_oci.documents import MAX_DOCUMENT
 from jackstay_oci.errors import Error, LimitExceeded, RegistryFailed
-from jackstay_oci.registry import challenges, connecting
-from jackstay_oci.registry.failures import failure, is_rate_limit
+from jackstay_oci.registry import bodies, challenges, connecting
+from jackstay_oci.registry.connections import Connections
+from jackstay_oci.registry.failures import elsewhere, failure, is_rate_limit
 from jackstay_oci.registry.granting import Grants
 from jackstay_oci.registry.places import Place
 from jackstay_oci.registry.retrying import RETRIED, Patience, pause, retry_after
@@ -50,11 +51,11 @@ class Transport:
     """Sends requests to the server at *place*; a :class:`~jackstay_oci.registry.sending.Sender`."""
 
     def __init__(
-        self, registry: str, place: Place, session: aiohttp.ClientSession, grants: Grants, patience: Patience
+        self, registry: str, place: Place, connections: Connections, grants: Grants, patience: Patience
     ) -> None:
         self.registry = registry
         self.place = place
-        self._session = session
+        self._connections = connections
         self._grants = grants
         self._patience = patience
         self._base = URL(place.base)
@@ -73,12 +74,12 @@ class Transport:
         limit: int = MAX_DOCUMENT,
         attempts: int | None = None,
     ) -> Reply:
-        """As `Sender.send`."""
+        """See `Sender.send`."""
         request = _Request(method, self._url(target, params), what, scopes, headers or {}, body)
 
         async def whole(response: aiohttp.ClientResponse) -> Reply:
-            async with response:
-                data = await _bounded(response, limit)
+            async with response, asyncio.timeout(self._patience.document):
+                data = await bodies.whole(response, limit)
                 if data is None:
                     raise LimitExceeded(f"{what} of {self.registry} has more than {limit} bytes")
                 return Reply(response.status, response.headers, data, str(response.url))
@@ -153,10 +154,10 @@ class Transport:
             tried += 1
             asked: float | None = None
             try:
-                response = await self._authorized(request)
+                response, home = await self._authorized(request)
                 if response.status in ok:
                     return await finish(response)
-                failed, again = await self._refusal(request, response)
+                failed, again = await self._refusal(request, response, home)
                 asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
             except connecting.BROKEN as error:
                 failed = connecting.unreachable(self.registry, request.url, request.what, error)
@@ -168,29 +169,31 @@ class Transport:
                 raise failed
             await asyncio.sleep(seconds)
 
-    async def _refusal(self, request: _Request, response: aiohttp.ClientResponse) -> tuple[Error, bool]:
+    async def _refusal(self, request: _Request, response: aiohttp.ClientResponse, home: bool) -> tuple[Error, bool]:
         """The error that an answer is, and whether another try may help."""
-        async with response:
-            body = await _bounded(response, _ERROR_BODY) or b""
-        status = response.status
-        limited = is_rate_limit(status, body)
-        again = status in RETRIED and (not limited or "Retry-After" in response.headers)
-        anonymous = self._grants.header(request.scopes) is None
-        return failure(self.registry, request.what, status, body, anonymous=anonymous), again
+        status, host = response.status, response.url.host or ""
+        if not home:
+            response.close()
+            # What the registry signed for a moment may be over; another try gets another signature.
+            return elsewhere(self.registry, request.what, host, status), status in RETRIED | {400, 401, 403}
+        async with response, asyncio.timeout(self._patience.document):
+            body = await bodies.whole(response, _ERROR_BODY) or b""
+        again = status in RETRIED and (not is_rate_limit(status, body) or "Retry-After" in response.headers)
+        return failure(self.registry, request.what, status, body), again
 
-    async def _authorized(self, request: _Request) -> aiohttp.ClientResponse:
+    async def _authorized(self, request: _Request) -> tuple[aiohttp.ClientResponse, bool]:
         """The answer after what the server wants to know of the caller has been said."""
         header = self._grants.header(request.scopes)
         for _ in range(_AUTHORIZATIONS):
             response, home = await self._redirected(request, header)
             if response.status != 401 or not home:
-                return response
+                return response, home
             asked = challenges.parse(response.headers.getall("WWW-Authenticate", []))
             header = await self._grants.ask(request.scopes, asked, header)
             if header is None:
-                return response
+                return response, home
             response.close()
-        return (await self._redirected(request, header))[0]
+        return await self._redirected(request, header)
 
     async def _redirected(self, request: _Request, header: str | None) -> tuple[aiohttp.ClientResponse, bool]:
         """The answer at the end of redirects, and whether it is the server's own."""
@@ -200,9 +203,7 @@ class Transport:
             headers = dict(request.headers)
             if header is not None and home:
                 headers["Authorization"] = header
-            response = await self._session.request(
-                method, url, headers=headers, data=body() if callable(body) else body, allow_redirects=False
-            )
+            response = await self._sent(method, url, headers, body, home)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return response, home
@@ -212,20 +213,18 @@ class Transport:
             url = self._url(str(self._joined(url, location)), None)
         raise RegistryFailed(f"{self.registry} redirects {request.what} again and again: gave up after {MAX_REDIRECTS}")
 
+    async def _sent(
+        self, method: str, url: URL, headers: Mapping[str, str], body: Body | None, home: bool
+    ) -> aiohttp.ClientResponse:
+        if not callable(body):
+            return await self._connections.request(method, url, own=home, headers=headers, data=body)
+        idle = self._patience.idle
+        async with asyncio.timeout(idle + self._patience.connect) as timeout:
+            data = bodies.watched(body(), timeout, idle)
+            return await self._connections.request(method, url, own=home, headers=headers, data=data)
+
     def _joined(self, url: URL, location: str) -> URL:
         joined = url.join(self._parsed(location))
         if not joined.absolute:
             raise RegistryFailed(f"{self.registry} redirects to an address that is none", hint="is it a registry?")
         return joined
-
-
-async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The body, or ``None`` when it has more than *limit* bytes; no more than that is read."""
-    parts: list[bytes] = []
-    left = limit
-    async for part in response.content.iter_any():
-        left -= len(part)
-        if left < 0:
-            return None
-        parts.append(part)
-    return b"".join(parts)
