@@ -22,6 +22,7 @@ from jackstay_agent.containers.log_rotation import LogRotation
 from jackstay_agent.containers.monitor import Monitors
 from jackstay_agent.containers.process import ProcessPlan, merge
 from jackstay_agent.containers.restarts import Restarts
+from jackstay_agent.containers.retries import Retries
 from jackstay_agent.containers.runtime import Runtime
 from jackstay_agent.containers.settings import Settings, decode
 from jackstay_agent.errors import NotFound
@@ -106,6 +107,7 @@ class Engine:
     restarts: Restarts
     log_rotation: LogRotation
     health_checks: HealthChecks
+    retries: Retries = field(default_factory=Retries)
     entries: dict[str, Entry] = field(default_factory=dict)
     work: set[asyncio.Task[Any]] = field(default_factory=set)
     draining: set[Hub] = field(default_factory=set)

@@ -68,6 +68,10 @@ class Exits:
         elif pidfd is None:
             self._end(container, Exit(None, time.time_ns(), False))
 
+    def watches(self, container: str) -> bool:
+        """Whether the end of *container* is still to be reported."""
+        return container in self._watched
+
     def forget(self, container: str) -> None:
         """Report nothing of *container* any more."""
         pidfd = self._watched.pop(container, None)

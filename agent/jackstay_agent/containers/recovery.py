@@ -22,7 +22,7 @@ from jackstay_agent.containers.ending import UNKNOWN, ended_locked
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.exits import Exit, read_exit
 from jackstay_agent.containers.layout import Layout
-from jackstay_agent.containers.releasing import delete_bundle, forget, release
+from jackstay_agent.containers.releasing import delete_bundle, forget, release, release_later
 from jackstay_agent.containers.removing import remove_locked
 from jackstay_agent.containers.telling import tell
 from jackstay_agent.errors import Error
@@ -36,7 +36,8 @@ _AT_ONCE = 8
 
 
 async def recover(engine: Engine) -> None:
-    """Find every container again. One that cannot be is logged and does not stop the others."""
+    """Find every container again. One that cannot be is logged, does not stop the others, and is
+    tried again."""
     rebooted = await finish(_prepare, engine.layout)
     await engine.exits.open()
     every = await engine.database.read(rows.every)
@@ -46,16 +47,30 @@ async def recover(engine: Engine) -> None:
         entry = engine.entry(row.id)
         async with turns, entry.lock:
             try:
-                await _recover_one(engine, entry, row, rebooted)
-                await restarter.mark_locked(engine, row.id)
-            except (Error, OSError) as error:
-                _log.error("cannot recover", container=row.id, error=str(error))
+                await _settle(engine, entry, row, rebooted)
+            except Exception as error:  # also one of the database's that is no `Error`
+                _log.error("cannot recover", container=row.id, error=str(error) or repr(error))
+                engine.retries.keep(f"recover {row.id}", lambda: _settle_later(engine, row.id, rebooted))
 
     await asyncio.gather(*(one(row) for row in every))
     await _sweep(engine, {row.id for row in await engine.database.read(rows.every)})
     await engine.exits.settle()
     await finish(_remember_boot, engine.layout)
     await restarter.plan_all(engine)
+
+
+async def _settle(engine: Engine, entry: Entry, row: ContainerRow, rebooted: bool) -> None:
+    await _recover_one(engine, entry, row, rebooted)
+    await restarter.mark_locked(engine, row.id)
+
+
+async def _settle_later(engine: Engine, container: str, rebooted: bool) -> None:
+    """What could not be done at the agent's start, as on a full disk, unless the container has been started anew."""
+    entry = engine.entry(container)
+    async with entry.lock:
+        if not engine.exits.watches(container):
+            await _settle(engine, entry, await engine.get(container), rebooted)
+            restarter.plan(engine, await engine.get(container))
 
 
 async def _recover_one(engine: Engine, entry: Entry, row: ContainerRow, rebooted: bool) -> None:
@@ -75,7 +90,8 @@ async def _recover_one(engine: Engine, entry: Entry, row: ContainerRow, rebooted
 
 async def _recover_live(engine: Engine, entry: Entry, row: ContainerRow, rebooted: bool) -> None:
     if rebooted:
-        await release(engine, row.id)
+        if await release(engine, row.id):
+            release_later(engine, row.id)
         await engine.change(
             "rebooted",
             row.id,

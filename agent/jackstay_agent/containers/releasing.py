@@ -9,7 +9,7 @@ import shutil
 
 import structlog
 
-from jackstay_agent.containers import mapping
+from jackstay_agent.containers import mapping, state
 from jackstay_agent.containers.engine import Engine
 from jackstay_agent.containers.mounting import listed, unmount_parts
 from jackstay_agent.errors import Error
@@ -38,6 +38,21 @@ async def release(engine: Engine, container: str) -> str:
             _log.error("cannot release", container=container, error=str(error))
             wrong = wrong or str(error) or repr(error)
     return wrong
+
+
+def release_later(engine: Engine, container: str) -> None:
+    """`release` has failed for *container*: do it until it works, unless its next run, or its removal, comes first."""
+
+    async def again() -> None:
+        async with engine.entry(container).lock:
+            row = await engine.get(container)
+            if state.is_live(row.state) or row.state == "removing":
+                return
+            if wrong := await release(engine, container):
+                raise Error(wrong)
+            await forget(engine, container)
+
+    engine.retries.keep(f"release {container}", again)
 
 
 async def forget(engine: Engine, container: str) -> None:

@@ -57,8 +57,12 @@ async def mark_locked(engine: Engine, container: str) -> None:
 
 async def plan_all(engine: Engine) -> None:
     """Plan every start that the rows say is to come; for a wait that was begun before, what is left of it."""
-    now = time.time_ns()
     for row in await engine.database.read(rows.every):
-        if row.restart_at and row.state == "exited":
-            delay = min(max(row.restart_at - row.finished, restarting.FIRST), restarting.LONGEST)
-            engine.restarts.plan(row.id, restarting.wait(row, now), delay)
+        plan(engine, row)
+
+
+def plan(engine: Engine, row: ContainerRow) -> None:
+    """`plan_all` for one container."""
+    if row.restart_at and row.state == "exited":
+        delay = min(max(row.restart_at - row.finished, restarting.FIRST), restarting.LONGEST)
+        engine.restarts.plan(row.id, restarting.wait(row, time.time_ns()), delay)

@@ -126,6 +126,7 @@ class Containers:
             await hub.close()
         await self.engine.execs.close()
         await self.engine.exits.close()
+        await self.engine.retries.close()
         await self.engine.log_rotation.close()
 
     async def network_connect(self, text: str, wanted: NetworkAttachment) -> None:

@@ -37,7 +37,7 @@ from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.joining import Joined, joined
 from jackstay_agent.containers.monitor import Streams
 from jackstay_agent.containers.process import ProcessPlan
-from jackstay_agent.containers.releasing import forget, release
+from jackstay_agent.containers.releasing import forget, release, release_later
 from jackstay_agent.containers.removing import remove_locked
 from jackstay_agent.containers.settings import Port, Settings
 from jackstay_agent.containers.telling import tell, tell_mounted, tell_unmounted
@@ -210,7 +210,8 @@ async def _undo(engine: Engine, entry: Entry, run: _Run, error: BaseException) -
     container = run.row.id
     engine.exits.forget(container)
     engine.health_checks.stop(container)
-    await release(engine, container)
+    if await release(engine, container):
+        release_later(engine, container)
     tell_unmounted(engine, run.row)
     try:
         await forget(engine, container)
@@ -218,14 +219,29 @@ async def _undo(engine: Engine, entry: Entry, run: _Run, error: BaseException) -
         _log.error("cannot delete the bundle", container=container, error=str(stuck))
     told = error if isinstance(error, Error) else Error(f"the start was cut: {error}")
     code = runtime.exit_code(told)
-    await engine.change("unstarted", container, state=run.row.state, error=told.message, exit_code=code, restart_at=0)
+
+    async def write() -> None:
+        row = await engine.get(container)
+        if row.state == "starting":
+            changes = {"state": run.row.state, "error": told.message, "exit_code": code, "restart_at": 0}
+            await engine.change("unstarted", container, **changes)
+        if run.settings.auto_remove and not state.is_live(row.state):
+            await remove_locked(engine, entry, await engine.get(container), volumes=True)
+
+    async def write_later() -> None:
+        async with entry.lock:
+            await write()
+
     engine.let_drain(entry)
+    try:
+        await write()
+    except Exception as failed:  # a full disk, say, of which *error* tells, too
+        _log.error("cannot write that a start failed", container=container, error=str(failed) or repr(failed))
+        engine.retries.keep(f"undo the start of {container}", write_later)
     if run.row.restart_at:
         entry.end(code)  # there are those who wait for the end of what was about to run
     else:
         entry.fail(code)
-    if run.settings.auto_remove:
-        await remove_locked(engine, entry, await engine.get(container), volumes=True)
 
 
 def streams_of(settings: Settings) -> Streams:

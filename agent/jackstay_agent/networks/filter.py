@@ -36,6 +36,7 @@ class PacketFilter:
 
     def __init__(self, database: Database, programs: Programs) -> None:
         self.others = OtherFirewalls(programs)
+        self.ended: set[str] = set()  # containers whose ports do not count, whatever their rows still say
         self._database = database
         self._programs = programs
         self._lock = asyncio.Lock()
@@ -73,7 +74,8 @@ class PacketFilter:
                 [
                     ruleset.Forward(row.protocol, row.host_ip, row.host_port, row.address, row.container_port)
                     for row in ports
-                    if ":" not in row.host_ip  # those are passed on by `proxied`
+                    # Those of IPv6 are passed on by `proxied`.
+                    if ":" not in row.host_ip and row.container not in self.ended
                 ],
                 six=_SIX,
             )

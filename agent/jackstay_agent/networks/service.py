@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -209,6 +209,7 @@ class Networks:
         bound = await self._ways.ports.hold(container, out.address, publish) if out is not None else ()
         ports = [port_row(container, port) for port in bound]
         await self._ways.database.write("networks.connect", lambda c: rows.activate(c, container, ports))
+        self._ways.filter.ended.discard(container)
         places, networks = await self._ways.places(container)
         arguments = [endpoints.argument(place, places, networks) for place in places]
         # Who had an address before and is gone must not answer for it any more.
@@ -242,23 +243,38 @@ class Networks:
             log.warning("a failed connection left something", container=container, error=error.message)
 
     async def _detach(self, container: str, places: Sequence[EndpointRow], published: bool) -> None:
-        if published or any(place.active for place in places):
+        """Let go of everything, whatever step fails; the first error is raised, and it can be called again."""
+        ended = self._ways.filter.ended
+        published = published or container in ended
+        if published:
+            ended.add(container)  # its rules go with the next turn of the filter, also if its rows cannot
+
+        async def rows_go() -> None:
             await self._ways.database.write("networks.disconnect", lambda c: rows.deactivate(c, container))
+
+        async def names_go() -> None:
             await self._ways.rename(places, (await self._ways.places(container))[1])
-        try:
-            # The rules go before the socket: whoever gets the port next must not find his packets taken.
-            if published:
-                await self._ways.filter.apply()
-        finally:
-            await self._ways.ports.release(container)
+
+        async def links_go() -> None:
             # Only who comes from outside would wait for an answer; listing flows takes longer than all else here.
             used = [place.address for place in places] if published else []
             await self._ways.jobs.run(f"{NETLINK}:disconnect", [self._ways.folder, container, used])
-            if places:
-                self._leaving[container] = places
-                sweep = asyncio.create_task(self._sweep(container, places))
-                self._sweeping.add(sweep)
-                sweep.add_done_callback(self._sweeping.discard)
+
+        steps: list[Callable[[], Awaitable[None]]] = []
+        if published or any(place.active for place in places):
+            steps += [rows_go, names_go]
+        if published:
+            # The rules go before the socket: whoever gets the port next must not find his packets taken.
+            steps.append(self._ways.filter.apply)
+        wrong = await _every([*steps, lambda: self._ways.ports.release(container), links_go])
+        if places:
+            self._leaving[container] = places
+            sweep = asyncio.create_task(self._sweep(container, places))
+            self._sweeping.add(sweep)
+            sweep.add_done_callback(self._sweeping.discard)
+        if wrong is not None:
+            raise wrong
+        ended.discard(container)
 
     async def _sweep(self, container: str, ended: Sequence[EndpointRow]) -> None:
         """Delete the links of *ended* that outlast the run of their *container*, unless the next one has them."""
@@ -273,6 +289,17 @@ class Networks:
                 log.warning("a container's link stays", container=container, error=error.message)
             if self._leaving.get(container) is ended:
                 del self._leaving[container]
+
+
+async def _every(steps: Iterable[Callable[[], Awaitable[None]]]) -> Exception | None:
+    """Carry out every one of *steps*; the first error."""
+    first: Exception | None = None
+    for step in steps:
+        try:
+            await step()
+        except Exception as error:
+            first = first or error
+    return first
 
 
 def _shared(name: str) -> bool:
