@@ -17,13 +17,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
-from jackstay_oci.registry import blob_reading, certificates, deleting, listing, manifests, referring, scopes
+from jackstay_oci.registry import blob_reading, certificates, deleting, listing, manifests, referring, scopes, uploading
 from jackstay_oci.registry.authorizing import Authorizer
 from jackstay_oci.registry.connections import Connections, connections
 from jackstay_oci.registry.falling_over import Servers
 from jackstay_oci.registry.granting import Grants
 from jackstay_oci.registry.places import Place, places
-from jackstay_oci.registry.registry import Document
+from jackstay_oci.registry.registry import BlobReader, Document
 from jackstay_oci.registry.retrying import Patience
 from jackstay_oci.registry.settings import RegistrySettings
 from jackstay_oci.registry.transport import Transport
@@ -52,7 +52,10 @@ async def connect(
     settings, patience = settings or RegistrySettings(), patience or Patience()
     environ = os.environ if environ is None else environ
     found, tls = await asyncio.to_thread(_prepared, registry, settings)
-    opened = [connections(place, contexts, patience, environ) for place, contexts in zip(found, tls, strict=True)]
+    certs = settings.certs[0] if settings.certs else "certs.d"
+    opened = [
+        connections(place, contexts, patience, environ, certs) for place, contexts in zip(found, tls, strict=True)
+    ]
     transports = [
         Transport(registry, place, opening, Grants(registry, place, authorizer), patience)
         for place, opening in zip(found, opened, strict=True)
@@ -76,6 +79,10 @@ class RegistryClient:
         self._own = transports[-1]
         self._opened = opened
         self._patience = patience
+
+    async def check(self) -> None:
+        """Ask whether it is a registry that takes who we are, for no repository in particular."""
+        await self._own.send("GET", "", what="a login")
 
     async def resolve(self, repository: str, reference: str) -> Descriptor:
         """What the reference names; by HEAD where the registry's answer says enough."""
@@ -104,6 +111,18 @@ class RegistryClient:
             ok=(200, 404),
         )
         return reply.status == 200
+
+    async def mount(self, repository: str, digest: Digest, source: str) -> bool:
+        """Make a blob of the repository *source* one of *repository* too."""
+        return await uploading.mount(self._own, repository, digest, source)
+
+    async def upload(self, repository: str, blob: Descriptor, reader: BlobReader) -> None:
+        """Put a blob there."""
+        await uploading.upload(self._own, repository, blob, reader, patience=self._patience)
+
+    async def put_manifest(self, repository: str, reference: str, document: Document) -> None:
+        """Put a manifest or index there."""
+        await manifests.put(self._own, repository, reference, document)
 
     def tags(self, repository: str) -> AsyncIterator[str]:
         """The tags of a repository, page after page."""

@@ -62,18 +62,34 @@ def is_forbidden(error: BaseException) -> bool:
 
 def is_final(error: BaseException) -> bool:
     """Whether the same would happen again: there is no use in another try."""
-    return isinstance(error, aiohttp.ClientSSLError | aiohttp.InvalidURL) or is_forbidden(error)
+    final = isinstance(error, aiohttp.ClientSSLError | aiohttp.InvalidURL)
+    return final or is_forbidden(error) or _wants_certificate(error)
 
 
-def unreachable(registry: str, url: URL, what: str, error: BaseException) -> RegistryFailed:
-    """The error that *error* is, which came about while *what* was asked for."""
+def unreachable(registry: str, url: URL, what: str, error: BaseException, certs: str = "certs.d") -> RegistryFailed:
+    """The error that *error* is, which came about while *what* was asked for at *url*.
+
+    Args:
+        certs: the folder of certificates that whoever reads the message should use.
+    """
     server = url.authority if url.authority != registry else ""
+    folder = f"{certs}/{server or registry}"
     where = f"{registry} ({server})" if server else registry
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         why = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
         return RegistryFailed(
             f"the certificate of {where} is not trusted: {why}",
-            hint=f"put the CA that signed it into /etc/jackstay/certs.d/{server or registry}/ca.crt",
+            hint=f"put the CA that signed it into {folder}/ca.crt",
+        )
+    if _wants_certificate(error):
+        return RegistryFailed(
+            f"{where} wants a client's certificate ({what})",
+            hint=f"put one that it takes into {folder}/client.cert, and its key into {folder}/client.key",
+        )
+    if is_forbidden(error):
+        return RegistryFailed(
+            f"{registry} names the server {url.host}, whose address is link-local or this machine's own: refused",
+            hint="ask who runs the registry",
         )
     if isinstance(error, aiohttp.ClientSSLError):
         return RegistryFailed(
@@ -89,3 +105,13 @@ def unreachable(registry: str, url: URL, what: str, error: BaseException) -> Reg
     if isinstance(error, aiohttp.ClientOSError | OSError):
         return RegistryFailed(f"{where} cannot be reached ({what})", hint="check the network and the registry's name")
     return RegistryFailed(f"the connection to {where} broke ({what})", hint="try again; what is here already is kept")
+
+
+def _wants_certificate(error: BaseException | None) -> bool:
+    """Whether the server refuses a connection for want of a client's certificate, or one that it takes."""
+    while error is not None:
+        reason = str(getattr(error, "reason", "") or "") if isinstance(error, ssl.SSLError) else ""
+        if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import aiohttp
 from yarl import URL
 
+from jackstay_oci.errors import RegistryFailed
 from jackstay_oci.registry import addresses, certificates, connecting, proxies
 from jackstay_oci.registry.places import Place
 from jackstay_oci.registry.retrying import Patience
@@ -16,11 +17,16 @@ class Connections:
     """Made by :func:`connections`, closed by whoever has it."""
 
     def __init__(
-        self, own: aiohttp.ClientSession, elsewhere: aiohttp.ClientSession, environ: Mapping[str, str]
+        self, own: aiohttp.ClientSession, elsewhere: aiohttp.ClientSession, environ: Mapping[str, str], certs: str
     ) -> None:
         self._own = own
         self._elsewhere = elsewhere
         self._environ = environ
+        self._certs = certs
+
+    def unreachable(self, registry: str, url: URL, what: str, error: BaseException) -> RegistryFailed:
+        """The error that one of `connecting.BROKEN` is, which came about while *what* was asked for at *url*."""
+        return connecting.unreachable(registry, url, what, error, self._certs)
 
     async def request(
         self,
@@ -52,7 +58,7 @@ class Connections:
 
 
 def connections(
-    place: Place, tls: certificates.Contexts, patience: Patience, environ: Mapping[str, str]
+    place: Place, tls: certificates.Contexts, patience: Patience, environ: Mapping[str, str], certs: str
 ) -> Connections:
     """Connections to *place*, and to other servers by the system's CAs and those of *place*."""
     host = URL(place.base).host or ""
@@ -62,4 +68,5 @@ def connections(
         connecting.session(patience, tls.own),
         connecting.session(patience, tls.elsewhere, permits),
         environ,
+        certs,
     )

@@ -17,6 +17,7 @@ MAX_WORDS = 300
 """Characters of a registry's text in a message."""
 
 _TOO_MANY = "TOOMANYREQUESTS"
+_WANTS_TLS = b"HTTP request to an HTTPS server"  # as Go's server says it
 
 
 class _Entry(msgspec.Struct):
@@ -71,6 +72,11 @@ def failure(registry: str, what: str, status: int, body: bytes) -> Error:
     if status >= 500:
         return RegistryFailed(
             f"{registry} is out of order: status {status} for {what}{said}", hint="try again later, or use a mirror"
+        )
+    if status == 400 and _WANTS_TLS in body:
+        return RegistryFailed(
+            f"{registry} wants TLS, and was asked without it ({what})",
+            hint=f"take it out of plain_http; on the loopback, make a folder {registry!r} with its CA in certs.d",
         )
     return RegistryFailed(f"{registry} answers status {status} for {what}{said}", hint="is it a registry?")
 

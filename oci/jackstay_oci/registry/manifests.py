@@ -50,6 +50,27 @@ async def manifest(sender: Sender, repository: str, reference: str) -> Document:
         raise InvalidDocument(f"{what} of {sender.registry}: {error.message}", hint=error.hint) from None
 
 
+async def put(sender: Sender, repository: str, reference: str, document: Document) -> None:
+    """As `Registry.put_manifest`.
+
+    Raises:
+        RegistryFailed: the registry has stored something else, or does not take it; the message has its reason.
+    """
+    what = f"manifest {shown(repository, reference)}"
+    reply = await sender.send(
+        "PUT",
+        f"{repository}/manifests/{reference}",
+        what=what,
+        scopes=(scopes.push(repository),),
+        headers={"Content-Type": document.descriptor.media_type},
+        body=document.data,
+        ok=(200, 201, 202, 204),
+    )
+    stored = _header_digest(reply.headers)
+    if stored is not None and stored != document.descriptor.digest:
+        raise RegistryFailed(f"{sender.registry} has stored {what} with digest {stored}, it is another one")
+
+
 def shown(repository: str, reference: str) -> str:
     """Both, as a reference writes them."""
     return f"{repository}{'@' if ':' in reference else ':'}{reference}"

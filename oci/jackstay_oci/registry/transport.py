@@ -111,7 +111,7 @@ class Transport:
 
     def broke(self, what: str, error: BaseException) -> RegistryFailed:
         """The error of a body that broke off with one of `connecting.BROKEN`."""
-        return connecting.unreachable(self.registry, self._base, what, error)
+        return self._connections.unreachable(self.registry, self._base, what, error)
 
     def _url(self, target: str, params: Mapping[str, str] | None) -> URL:
         query = dict(params or {})
@@ -160,7 +160,7 @@ class Transport:
                 failed, again = await self._refusal(request, response, home)
                 asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
             except connecting.BROKEN as error:
-                failed = connecting.unreachable(self.registry, request.url, request.what, error)
+                failed = self._connections.unreachable(self.registry, request.url, request.what, error)
                 again = not connecting.is_final(error)
             if not again or (attempts is not None and tried >= attempts):
                 raise failed
