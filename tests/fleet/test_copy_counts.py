@@ -1,7 +1,6 @@
 """What copies move, counted at the hosts' links: missing blobs only, and after an interruption only the rest.
 
-The links carry SSH, gRPC and TCP around the blobs, so counts agree with sizes within a few percent. The image is a real
-one of 285 MB, which `tests.lab.images.debian_apache` makes once.
+The links carry SSH, gRPC and TCP around the blobs, so counts agree with sizes within a few percent.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import pytest
 
 from tests.lab.archives import write_archive
 from tests.lab.host import Host
-from tests.lab.images import IMAGE_CACHE, Image, debian_apache, synthetic
+from tests.lab.images import Image, synthetic
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop, data
 
@@ -31,14 +30,13 @@ BIG = 64_000_000
 
 @pytest.fixture
 def layered(tmp_path: Path) -> tuple[Image, Image]:
-    """``part:1`` of two layers, and ``whole:1`` with a Debian above the same two."""
+    """``part:1`` of two layers, and ``whole:1`` with a large one above the same two."""
     below = [synthetic(tmp_path, size, seed=seed).layers[0] for seed, size in ((11, 12_000_000), (12, 3_000_000))]
-    top = debian_apache(IMAGE_CACHE).layers[0]
+    top = synthetic(tmp_path, 150_000_000, files=5000, seed=13).layers[0]
     config = {"Cmd": ["/bin/sh"]}
     return Image("part:1", tuple(below), config), Image("whole:1", (*below, top), config)
 
 
-@pytest.mark.timeout(400)  # the image may have to be made first
 def test_only_missing_blobs_move_and_a_second_copy_moves_none(
     lab: Lab, laptop: Laptop, layered: tuple[Image, Image], tmp_path: Path
 ) -> None:

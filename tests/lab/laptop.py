@@ -1,14 +1,17 @@
-"""The laptop: runs ``jackstay`` as a user would, in a process of its own, and says what came of it."""
+"""The laptop: runs ``jackstay`` as a user would, each command in a process of its own, and says what came of it."""
 
 from __future__ import annotations
 
+import atexit
 import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.lab.commands import Commands
 from tests.lab.lab import PROGRAMS, Lab
 from tests.lab.terminal import Terminal
 
@@ -57,16 +60,8 @@ class Laptop:
     def run(self, *argv: str | Path, input: bytes = b"", timeout: float = 60, **environment: str) -> Ran:
         """Run ``jackstay ARGV``; the exit code is not judged."""
         arguments = tuple(map(str, argv))
-        ended = subprocess.run(
-            [JACKSTAY, *arguments],
-            input=input,
-            capture_output=True,
-            timeout=timeout,
-            env=self.environment | environment,
-        )
-        return Ran(
-            arguments, ended.returncode, ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace")
-        )
+        code, output, errors = _commands().run(arguments, self.environment | environment, input, timeout)
+        return Ran(arguments, code, output.decode(errors="replace"), errors.decode(errors="replace"))
 
     def ok(self, *argv: str | Path, timeout: float = 60) -> Ran:
         """Run ``jackstay ARGV``, which must succeed."""
@@ -85,6 +80,14 @@ class Laptop:
     def terminal(self, *argv: str | Path) -> Terminal:
         """Start ``jackstay ARGV`` on a terminal."""
         return Terminal([JACKSTAY, *map(str, argv)], self.environment | {"TERM": "xterm"})
+
+
+@cache
+def _commands() -> Commands:
+    """The process that this one's commands are forked from."""
+    commands = Commands()
+    atexit.register(commands.close)
+    return commands
 
 
 def data(ran: Ran, host: str | None = None) -> list[Any]:
