@@ -50,7 +50,7 @@ async def _chosen(source: RangeSource, image: SourceImage, wanted: Platform) -> 
     """The manifest for the platform, and what it says."""
     document = await _document(source, image.root)
     if isinstance(document, Manifest):
-        config = parse_config(await _read(source, _blob(document.config)))
+        config = parse_config(await read_document(source, _blob(document.config)))
         if config.os and config.architecture:
             own = Platform(os=config.os, architecture=config.architecture, variant=config.variant)
             if not platforms.fits(own, wanted):
@@ -70,10 +70,16 @@ async def _chosen(source: RangeSource, image: SourceImage, wanted: Platform) -> 
 
 
 async def _document(source: RangeSource, blob: Blob) -> Manifest | Index:
-    return parse_manifest(await _read(source, blob), blob.media_type)
+    return parse_manifest(await read_document(source, blob), blob.media_type)
 
 
-async def _read(source: RangeSource, blob: Blob) -> bytes:
+async def read_document(source: RangeSource, blob: Blob) -> bytes:
+    """A manifest, index or config, whole.
+
+    Raises:
+        InvalidDocument: it is too large.
+        DigestMismatch: it is not what its digest says.
+    """
     if blob.size > MAX_DOCUMENT:
         raise InvalidDocument(f"{source.name}: document {blob.digest} has {blob.size} bytes, the bound {MAX_DOCUMENT}")
     raw = b"".join([data async for data in source.read(blob.digest, 0, blob.size)])

@@ -1,0 +1,1 @@
+"""Credentials of registries, where docker keeps them: on this machine alone."""
