@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         ListImagesRequest,
         PruneImagesReply,
         PruneImagesRequest,
+        PullReply,
+        PullRequest,
         RemoveImageReply,
         RemoveImageRequest,
         TagReply,
@@ -53,6 +55,12 @@ class Images:
 
         The first request is ``start``, the last reply ``done``."""
         return self._calls.bidi(self._stub.Fetch)
+
+    def pull(self) -> BidiCall[PullRequest, PullReply]:
+        """Pull an image from a registry: the agent may ask who it is, the caller answers.
+
+        The first request is ``start``, the last reply ``done``."""
+        return self._calls.bidi(self._stub.Pull)
 
     def save(self, request: SaveRequest) -> AsyncIterator[memoryview]:
         """Pieces of an archive of images, of at most 1 MiB."""

@@ -31,14 +31,16 @@ async def run(
     work: Callable[[AgentClient], Awaitable[T]],
     options: FleetOptions | None = None,
     *,
+    on_begin: Callable[[Host], None] | None = None,
     on_outcome: Callable[[Outcome[T]], None] | None = None,
     connector: Connector | None = None,
 ) -> FleetResult[T]:
     """Connect to every host, do ``work`` there, close; return how each host ended, in the order given.
 
     At most ``options.fanout`` hosts are at work at once; ``options.serial`` makes batches, each begun when the one
-    before has ended; ``options.max_fail`` stops beginning hosts, and those not begun are ``skipped``. ``on_outcome`` is
-    called as each host ends. ``connector`` replaces :func:`jackstay.client.connect`.
+    before has ended; ``options.max_fail`` stops beginning hosts, and those not begun are ``skipped``. ``on_begin`` is
+    called before a host is connected to, ``on_outcome`` as each host ends. ``connector`` replaces
+    :func:`jackstay.client.connect`.
 
     Raises :class:`~jackstay.errors.UsageError` for malformed options before any host is asked. What ``work`` raises
     becomes that host's outcome and never leaves here; cancelling ends all hosts' work and closes every connection.
@@ -53,7 +55,7 @@ async def run(
     def open_tunnel(host: Host) -> Awaitable[AgentClient]:
         return connect(host, tunnels)
 
-    fleet = _Fleet(work, options, budget, on_outcome, connector or open_tunnel)
+    fleet = _Fleet(work, options, budget, on_begin, on_outcome, connector or open_tunnel)
     for batch in plan:
         await fleet.run(batch)
     return fleet.result(hosts)
@@ -67,12 +69,14 @@ class _Fleet(Generic[T]):
         work: Callable[[AgentClient], Awaitable[T]],
         options: FleetOptions,
         budget: Budget,
+        on_begin: Callable[[Host], None] | None,
         on_outcome: Callable[[Outcome[T]], None] | None,
         connector: Connector,
     ) -> None:
         self._work = work
         self._options = options
         self._budget = budget
+        self._on_begin = on_begin
         self._on_outcome = on_outcome
         self._connector = connector
         self._outcomes: dict[str, Outcome[T]] = {}
@@ -100,6 +104,8 @@ class _Fleet(Generic[T]):
                     host.name, "skipped", error=ErrorInfo("SKIPPED", "not begun: too many hosts had failed")
                 )
             else:
+                if self._on_begin:
+                    self._on_begin(host)
                 outcome = await self._one(host)
                 self._budget.count(outcome.outcome)
             self._outcomes[host.name] = outcome

@@ -15,8 +15,10 @@ from jackstay.inventory import Inventory, default_hosts
 from jackstay.library.hosts import Hosts
 
 if TYPE_CHECKING:
+    from jackstay.client import AgentClient
     from jackstay.copying.sources import RangeSource
     from jackstay.fleet.run import Connector
+    from jackstay.inventory import Host
 
 
 class Fleet:
@@ -60,6 +62,20 @@ class Fleet:
         """
         chosen = sets or default_hosts(os.environ, Path.cwd()).sets
         return Hosts(self.inventory.select(chosen, exclude, limit), self)
+
+    async def connect(self, host: Host) -> AgentClient:
+        """A connection to one host's agent, the caller's to close.
+
+        Raises:
+            Unreachable: it cannot be talked to.
+        """
+        if self.connector is not None:
+            return await self.connector(host)
+        from jackstay.client import connect
+        from jackstay.tunnel.settings import TunnelSettings
+
+        settings = TunnelSettings(connect_timeout=self.options.connect_timeout, accept_new=self.options.accept_new)
+        return await connect(host, settings)
 
     @asynccontextmanager
     async def source(self, endpoint: str) -> AsyncIterator[tuple[RangeSource, list[str]]]:

@@ -34,6 +34,8 @@ class Hosts:
         self.fleet = fleet
         self.on_outcome: OnOutcome | None = None
         """Called as each host ends; set it to show outcomes while others still work."""
+        self.on_begin: Callable[[Host], None] | None = None
+        """Called before a host is connected to."""
 
     def __len__(self) -> int:
         return len(self.hosts)
@@ -109,6 +111,7 @@ class Hosts:
             self.hosts,
             work,
             options,
+            on_begin=self.on_begin,
             on_outcome=(lambda outcome: tell(whole(outcome))) if tell else None,
             connector=self.fleet.connector,
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jackstay.copying.sources import RangeSource, SourceImage
     from jackstay.fleet import FleetResult
     from jackstay.library.hosts import Hosts
+    from jackstay_oci.registry.authorizing import Authorizer
 
 
 class Images:
@@ -43,6 +44,34 @@ class Images:
                 return await copy_to_agent(agent, shared, images, progress)
 
             return await self._hosts.run(work)
+
+    async def pull(
+        self,
+        names: Sequence[str],
+        *,
+        platform: str = "",
+        all_platforms: bool = False,
+        authorizer: Authorizer | None = None,
+        progress: CopyProgress | None = None,
+    ) -> FleetResult[builtins.list[dict[str, Any]]]:
+        """Pull images of registries: one host asks the registry, the others copy from it; see :mod:`.pulling`.
+
+        For every host and name an object as ``copy``'s, with ``changed``: whether the image was not there before.
+        ``authorizer`` says who we are to registries; by default docker's configuration on this machine does.
+
+        Raises:
+            InvalidReference: a name is malformed.
+        """
+        from jackstay.library.pulling import Pulling, parsed
+
+        references = {name: parsed(name) for name in names}
+        wanted = Pulling(self._hosts, authorizer, platform=platform, all_platforms=all_platforms, progress=progress)
+        async with wanted as pulling:
+
+            async def work(agent: AgentClient, name: str) -> dict[str, Any]:
+                return await pulling.pull(agent, references[name])
+
+            return await self._hosts.each(names, work)
 
     async def plan(self, source: RangeSource, images: Sequence[SourceImage]) -> FleetResult[list[HostPlan]]:
         """What :meth:`fetch` would send to every host, and what it would spare."""

@@ -68,8 +68,20 @@ class FakeContainer:
 
 
 @dataclass
+class FakeRegistry:
+    """What agents that reach it can pull; it asks each who it is."""
+
+    images: dict[str, str] = field(default_factory=dict)  # name → digest of its root
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)  # host, and the header that it was given
+    refusal: tuple[str, str] = ("", "")  # reason and message
+
+
+@dataclass
 class FakeHost:
     name: str
+    registry: FakeRegistry | None = None  # None: no way out
+    full: bool = False  # its disk
     blobs: dict[str, bytes] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)  # name → digest of its root
     containers: dict[str, FakeContainer] = field(default_factory=dict)  # name → container
@@ -182,7 +194,8 @@ class FakeContent(content_pb2_grpc.ContentServicer):
 
     async def Resolve(self, request: Any, context: Any) -> AsyncIterator[content_pb2.ResolveReply]:
         name = canonical(request.image)
-        root = self.host.images.get(name)
+        digest = str(Reference.parse(name).digest)
+        root = self.host.images.get(name) or (digest if digest in self.host.blobs else None)
         if root is None:
             await fail(context, "NOT_FOUND", f"no image {request.image}")
         blobs = [self.describe(digest) for digest in self.host.closure(root)]
@@ -232,6 +245,34 @@ class FakeImages(images_pb2_grpc.ImagesServicer):
             )
         done.bytes_sent, done.bytes_spared = fetch.sent, fetch.spared
         yield images_pb2.FetchReply(done=done)
+
+    async def Pull(self, requests: Any, context: Any) -> AsyncIterator[images_pb2.PullReply]:
+        start = (await anext(aiter(requests))).start
+        registry, host = self.host.registry, self.host
+        if registry is None:
+            await fail(context, "REGISTRY_FAILED", "the registry cannot be reached", "check the network")
+        name = Reference.parse(start.reference)
+        wanted = images_pb2.AuthorizationWanted(
+            request=1, registry=name.registry, url=f"https://{name.registry}", scheme="bearer", realm="https://auth",
+            service="s", scopes=[f"repository:{name.repository}:pull"],
+        )  # fmt: skip
+        yield images_pb2.PullReply(authorization=wanted)
+        given = (await anext(aiter(requests))).authorization
+        registry.asked.append((host.name, given.header))
+        if registry.refusal[0]:
+            await fail(context, *registry.refusal)
+        if host.full:
+            await fail(context, "DISK_FULL", f"no space left on {host.name}")
+        root = registry.images[start.reference]
+        sent = sum(len(data) for digest, data in registry.blobs.items() if digest not in host.blobs)
+        changed = host.images.get(start.reference) != root
+        host.blobs.update(registry.blobs)
+        host.images[start.reference] = root
+        done = images_pb2.PullDone(given=[images_pb2.GivenBytes(name=name.registry, bytes=sent)] if sent else [])
+        done.image.names.append(start.reference)
+        done.image.root.digest, done.image.root.size = root, len(host.blobs[root])
+        done.image.changed, done.image.bytes_sent = changed, sent
+        yield images_pb2.PullReply(done=done)
 
     def config_of(self, root: str) -> str:
         document = self.host.document(root)

@@ -1,0 +1,263 @@
+"""Images that many hosts want of a registry: it is asked once, and every other host copies from one that has the image.
+
+Who does what is decided by :mod:`jackstay.copying.pull_order`; here it is done. Hosts of different platforms take
+different parts of an image, so each platform has an order of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from jackstay.copying.copy import copy_to_agent, fetched_objects
+from jackstay.copying.host_source import HostSource
+from jackstay.copying.pull import pull_to_agent, pulled_object
+from jackstay.copying.pull_order import HERE, NO_WAY_OUT, Copy, Fail, PullOrder, Wait
+from jackstay.copying.shared_source import SharedSource
+from jackstay.errors import AgentError, Error, InvalidReference
+from jackstay_oci import platforms
+from jackstay_oci.reference import Reference
+
+if TYPE_CHECKING:
+    from jackstay.client import AgentClient, messages
+    from jackstay.copying.progress import CopyProgress, HostProgress
+    from jackstay.copying.serve import Fetched
+    from jackstay.copying.sources import RangeSource, SourceImage
+    from jackstay.fleet import Outcome
+    from jackstay.inventory import Host
+    from jackstay.library.hosts import Hosts
+    from jackstay_oci.registry.authorizing import Authorizer
+
+Key = tuple[str, str]
+"""A reference and the platform that is taken of it."""
+
+
+def parsed(name: str) -> Reference:
+    """The reference that a pull of *name* means: with a digest, or with a tag.
+
+    Raises:
+        InvalidReference: it is malformed, or reads as a digest.
+    """
+    reference = Reference.parse(name)
+    if reference.familiar_name == "sha256":
+        raise InvalidReference(f"{name!r} cannot be pulled: it reads as a digest", hint="give a name and a tag")
+    return reference.with_digest(reference.digest) if reference.digest else reference.with_default_tag()
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An image where it can be copied from; `shared` reads it once for all."""
+
+    source: RangeSource
+    shared: SharedSource
+    image: SourceImage
+
+
+class Pulling:
+    """Pulls for one run over *hosts*; an async context manager around it."""
+
+    def __init__(
+        self,
+        hosts: Hosts,
+        authorizer: Authorizer | None = None,
+        *,
+        platform: str = "",
+        all_platforms: bool = False,
+        progress: CopyProgress | None = None,
+    ) -> None:
+        self._hosts = hosts
+        self._authorizer = authorizer or default_authorizer()
+        self._platform = platform
+        self._all_platforms = all_platforms
+        self._progress = progress
+        self._orders: dict[Key, PullOrder] = {}
+        self._digests: dict[Key, str] = {}  # of the root, once somebody has it
+        self._given: dict[tuple[Key, str], asyncio.Task[_Given]] = {}
+        self._begun: set[str] = set()  # and not at its end
+        self._arrived: dict[str, set[str]] = {}  # by reference
+        self._changed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        began, ended = self._hosts.on_begin, self._hosts.on_outcome
+        self._hooks = began, ended
+
+        def on_begin(host: Host) -> None:
+            self._begun.add(host.name)
+            if began is not None:
+                began(host)
+
+        def on_outcome(outcome: Outcome[Any]) -> None:
+            self._begun.discard(outcome.host)
+            for order in self._orders.values():
+                order.leave(outcome.host)
+            self._tell()
+            if ended is not None:
+                ended(outcome)
+
+        self._hosts.on_begin, self._hosts.on_outcome = on_begin, on_outcome
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hosts.on_begin, self._hosts.on_outcome = self._hooks
+        for task in self._given.values():
+            task.cancel()
+        for given in await asyncio.gather(*self._given.values(), return_exceptions=True):
+            if isinstance(given, _Given):
+                await given.shared.close()
+                await given.source.close()
+        self._given.clear()
+
+    async def pull(self, agent: AgentClient, reference: Reference) -> dict[str, Any]:
+        """Make the image be on the agent's host; an element of ``data``.
+
+        Raises:
+            Error: why it is not: what the registry said, or what befell this host.
+        """
+        host = agent.host.name
+        key = (str(reference), self._group(agent))
+        order = self._orders.setdefault(key, PullOrder())
+        arrived = self._arrived.setdefault(key[0], set())
+        order.arrive(host)
+        arrived.add(host)
+        self._tell()
+        begun = time.monotonic()
+        progress = self._progress.host(host) if self._progress else None
+        try:
+            while True:
+                turn = order.turn(host, more=bool(self._begun - arrived))
+                if isinstance(turn, Fail):
+                    raise AgentError(turn.error.reason, turn.error.message, turn.error.hint)
+                if isinstance(turn, Wait):
+                    await self._changed.wait()
+                elif isinstance(turn, Copy):
+                    copied = await self._copy(order, key, turn.giver, agent)
+                    if copied is not None:
+                        order.has(host)
+                        return copied_object(*copied, reference, time.monotonic() - begun)
+                elif turn.by == HERE:
+                    await self._ask_from_here(order, key)
+                else:
+                    done = await self._ask(order, agent, reference, progress)
+                    if done is not None:
+                        self._digests[key] = done.image.root.digest
+                        order.has(host)
+                        return pulled_object(done, reference, time.monotonic() - begun)
+        finally:
+            order.leave(host)
+            if progress is not None:
+                progress.finished = True
+            self._tell()
+
+    def _group(self, agent: AgentClient) -> str:
+        if self._all_platforms:
+            return ""
+        return self._platform or f"{agent.version.os or 'linux'}/{agent.version.architecture}"
+
+    def _tell(self) -> None:
+        """Wake whoever waits for a turn."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _ask(
+        self, order: PullOrder, agent: AgentClient, reference: Reference, progress: HostProgress | None
+    ) -> messages.PullDone | None:
+        """Have the host ask the registry; ``None``: it has no way out, and another one's turn comes."""
+        try:
+            return await pull_to_agent(
+                agent,
+                reference,
+                self._authorizer,
+                platform=self._platform,
+                all_platforms=self._all_platforms,
+                progress=progress,
+            )
+        except BaseException as error:
+            known = error if isinstance(error, Error) else None
+            order.failed(agent.host.name, known)
+            self._tell()
+            if known is None or known.reason != NO_WAY_OUT:
+                raise
+            return None
+
+    async def _ask_from_here(self, order: PullOrder, key: Key) -> None:
+        """Have this machine ask the registry for the image's manifests; the hosts then make it ask for the rest."""
+        try:
+            await self._open(key, HERE)
+        except BaseException as error:
+            order.failed(HERE, error if isinstance(error, Error) else None)
+            if not isinstance(error, Error):
+                raise
+        else:
+            order.has(HERE)
+        finally:
+            self._tell()
+
+    async def _copy(self, order: PullOrder, key: Key, giver: str, agent: AgentClient) -> tuple[Fetched, _Given] | None:
+        """Copy from who has it; ``None``: that one has it no more, or cannot be reached."""
+        try:
+            given = await self._open(key, giver)
+        except Error as error:
+            order.lost(giver, error)
+            return None
+        try:
+            return await copy_to_agent(agent, given.shared, [given.image], self._progress), given
+        except Error as error:
+            if error.reason != "SOURCE_FAILED":
+                raise
+            order.lost(giver, error)
+            return None
+
+    async def _open(self, key: Key, giver: str) -> _Given:
+        """The image at *giver*, opened once for all who copy it."""
+        task = self._given.get((key, giver))
+        if task is None:
+            opening = self._here(key) if giver == HERE else self._at(key, giver)
+            task = self._given[key, giver] = asyncio.ensure_future(opening)
+        return await asyncio.shield(task)  # who asked first may leave while others wait
+
+    async def _at(self, key: Key, giver: str) -> _Given:
+        host = next(host for host in self._hosts if host.name == giver)
+        repository = Reference.parse(key[0]).name
+        return await self._first(
+            HostSource(await self._hosts.fleet.connect(host)), f"{repository}@{self._digests[key]}", key
+        )
+
+    async def _here(self, key: Key) -> _Given:
+        from jackstay.copying.registry_source import RegistrySource
+        from jackstay.inventory.registry_settings import registry_settings
+        from jackstay_oci.registry.client import connect
+
+        reference, group = key
+        registry = await connect(Reference.parse(reference).registry, self._authorizer, registry_settings(os.environ))
+        source = RegistrySource(registry, platforms.parse(group) if group else None)
+        return await self._first(source, reference, key)
+
+    async def _first(self, source: RangeSource, name: str, key: Key) -> _Given:
+        try:
+            found = (await source.images([name]))[0]
+        except BaseException:
+            await source.close()
+            raise
+        image = found.named(key[0]).wanting(self._platform, all_platforms=self._all_platforms)
+        return _Given(source, SharedSource(source, [image]), image)
+
+
+def copied_object(fetched: Fetched, given: _Given, reference: Reference, seconds: float) -> dict[str, Any]:
+    """What a copy did in place of a pull, as an element of ``data``."""
+    (item,) = fetched_objects(fetched, [given.image], given.source.name, given.source.via, seconds)
+    return {**item, "image": str(reference), "changed": fetched.done.images[0].changed}
+
+
+def default_authorizer() -> Authorizer:
+    """Who we are by docker's configuration on this machine."""
+    from jackstay.credentials.lookup import credentials
+    from jackstay.inventory.registry_settings import registry_settings
+    from jackstay_oci.registry.tokens import PasswordAuthorizer
+
+    return PasswordAuthorizer(credentials(os.environ), registry_settings(os.environ))
