@@ -223,6 +223,7 @@ async def test_an_image_comes_on_a_lane(tmp_path: Path, database: Database, jobs
         host.images,
         host.receiver,
         host.puller,
+        host.pusher,
         host.saver,
         host.collector,
         host.room,
