@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("command", nargs="?", choices=commands, default="serve", help="serve by default")
     parser.add_argument("--config", metavar="FILE", help=f"settings (default: {CONFIG} when it exists)")
     parser.add_argument("--socket", metavar="PATH", help="the agent's socket, for dial-stdio (default: as configured)")
+    parser.add_argument("--registry", action="store_true", help="for dial-stdio: the registry's socket beside that one")
     parser.add_argument(
         "--stop-when-idle",
         metavar="SECONDS",
@@ -37,8 +38,10 @@ def main() -> None:
         settings = config.load(arguments.config or (CONFIG if os.path.exists(CONFIG) else None))
         if arguments.command == "dial-stdio":
             from jackstay_agent.daemon import dial_stdio
+            from jackstay_agent.registry_server import place
 
-            sys.exit(dial_stdio.dial(arguments.socket or settings.socket))
+            own = arguments.socket or settings.socket
+            sys.exit(dial_stdio.dial(place.beside(own) if arguments.registry else own))
         if os.geteuid() != 0:
             raise Error("jackstayd must run as root", hint="start it with systemctl or sudo")
         if arguments.command == "remove-rules":

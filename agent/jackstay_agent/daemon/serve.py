@@ -156,9 +156,9 @@ async def _serve_with(
         ),
         activity,
     )
+    await registry.serve(registry_place.beside(config.socket), grace=GRACE)
     await server.start()
     await lanes.serve(config.socket + LANE_SUFFIX)
-    await registry.serve(registry_place.beside(config.socket), grace=GRACE)
     await asyncio.to_thread(rpc_server.open_to_group, config)
     notify.ready()
     _log.info("ready", socket=config.socket, runtime=runtime)

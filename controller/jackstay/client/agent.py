@@ -14,6 +14,7 @@ from jackstay.errors import Unreachable, VersionMismatch
 from jackstay.tunnel.settings import TunnelSettings
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
     from types import TracebackType
     from typing import Self
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from jackstay.client.system import System
     from jackstay.client.volumes import Volumes
     from jackstay.inventory.host import Host
+    from jackstay.tunnel.exposure import Exposure, Told
     from jackstay.tunnel.tunnel import Tunnel
 
 PROTOCOL = 1
@@ -177,6 +179,17 @@ class AgentClient:
         finally:
             if lane is not None:
                 lane.close()
+
+    @asynccontextmanager
+    async def exposed_registry(self, listener: socket.socket, told: Told) -> AsyncIterator[Exposure]:
+        """The agent's registry at ``listener``, a bound TCP socket, for the time of the block; see
+        :meth:`~jackstay.tunnel.tunnel.Tunnel.expose_registry`.
+        """
+        exposure = await self._tunnel.expose_registry(listener, told)
+        try:
+            yield exposure
+        finally:
+            await exposure.close()
 
     async def close(self) -> None:
         """Cancel every running call, then close the channel and the tunnel."""

@@ -12,9 +12,8 @@ import os
 from typing import cast
 
 from jackstay.errors import Unreachable
-from jackstay.tunnel.ends import RemoteEnd
+from jackstay.tunnel.far import FarEnd, FarEnds
 from jackstay.tunnel.private_folder import PrivateFolder
-from jackstay.tunnel.ways import Ways
 
 HIGH_WATER = 1024 * 1024  # bytes kept for a local reader before the SSH channel is no longer read
 
@@ -25,7 +24,7 @@ class NearEnd(asyncio.Protocol):
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
         self._transport: asyncio.Transport | None = None
-        self._remote: RemoteEnd | None = None
+        self._remote: FarEnd | None = None
         self._early: list[bytes] = []  # read before the far side was open
         self._early_eof = False
 
@@ -36,7 +35,7 @@ class NearEnd(asyncio.Protocol):
         self._transport.pause_reading()
         self._bridge.accepted(self)
 
-    def join(self, remote: RemoteEnd) -> None:
+    def join(self, remote: FarEnd) -> None:
         """The far side is open: let bytes flow."""
         if self._transport is None or self._transport.is_closing():
             remote.close()
@@ -118,7 +117,7 @@ class NearEnd(asyncio.Protocol):
 class Bridge:
     """The listening socket and every connection through it. ``first`` is a far side that is open already."""
 
-    def __init__(self, ways: Ways, first: RemoteEnd | None = None) -> None:
+    def __init__(self, ways: FarEnds, first: FarEnd | None = None) -> None:
         self._ways = ways
         self._first = first
         self._folder: PrivateFolder | None = None
@@ -155,9 +154,12 @@ class Bridge:
         """Forget a connection that has ended."""
         self._near.discard(near)
 
-    def remote_ended(self, remote: RemoteEnd, error: Exception | None) -> None:
+    def remote_ended(self, remote: FarEnd, error: Exception | None) -> None:
         """Note why a far side has ended."""
         self._ways.ended(remote, error)
+
+    def failed(self, error: Unreachable) -> None:
+        """A far side could not be opened."""
 
     async def close(self) -> None:
         """Stop listening, end every connection, remove the socket. May be called again."""
@@ -181,7 +183,8 @@ class Bridge:
     async def _join(self, near: NearEnd) -> None:
         try:
             near.join(await self._ways.open())
-        except Unreachable:  # kept by the ways; the local side sees a closed connection
+        except Unreachable as error:  # kept by the ways; the local side sees a closed connection
+            self.failed(error)
             near.abort()
         except BaseException:
             near.abort()

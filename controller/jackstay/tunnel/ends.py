@@ -6,9 +6,11 @@ Bytes are handed on in the callback that brings them. A far side reads nothing u
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import asyncssh
+
+from jackstay.tunnel.far import Near
 
 if TYPE_CHECKING:
     from asyncssh import DataType
@@ -18,25 +20,6 @@ MARK = b"jackstay-dial\n"
 
 LAST_CALL = 0.3
 """Seconds between the end of a session's output and the end that the near side sees."""
-
-
-class Near(Protocol):
-    """The local side of a pair, as the remote side sees it."""
-
-    def write(self, data: bytes) -> None:
-        """Bytes of the agent."""
-
-    def write_eof(self) -> None:
-        """The agent writes no more."""
-
-    def remote_lost(self, error: Exception | None) -> None:
-        """The channel is gone; with an error when the SSH connection is."""
-
-    def pause_reading(self) -> None:
-        """The channel takes no more."""
-
-    def resume_reading(self) -> None:
-        """The channel takes more again."""
 
 
 class RemoteEnd(asyncssh.SSHUNIXSession[bytes]):

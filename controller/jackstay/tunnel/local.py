@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import socket
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from jackstay.errors import Unreachable
-from jackstay.inventory.host import Host
-from jackstay.tunnel import local_agent
+from jackstay.inventory.host import Host, local_host
+from jackstay.tunnel import local_agent, registry_socket
 from jackstay.tunnel.lane import SUFFIX, Lane, SocketLane
+
+if TYPE_CHECKING:
+    from jackstay.tunnel.exposure import Exposure, Told
 
 
 class LocalTunnel:
-    """A :class:`~jackstay.tunnel.tunnel.Tunnel` of length zero; there is nothing to close."""
+    """A :class:`~jackstay.tunnel.tunnel.Tunnel` of length zero."""
 
     def __init__(self, path: str) -> None:
         self.socket_path = path
         self.failure: Unreachable | None = None
+        self._exposures: list[Exposure] = []
 
     async def open_lane(self) -> Lane | None:
         """See `Tunnel.open_lane`."""
@@ -27,8 +31,27 @@ class LocalTunnel:
         except OSError:
             return None
 
+    async def expose_registry(self, listener: socket.socket, told: Told) -> Exposure:
+        """See `Tunnel.expose_registry`. It lasts as long as the caller wants: an agent may come back."""
+        from jackstay.tunnel.exposure import open_exposure
+        from jackstay.tunnel.local_registry import LocalRegistry
+
+        async def broken() -> Unreachable:
+            never: asyncio.Future[Unreachable] = asyncio.get_running_loop().create_future()
+            return await never
+
+        async def revive() -> None:
+            await open_local(local_host(self.socket_path))
+
+        ways = LocalRegistry(registry_socket.beside(self.socket_path), revive)
+        exposure = await open_exposure(ways, listener, told, broken)
+        self._exposures.append(exposure)
+        return exposure
+
     async def close(self) -> None:
-        """Nothing: the socket is the agent's."""
+        """End what was opened through it; the socket is the agent's."""
+        for exposure in self._exposures:
+            await exposure.close()
 
     async def __aenter__(self) -> Self:
         return self

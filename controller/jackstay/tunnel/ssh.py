@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from jackstay.errors import Unreachable
 from jackstay.inventory.host import Host
 from jackstay.tunnel.bastions import Bastion, bastions
 from jackstay.tunnel.bridge import Bridge
+from jackstay.tunnel.exposure import Exposure, Told, open_exposure
 from jackstay.tunnel.failures import explain
 from jackstay.tunnel.lane import Lane
 from jackstay.tunnel.login import login, plan_login
@@ -25,12 +27,21 @@ class SSHTunnel:
     """A :class:`~jackstay.tunnel.tunnel.Tunnel` through SSH."""
 
     def __init__(
-        self, connection: asyncssh.SSHClientConnection, bastion: Bastion | None, bridge: Bridge, ways: Ways
+        self,
+        connection: asyncssh.SSHClientConnection,
+        bastion: Bastion | None,
+        bridge: Bridge,
+        ways: Ways,
+        host: Host,
+        settings: TunnelSettings,
     ) -> None:
         self._connection = connection
         self._bastion = bastion
         self._bridge = bridge
         self._ways = ways
+        self._host = host
+        self._settings = settings
+        self._exposures: list[Exposure] = []
         self.connection = connection
 
     @property
@@ -52,9 +63,23 @@ class SSHTunnel:
         """See `Tunnel.open_lane`; there is none where the SSH server's own forwarding is refused."""
         return await self._ways.open_lane()
 
+    async def expose_registry(self, listener: socket.socket, told: Told) -> Exposure:
+        """See `Tunnel.expose_registry`."""
+        ways = Ways(self.connection, self._host, self._ways.user, self._settings.window, registry=True)
+
+        async def broken() -> Unreachable:
+            await self.connection.wait_closed()
+            return self._ways.lost()
+
+        exposure = await open_exposure(ways, listener, told, broken)
+        self._exposures.append(exposure)
+        return exposure
+
     async def close(self) -> None:
         """End the bridge, the connection, and the lease on the bastion, even when one of them fails to."""
         try:
+            for exposure in self._exposures:
+                await exposure.close()
             await self._bridge.close()
         finally:
             await hang_up(self._connection, self._bastion)
@@ -82,7 +107,7 @@ async def open_ssh(host: Host, settings: TunnelSettings) -> SSHTunnel:
             ways = Ways(connection, host, plan.attempt.user, settings.window)
             bridge = Bridge(ways, await ways.open())
             await bridge.start()
-            return SSHTunnel(connection, bastion, bridge, ways)
+            return SSHTunnel(connection, bastion, bridge, ways, host, settings)
     except BaseException as error:
         await hang_up(connection, bastion)
         if isinstance(error, TimeoutError):

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 from jackstay.tunnel.settings import TunnelSettings
 
 if TYPE_CHECKING:
+    import socket
     from types import TracebackType
     from typing import Self
 
     from jackstay.errors import Unreachable
     from jackstay.inventory.host import Host
+    from jackstay.tunnel.exposure import Exposure, Told
     from jackstay.tunnel.lane import Lane
 
 
@@ -31,6 +33,13 @@ class Tunnel(Protocol):
 
     async def open_lane(self) -> Lane | None:
         """A new lane to the agent; ``None`` where there is no way for one. It ends with the tunnel at the latest."""
+
+    async def expose_registry(self, listener: socket.socket, told: Told) -> Exposure:
+        """Carry what comes to ``listener``, a bound TCP socket, to the agent's registry, until either is closed.
+
+        Raises :class:`~jackstay.errors.Unreachable` when no registry answers; then ``listener`` stays the caller's.
+        """
+        ...
 
     async def close(self) -> None:
         """End every connection through the tunnel and the tunnel itself, and remove its socket."""

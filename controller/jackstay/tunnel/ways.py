@@ -15,19 +15,23 @@ import asyncssh
 
 from jackstay.errors import Unreachable
 from jackstay.inventory.host import AGENT_SOCKET, Host
+from jackstay.tunnel import registry_socket
 from jackstay.tunnel.ends import MARK, DialEnd, LaneEnd, RemoteEnd
+from jackstay.tunnel.far import FarEnd
 from jackstay.tunnel.lane import SUFFIX
 
 NO_PROGRAM, NO_SOCKET, DENIED = 67, 68, 69  # exit codes of the script below
 MAX_PACKET = 32 * 1024  # larger packets gain nothing: sshd reads 32 KiB at a time
 
 
-def dial_command(socket: str, *, sudo: bool) -> str:
-    """The command line of a ``dial`` session, for any login shell.
+def dial_command(socket: str, *, sudo: bool, registry: bool = False) -> str:
+    """The command line of a ``dial`` session, for any login shell; with ``registry`` to the socket beside ``socket``.
 
     It tells by its exit code what is missing, and prints the mark right before the agent's bytes begin.
     """
     argument = "" if socket == AGENT_SOCKET else f" --socket {shlex.quote(socket)}"
+    if registry:
+        argument, socket = f"{argument} --registry", registry_socket.beside(socket)
     path, folder = shlex.quote(socket), shlex.quote(os.path.dirname(socket))
     lines = ["PATH=$PATH:/usr/local/bin:/opt/jackstay/bin"]
     if not sudo:
@@ -45,13 +49,17 @@ def dial_command(socket: str, *, sudo: bool) -> str:
 
 
 class Ways:
-    """Opens far sides on one SSH connection, in the way that works there."""
+    """Opens far sides on one SSH connection, in the way that works there; with ``registry`` to the agent's registry."""
 
-    def __init__(self, connection: asyncssh.SSHClientConnection, host: Host, user: str, window: int) -> None:
+    def __init__(
+        self, connection: asyncssh.SSHClientConnection, host: Host, user: str, window: int, *, registry: bool = False
+    ) -> None:
         self._connection = connection
         self._host = host
-        self._user = user
+        self.user = user
         self._window = window
+        self._registry = registry
+        self._socket = registry_socket.beside(host.socket) if registry else host.socket
         self._dials = host.sudo
         self.failure: Unreachable | None = None  # the last one; cleared by a success
 
@@ -88,15 +96,15 @@ class Ways:
             return await self._dial(None)
         try:
             _, end = await self._connection.create_unix_connection(
-                RemoteEnd, self._host.socket, encoding=None, window=self._window, max_pktsize=MAX_PACKET
+                RemoteEnd, self._socket, encoding=None, window=self._window, max_pktsize=MAX_PACKET
             )
         except asyncssh.ChannelOpenError as refusal:
             if self._connection.is_closed():
-                raise self._lost() from None
+                raise self.lost() from None
             end = await self._dial(refusal)  # OpenSSH says the same for "forbidden" and for "nobody listens"
             self._dials = True
         except asyncssh.Error:
-            raise self._lost() from None
+            raise self.lost() from None
         assert isinstance(end, RemoteEnd)
         return end
 
@@ -106,14 +114,14 @@ class Ways:
         try:
             channel, session = await self._connection.create_session(
                 factory,
-                dial_command(self._host.socket, sudo=self._host.sudo),
+                dial_command(self._host.socket, sudo=self._host.sudo, registry=self._registry),
                 encoding=None,
                 window=self._window,
                 max_pktsize=MAX_PACKET,
             )
         except (asyncssh.ChannelOpenError, asyncssh.Error):
             if self._connection.is_closed():
-                raise self._lost() from None
+                raise self.lost() from None
             raise self._neither(refusal, "") from None
         end: Any = session
         assert isinstance(end, DialEnd)
@@ -125,10 +133,10 @@ class Ways:
             raise
         return end
 
-    def ended(self, end: RemoteEnd, error: Exception | None) -> None:
+    def ended(self, end: FarEnd, error: Exception | None) -> None:
         """Note why a far side ended, when that says something about the agent."""
         if error is not None:
-            self.failure = self._lost()
+            self.failure = self.lost()
         elif isinstance(end, DialEnd) and end.exit_code:
             said = end.said or f"jackstayd dial-stdio ended with exit code {end.exit_code}"
             self.failure = self._no_sudo(said) if said.startswith("sudo:") else self._no_agent(said)
@@ -136,11 +144,11 @@ class Ways:
     def _explain(self, end: DialEnd, refusal: asyncssh.ChannelOpenError | None) -> Unreachable:
         """Why a session ended before its mark."""
         if end.exit_code == NO_SOCKET:
-            return self._no_agent(f"there is no socket {self._host.socket}")
+            return self._no_agent(f"there is no socket {self._socket}")
         if end.exit_code == DENIED:
             return Unreachable(
-                f"user {self._user} may not open the agent's socket on {self._host.name}",
-                hint=f"add the user to the group jackstay there (usermod -aG jackstay {self._user}), "
+                f"user {self.user} may not open the agent's socket on {self._host.name}",
+                hint=f"add the user to the group jackstay there (usermod -aG jackstay {self.user}), "
                 "or set `sudo = true` for the host in the inventory",
                 kind="forwarding",
             )
@@ -153,12 +161,12 @@ class Ways:
         said = f" ({said})" if said else ""
         if refusal is None or refusal.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
             return Unreachable(
-                f"the SSH server of {self._host.name} lets user {self._user} not reach the agent{said}",
+                f"the SSH server of {self._host.name} lets user {self.user} not reach the agent{said}",
                 hint="allow AllowStreamLocalForwarding in its sshd_config, or the command `jackstayd dial-stdio`",
                 kind="forwarding",
             )
         return Unreachable(  # OpenSSH does not tell "forbidden" from "nobody listens"
-            f"the agent's socket {self._host.socket} on {self._host.name} cannot be reached{said}",
+            f"the agent's socket {self._socket} on {self._host.name} cannot be reached{said}",
             hint="does jackstayd run there (systemctl start jackstayd)? and does its sshd_config allow "
             "AllowStreamLocalForwarding, or the command `jackstayd dial-stdio`?",
             kind="no-agent",
@@ -166,20 +174,28 @@ class Ways:
 
     def _no_sudo(self, said: str) -> Unreachable:
         return Unreachable(
-            f"user {self._user} may not run jackstayd with sudo on {self._host.name}: {said}",
+            f"user {self.user} may not run jackstayd with sudo on {self._host.name}: {said}",
             hint="allow it without a password there (visudo): "
-            f"{self._user} ALL=(root) NOPASSWD: /usr/local/bin/jackstayd dial-stdio",
+            f"{self.user} ALL=(root) NOPASSWD: /usr/local/bin/jackstayd dial-stdio"
+            f"{' --registry' if self._registry else ''}",
             kind="forwarding",
         )
 
     def _no_agent(self, reason: str) -> Unreachable:
+        if self._registry:
+            return Unreachable(
+                f"the agent of {self._host.name} serves no registry: {reason}",
+                hint="does jackstayd run there, and is it as new as this jackstay? (jackstay version)",
+                kind="no-agent",
+            )
         return Unreachable(
             f"jackstayd is not running on {self._host.name}: {reason}",
             hint="on that host: systemctl start jackstayd (see why it is down: journalctl -u jackstayd)",
             kind="no-agent",
         )
 
-    def _lost(self) -> Unreachable:
+    def lost(self) -> Unreachable:
+        """The error for an SSH connection that has ended."""
         return Unreachable(
             f"the SSH connection to {self._host.name} was lost",
             hint="the host or the network between went away; try again",

@@ -32,6 +32,8 @@ DIAL = """#!{python}
 import os, socket, sys, threading
 path = sys.argv[sys.argv.index("--socket") + 1]
 assert sys.argv[1] == "dial-stdio"
+if sys.argv[-1] == "--registry":
+    path = os.path.join(os.path.dirname(path), "registry.sock")
 agent = socket.socket(socket.AF_UNIX)
 try:
     agent.connect(path)
