@@ -167,6 +167,12 @@ ROOT: Mapping[str, Entry | Group] = {
             "disconnect": _entry("network_disconnect", "Disconnect a container from a network."),
         },
     ),
+    "registry": Group(
+        "Registries.",
+        {
+            "expose": _entry("registry_expose", "Serve a host's images as a registry on this machine."),
+        },
+    ),
     "host": Group(
         "The hosts of the fleet.",
         {
