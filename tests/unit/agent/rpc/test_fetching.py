@@ -221,6 +221,7 @@ async def test_callers_who_go_away_at_random_leave_nothing_and_the_next_succeeds
         host.receiver,
         host.puller,
         host.pusher,
+        host.pusher,
         host.saver,
         host.collector,
         host.room,
