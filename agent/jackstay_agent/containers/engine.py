@@ -131,6 +131,15 @@ class Engine:
             self.entries.pop(container, None)
             raise
 
+    async def run_of(self, container: str) -> tuple[ContainerRow, asyncio.Event]:
+        """The row of *container*, and what is set when the run ends that the row tells of. Raises `NotFound`."""
+        while True:
+            entry = self.entry(container)
+            over = entry.over
+            row = await self.get(container)
+            if over is entry.over:  # else it may be of the run before, and set
+                return row, over
+
     async def plan(self, row: ContainerRow) -> ProcessPlan:
         """What *row*'s container runs."""
         image = await self.images.by_root(row.image_root)

@@ -33,7 +33,6 @@ from jackstay_agent.kernel.threads import finish
 _log = structlog.get_logger("containers")
 
 _SOONEST, _LATEST = 0.05, 1.0  # seconds between two looks at a log
-_IN_DOUBT = 5.0  # seconds for a conmon that an earlier agent may have told
 _REOPEN = b"2 0 0\n"
 
 
@@ -48,7 +47,7 @@ class _Watched:
     looked: float = 0
     size: int = 0  # at the last look
     told: bool = False  # conmon was told about the file that is missing
-    missing: float = 0  # since when it is
+    idle: int = -1  # bytes in the newest file when conmon was seen to have read all that it was told; -1: it was not
     full: bool = False  # the disk was, at the last try
 
 
@@ -114,8 +113,8 @@ def _look(log: _Watched, ctl: int, now: float) -> float:
     try:
         size = os.stat(log.path).st_size
     except FileNotFoundError:
-        return _remind(log, ctl, now)
-    log.told, log.missing = False, 0
+        return _remind(log, ctl)
+    log.told, log.idle = False, -1
     if size < log.options.size:
         _drop(log, log.options.files - 1)
         rate = (size - log.size) / (now - log.looked) if now > log.looked > 0 else 0.0
@@ -128,16 +127,27 @@ def _look(log: _Watched, ctl: int, now: float) -> float:
     os.rename(log.path, log_files.numbered(log.path, number))
     faults.point("containers.log_rotation.renamed")
     _tell(log, ctl)
-    log.size, log.looked, log.missing, log.full = 0, now, now, False
+    log.size, log.looked, log.idle, log.full = 0, now, -1, False
     return _SOONEST
 
 
-def _remind(log: _Watched, ctl: int, now: float) -> float:
-    """The log has no file: conmon is about to make it, or an earlier agent has died before it told conmon to."""
-    log.missing = log.missing or now
-    if not log.told and now - log.missing >= _IN_DOUBT and not _unread(ctl):
+def _remind(log: _Watched, ctl: int) -> float:
+    """The log has no file: conmon is about to make it, or an earlier agent has died before it told conmon to.
+
+    A conmon that has read what it was told, and writes to the old file after that, was not told to make another one:
+    it does one thing at a time. How long it takes to make one says nothing, as it waits for the disk before that.
+    """
+    if log.told:
+        return _SOONEST
+    if _unread(ctl):
+        return _LATEST
+    newest = max(log_files.numbers(log.path), default=0)
+    size = os.stat(log_files.numbered(log.path, newest)).st_size if newest else 0
+    if not newest or size > log.idle >= 0:  # without any file there is nothing to lose
         _tell(log, ctl)
-    return _SOONEST if log.told else _LATEST
+        return _SOONEST
+    log.idle = size
+    return _LATEST
 
 
 def _tell(log: _Watched, ctl: int) -> None:

@@ -109,8 +109,10 @@ async def _recover_live(engine: Engine, entry: Entry, row: ContainerRow, reboote
         if settings_of(row).auto_remove:
             await remove_locked(engine, entry, await engine.get(row.id), volumes=True)
         return
+    # In this order: the exit file is written before the monitor ends.
+    watched = await asyncio.to_thread(identity.is_alive, row.monitor_pid, row.monitor_start)
     how = await asyncio.to_thread(read_exit, engine.layout, row.id)
-    if how is None and not await asyncio.to_thread(identity.is_alive, row.monitor_pid, row.monitor_start):
+    if how is None and not watched:
         how = Exit(None, time.time_ns(), False)
     if how is not None:
         await ended_locked(engine, entry, row.id, how)

@@ -229,8 +229,7 @@ class Containers:
     ) -> AsyncGenerator[list[logs.Entry], None]:
         """The container's output so far in batches; with *follow* until it stops, if it runs. Raises `NotFound`."""
         found = await self.engine.find(text)
-        over = self.engine.entry(found.id).over  # before the row is read: it ends this run or, after it, nothing
-        row = await self.engine.get(found.id)
+        row, over = await self.engine.run_of(found.id)
         settings = settings_of(row)
         if not log_options.parse(settings.log_driver, settings.log_opts).kept:
             raise Unsupported(

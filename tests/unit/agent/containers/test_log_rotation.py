@@ -31,15 +31,23 @@ class Conmon:
 
     def obey(self) -> int:
         """How often it was told to open a new file; done."""
+        told = self.hear()
+        self.open(told)
+        return told
+
+    def hear(self) -> int:
+        """How often it was told to open a new file; it is at it."""
         try:
-            told = os.read(self._ctl, 4096).count(b"2 0 0\n")
+            return os.read(self._ctl, 4096).count(b"2 0 0\n")
         except BlockingIOError:
             return 0
-        for _ in range(told):
+
+    def open(self, times: int = 1) -> None:
+        """Open a new file."""
+        for _ in range(times):
             os.close(self._log)
             self._log = os.open(f"{self.path}.tmp", os.O_WRONLY | os.O_TRUNC | os.O_CREAT)
             os.rename(f"{self.path}.tmp", self.path)
-        return told
 
     def close(self) -> None:
         """It ends."""
@@ -101,13 +109,30 @@ def test_conmon_is_told_once_by_an_agent_and_by_the_next_only_when_it_was_not(co
 
     conmon.path.rename(f"{conmon.path}.3")  # an agent that died before it told
     log = watched(conmon, 3)
-    assert log_rotation.look(log, 200.0) is not None
-    assert conmon.obey() == 0  # perhaps conmon is at it
-    log_rotation.look(log, 200.0 + log_rotation._IN_DOUBT)
+    for moment in range(200, 300):
+        assert log_rotation.look(log, float(moment)) is not None
+        assert conmon.obey() == 0  # perhaps conmon is at it
+    conmon.write(1)  # it is not
+    log_rotation.look(log, 300.0)
     conmon.write(1)
     assert conmon.obey() == 1
     conmon.write(1)
-    assert conmon.kept() == list(range(22))
+    assert conmon.kept() == list(range(23))
+
+
+def test_a_conmon_that_waits_for_the_disk_is_not_told_again_by_the_next_agent(conmon: Conmon) -> None:
+    """It would put another file over the one that it makes, and what it has written to that by then were lost."""
+    conmon.write(10)
+    log_rotation.look(watched(conmon, 3), 1.0)
+    assert conmon.hear() == 1
+    log = watched(conmon, 3)
+    for moment in range(2, 100):
+        log_rotation.look(log, float(moment))
+    conmon.open()
+    conmon.write(5)
+    assert conmon.obey() == 0
+    log_rotation.look(log, 100.0)
+    assert conmon.kept() == list(range(15))
 
 
 def test_a_log_is_looked_at_the_sooner_the_faster_it_grows(conmon: Conmon) -> None:
