@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,20 +19,6 @@ def folder(certs: Sequence[str], authority: str) -> Path | None:
     if _AUTHORITY.fullmatch(authority) is None:
         return None
     return next((path for top in certs if (path := Path(top) / authority).is_dir()), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Contexts:
-    """TLS towards one server, and towards others that it names: those are not shown the client's certificate."""
-
-    own: ssl.SSLContext
-    elsewhere: ssl.SSLContext
-
-
-def contexts(certs: Sequence[str], authority: str) -> Contexts:
-    """Both for ``host:port``. Raises `RegistryFailed` as `context`."""
-    found = folder(certs, authority)
-    return Contexts(context(found), context(found, client=False))
 
 
 def context(found: Path | None, *, client: bool = True) -> ssl.SSLContext:

@@ -19,7 +19,7 @@ from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from jackstay_oci.registry import blob_reading, certificates, deleting, listing, manifests, referring, scopes, uploading
 from jackstay_oci.registry.authorizing import Authorizer
-from jackstay_oci.registry.connections import Connections, connections
+from jackstay_oci.registry.connections import Connections, open_connections
 from jackstay_oci.registry.falling_over import Servers
 from jackstay_oci.registry.granting import Grants
 from jackstay_oci.registry.places import Place, places
@@ -51,11 +51,8 @@ async def connect(
     """
     settings, patience = settings or RegistrySettings(), patience or Patience()
     environ = os.environ if environ is None else environ
-    found, tls = await asyncio.to_thread(_prepared, registry, settings)
-    certs = settings.certs[0] if settings.certs else "certs.d"
-    opened = [
-        connections(place, contexts, patience, environ, certs) for place, contexts in zip(found, tls, strict=True)
-    ]
+    found = await asyncio.to_thread(_places, registry, settings)
+    opened = [await open_connections(place, settings.certs, patience, environ) for place in found]
     transports = [
         Transport(registry, place, opening, Grants(registry, place, authorizer), patience)
         for place, opening in zip(found, opened, strict=True)
@@ -63,9 +60,8 @@ async def connect(
     return RegistryClient(registry, transports, opened, patience)
 
 
-def _prepared(registry: str, settings: RegistrySettings) -> tuple[tuple[Place, ...], list[certificates.Contexts]]:
-    found = places(registry, settings, lambda name: certificates.folder(settings.certs, name) is not None)
-    return found, [certificates.contexts(settings.certs, place.authority) for place in found]
+def _places(registry: str, settings: RegistrySettings) -> tuple[Place, ...]:
+    return places(registry, settings, lambda name: certificates.folder(settings.certs, name) is not None)
 
 
 class RegistryClient:

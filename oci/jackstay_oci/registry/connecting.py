@@ -30,11 +30,12 @@ class _Forbidden(OSError):
 
 
 def session(
-    patience: Patience, tls: ssl.SSLContext, permits: Callable[[str], bool] | None = None
+    patience: Patience, tls: ssl.SSLContext | None, permits: Callable[[str], bool] | None = None
 ) -> aiohttp.ClientSession:
     """A new pool of connections. Whoever asked for it closes it.
 
     Args:
+        tls: how certificates are judged; ``None`` where no TLS is spoken.
         permits: whether an address may be connected to; asked with that of every connection, in the moment it is made.
     """
 
@@ -45,7 +46,7 @@ def session(
         return socket.socket(family, kind, protocol)
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=tls, socket_factory=guarded),
+        connector=aiohttp.TCPConnector(limit=0, ssl=True if tls is None else tls, socket_factory=guarded),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.connect, sock_read=patience.idle),
         headers={"User-Agent": "jackstay", "Accept-Encoding": "identity"},

@@ -126,7 +126,7 @@ class Transport:
         url = self._parsed(text)
         if url.scheme not in ("http", "https") or not url.host:
             raise RegistryFailed(f"{self.registry} names an address that is none of HTTP", hint="is it a registry?")
-        if self._base.scheme == "https" and url.scheme != "https":
+        if loses_tls(self._base, url):
             raise self._unencrypted(url)
         return url
 
@@ -189,7 +189,11 @@ class Transport:
             if response.status != 401 or not home:
                 return response, home
             asked = challenges.parse(response.headers.getall("WWW-Authenticate", []))
-            header = await self._grants.ask(request.scopes, asked, header)
+            try:
+                header = await self._grants.ask(request.scopes, asked, header)
+            except BaseException:
+                response.close()
+                raise
             if header is None:
                 return response, home
             response.close()
@@ -199,7 +203,7 @@ class Transport:
         """The answer at the end of redirects, and whether it is the server's own."""
         url, method, body, home = request.url, request.method, request.body, True
         for _ in range(MAX_REDIRECTS + 1):
-            home = home and url.origin() == self._base.origin()
+            home = home and same_origin(url, self._base)
             headers = dict(request.headers)
             if header is not None and home:
                 headers["Authorization"] = header
@@ -228,3 +232,13 @@ class Transport:
         if not joined.absolute:
             raise RegistryFailed(f"{self.registry} redirects to an address that is none", hint="is it a registry?")
         return joined
+
+
+def same_origin(url: URL, other: URL) -> bool:
+    """Whether both are of one server: scheme, host and port."""
+    return (url.scheme, url.host, url.port) == (other.scheme, other.host, other.port)
+
+
+def loses_tls(base: URL, url: URL) -> bool:
+    """Whether whoever began at *base* with TLS would go on at *url* without it."""
+    return base.scheme == "https" and url.scheme != "https"
