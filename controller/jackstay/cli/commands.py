@@ -95,6 +95,9 @@ ROOT: Mapping[str, Entry | Group] = {
     "rmi": RMI,
     "history": HISTORY,
     "inspect": _entry("inspect", "Show everything about containers or images."),
+    "search": _entry("search", "Search a registry for images."),
+    "login": _entry("login", "Log in to a registry."),
+    "logout": _entry("logout", "Log out of a registry."),
     "events": EVENTS,
     "info": _entry("info", "Show a host and its agent."),
     "version": _entry("version", "Show the versions here and on the hosts."),
@@ -170,6 +173,8 @@ ROOT: Mapping[str, Entry | Group] = {
     "registry": Group(
         "Registries.",
         {
+            "ls": _entry("registry_ls", "List the repositories of a registry."),
+            "tags": _entry("registry_tags", "List the tags of a repository."),
             "expose": _entry("registry_expose", "Serve a host's images as a registry on this machine."),
         },
     ),

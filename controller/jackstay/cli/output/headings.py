@@ -107,3 +107,12 @@ HOST: Titles = {
     "Sudo": "SUDO",
     "User": "USER",
 }
+REPOSITORY: Titles = {"Name": "NAME", "Repository": "REPOSITORY"}
+REGISTRY_TAG: Titles = {"Name": "NAME", "Repository": "REPOSITORY", "Tag": "TAG"}
+SEARCH: Titles = {
+    "Description": "DESCRIPTION",
+    "IsAutomated": "AUTOMATED",
+    "IsOfficial": "OFFICIAL",
+    "Name": "NAME",
+    "StarCount": "STARS",
+}
