@@ -57,6 +57,7 @@ PORT = _entry("port", "Show where the ports of a container are published.")
 IMAGES = _entry("images", "List images.")
 LOAD = _entry("load", "Load images from an archive.")
 IMPORT = _entry("import_image", "Make an image of a tar of a file system.")
+PULL = _entry("pull", "Pull images from registries.")
 SAVE = _entry("save", "Save images to an archive.")
 TAG = _entry("tag", "Give an image another name.")
 RMI = _entry("rmi", "Remove images.")
@@ -88,6 +89,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "top": TOP,
     "stats": STATS,
     "images": IMAGES,
+    "pull": PULL,
     "load": LOAD,
     "save": SAVE,
     "import": IMPORT,
@@ -143,6 +145,7 @@ ROOT: Mapping[str, Entry | Group] = {
             "tag": TAG,
             "history": HISTORY,
             "tree": _entry("image_tree", "Show which layers images share, as a tree."),
+            "pull": PULL,
             "load": LOAD,
             "save": SAVE,
             "import": IMPORT,
