@@ -11,9 +11,9 @@ from typing import Any
 
 from jackstay_agent.containers import filters, inspection, log_options, namespaces, state
 from jackstay_agent.containers.engine import Engine, settings_of
+from jackstay_agent.containers.own_files import FILES
 from jackstay_agent.containers.process import ProcessPlan, merge
 from jackstay_agent.containers.settings import Settings
-from jackstay_agent.containers.starting import FILES
 from jackstay_agent.errors import InvalidArgument, InvalidReference, NotFound
 from jackstay_agent.images.sizes import LayerSizes
 from jackstay_agent.metadata import containers as rows

@@ -25,6 +25,7 @@ from jackstay_agent.containers import (
     mapping,
     mounting,
     namespaces,
+    own_files,
     runtime,
     spec,
     state,
@@ -46,12 +47,8 @@ from jackstay_agent.kernel.id_maps import IdRange
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_agent.networks.attachment import Attachment
-from jackstay_agent.networks.resolver_files import hosts, resolv_conf, source_of
 
 _log = structlog.get_logger("containers")
-
-FILES = {"/etc/hosts": "hosts", "/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname"}
-"""Where the container's own files appear in it, and what they are called in its bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +143,8 @@ async def _fill(
         user = await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add, folder=run.plan.cwd)
         attachment = await connecting
         if not namespaces.other(run.settings.network):
-            await finish(_write_files, bundle, run.settings, attachment)
-        files = {target: os.path.join(others.bundle or bundle, name) for target, name in FILES.items()}
+            await finish(own_files.write, bundle, run.settings, attachment)
+        files = {target: os.path.join(others.bundle or bundle, name) for target, name in own_files.FILES.items()}
         plain = mapping.Sources(rootfs=rootfs, mounts=mounts, files=files, shm=others.shm)
         async with mapping.shown(engine, run.row, ids, plain) as sources:
             place = _Place(attachment, sources, others, user, userns, ids)
@@ -272,27 +269,6 @@ def _make_bundle(bundle: str, rootfs: str) -> None:
     os.mkdir(bundle, 0o700)
     # The runtime enters it as the container's root, which may be any user.
     os.mkdir(rootfs, 0o755)
-
-
-def _write_files(bundle: str, settings: Settings, attachment: Attachment) -> None:
-    host_network = attachment.network == "host"
-    with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
-        resolver = file.read()
-    source = source_of(resolver)
-    # Who is asked for containers' names passes the others on, to those of --dns if there are some.
-    servers = attachment.nameservers or settings.dns
-    if not host_network and source != "/etc/resolv.conf":
-        with open(source, encoding="utf-8", errors="replace") as file:
-            resolver = file.read()
-    texts = {
-        "hosts": hosts(settings.hostname, attachment.addresses, settings.add_host, host_gateway=attachment.gateway),
-        "resolv.conf": resolv_conf(resolver, servers, settings.dns_search, keep_loopback=host_network),
-        "hostname": f"{settings.hostname}\n",
-    }
-    for name, text in texts.items():
-        with open(os.path.join(bundle, name), "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(text)
 
 
 def _write_spec(bundle: str, built: dict[str, Any]) -> None:

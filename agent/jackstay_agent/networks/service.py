@@ -149,6 +149,10 @@ class Networks:
         """The file of *container*'s network namespace; it is there from `connect` to `disconnect`."""
         return os.path.join(self._ways.folder, container)
 
+    async def nameservers(self, container: str) -> tuple[str, ...]:
+        """Whom *container* asks for the names of others, in the places that it has now; () for nobody."""
+        return self._ways.nameservers(*await self._ways.places(container))
+
     async def bound(self) -> dict[str, list[BoundPort]]:
         """The published ports of every running container, by its id."""
         found: dict[str, list[BoundPort]] = {}

@@ -32,6 +32,7 @@ from jackstay_agent.errors import (
     RuntimeFailed,
     WrongState,
 )
+from jackstay_agent.networks.registry import Wanted as WantedNetwork
 from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.containers import ContainersService
 from jackstay_agent.rpc.errors import ErrorInterceptor
@@ -268,6 +269,30 @@ async def test_the_network_is_there_while_it_runs(host: Host) -> None:
     assert (await host.containers.find(other)).state == "created"
     await host.containers.stop(container, 0)
     await host.containers.start(other)
+
+
+async def test_names_are_known_in_a_network_that_it_comes_to_while_it_runs(host: Host) -> None:
+    await host.networks.registry.create(WantedNetwork(name="red"))
+    other = await host.run("sleep", "86400", network="red", name="other")
+    container = await host.run("sleep", "86400", network="bridge")
+    try:
+        await host.containers.network_connect(container, NetworkAttachment(network="red"))
+
+        async def known() -> bool:
+            asked = ExecRequest(command=("busybox", "nslookup", "other"))
+            session = await host.containers.execute(container, asked)
+            told, _ = await read_all(session)
+            return await session.wait() == 0 and b"Name:\tother" in told
+
+        await until(known)
+        await host.containers.network_disconnect(container, "red")
+        session = await host.containers.execute(container, ExecRequest(command=("cat", "/etc/resolv.conf")))
+        told, _ = await read_all(session)
+        assert (await host.networks.registry.inspect("red"))["IPAM"]["Config"][0]["Gateway"] not in told.decode()
+    finally:
+        for each in (container, other):
+            await host.containers.remove(each, force=True)
+        await host.networks.registry.remove("red")
 
 
 @both
