@@ -95,3 +95,17 @@ def test_no_agent(tmp_path: Path) -> None:
     done = subprocess.run([*DIAL, str(tmp_path / "none")], capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: no agent at {tmp_path}/none: No such file or directory\n")
+
+
+def test_the_registrys_socket_lies_beside_the_agents(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "registry.sock"))
+        listener.listen()
+        listener.settimeout(20)
+        command = [sys.executable, "-c", "from jackstay_agent.daemon.main import main; main()"]
+        command += ["dial-stdio", "--socket", str(tmp_path / "jackstayd.sock"), "--registry"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            with listener.accept()[0] as registry:
+                registry.sendall(b"hello")
+            assert process.communicate(timeout=20)[0] == b"hello"
+            assert process.returncode == 0
