@@ -121,7 +121,9 @@ class ContentStore:
         await to_end(store())
         return digest
 
-    async def commit(self, ingest: Ingest, digest: Digest, size: int, lease: str) -> None:
+    async def commit(
+        self, ingest: Ingest, digest: Digest, size: int, lease: str, *, along: Along | None = None
+    ) -> None:
         """Make a blob of the *ingest*, which must have *size* bytes and that *digest*, under *lease*.
 
         A cancelled caller waits for the whole: a file that got its name without its row would lie there unseen until
@@ -130,7 +132,7 @@ class ContentStore:
 
         async def store() -> None:
             await finish(ingest.commit, size, digest)
-            await self.record(digest, size, lease, ingest=ingest.ref)
+            await self.record(digest, size, lease, ingest=ingest.ref, along=along)
 
         await to_end(store())
 

@@ -7,26 +7,33 @@ while that lasts. Of an index, all manifests are pushed, or with a platform the 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal, cast
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import DigestMismatch, InvalidArgument, NotFound
 from jackstay_agent.fetch.connecting import Connect
+from jackstay_agent.images.compressing import AT_ONCE as COMPRESSED_AT_ONCE
+from jackstay_agent.images.compressing import Algorithm, Compressor
 from jackstay_agent.images.service import Images, find
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as image_rows
 from jackstay_agent.metadata import leases
-from jackstay_oci import platforms
+from jackstay_oci import media_types, platforms
+from jackstay_oci.at_once import each
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor, Index, Manifest, Platform, parse_config, parse_manifest
 from jackstay_oci.reference import Reference
-from jackstay_oci.registry import blob_mounts, pushing
+from jackstay_oci.registry import blob_mounts, pushing, recompressing
 from jackstay_oci.registry.authorizing import Authorizer
 from jackstay_oci.registry.pushing import ImageToPush, Pushed, Report
-from jackstay_oci.registry.registry import Document
+from jackstay_oci.registry.registry import Document, Registry
 
 COMPRESSIONS = ("gzip", "zstd", "none")
+
+Compress = Callable[[Descriptor], Awaitable[Descriptor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Pusher:
         self._content = content
         self._images = images
         self._connect = connect
+        self._compressor = Compressor(content)
 
     async def push(
         self,
@@ -63,10 +71,7 @@ class Pusher:
         Raises what `Images.find` and `Registry` raise, `InvalidArgument`, `NotFound` for a platform that is not here
         and an index that is not here in whole, and `DigestMismatch` for a damaged blob, which the next load repairs.
         """
-        if compression not in COMPRESSIONS:
-            raise InvalidArgument(
-                f"unknown compression {compression!r}", hint=f"compressions: {', '.join(COMPRESSIONS)}"
-            )
+        algorithm = _algorithm(compression)
         wanted = platforms.parse(platform) if platform else None
         to = Reference.parse(destination).with_default_tag()
         async with self._content.lease() as lease:
@@ -74,6 +79,9 @@ class Pusher:
             root, manifests = await self._documents(held, wanted)
             registry = await self._connect(to.registry, authorizer)
             try:
+                if algorithm != "none":
+                    compress = self._compressing(registry, to.repository, algorithm, lease, report)
+                    root, manifests = await _compressed(root, manifests, compress)
                 image = ImageToPush(root, manifests, blob_mounts.sources(to, held.named))
                 reference = str(to.digest) if to.digest else to.tag
                 assert reference is not None
@@ -102,6 +110,17 @@ class Pusher:
             return _Held(image, here, [(other, digests & here) for other, digests in named])
 
         return await self._content.database.write("images.push", work)
+
+    def _compressing(
+        self, registry: Registry, repository: str, algorithm: Algorithm, lease: str, report: Report
+    ) -> Compress:
+        async def is_there(digest: Digest) -> bool:
+            return await registry.has_blob(repository, digest)
+
+        async def compress(layer: Descriptor) -> Descriptor:
+            return await self._compressor.compress(layer, algorithm, lease, is_there, report)
+
+        return compress
 
     async def _documents(self, held: _Held, wanted: Platform | None) -> tuple[Document, tuple[Document, ...]]:
         """The root to push and, of an index, its manifests."""
@@ -136,6 +155,26 @@ class Pusher:
         own = Platform(os=config.os, architecture=config.architecture, variant=config.variant)
         if config.os and config.architecture and not platforms.fits(own, wanted):
             raise NotFound(f"{_called(image)} is not here for {wanted}", hint=f"it is for {own}")
+
+
+async def _compressed(
+    root: Document, manifests: tuple[Document, ...], compress: Compress
+) -> tuple[Document, tuple[Document, ...]]:
+    """The root and the manifests of its index with their layers compressed."""
+    is_index = media_types.is_index(root.descriptor.media_type)
+    plain = recompressing.uncompressed_layers(manifests if is_index else (root,))
+    became = await each(plain, compress, limit=COMPRESSED_AT_ONCE)
+    layers = {layer.digest: new for layer, new in zip(plain, became, strict=True)}
+    if not is_index:
+        return recompressing.with_layers(root, layers), ()
+    replaced = {one.descriptor.digest: recompressing.with_layers(one, layers) for one in manifests}
+    return recompressing.with_manifests(root, replaced), tuple(replaced.values())
+
+
+def _algorithm(compression: str) -> Literal["gzip", "zstd", "none"]:
+    if compression not in COMPRESSIONS:
+        raise InvalidArgument(f"unknown compression {compression!r}", hint=f"compressions: {', '.join(COMPRESSIONS)}")
+    return cast(Literal["gzip", "zstd", "none"], compression)
 
 
 def _parsed(document: Document) -> Manifest | Index:

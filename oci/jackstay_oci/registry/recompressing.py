@@ -75,8 +75,8 @@ def with_manifests(index: Document, replaced: Mapping[Digest, Document]) -> Docu
             if new.descriptor.media_type == media_types.OCI_MANIFEST:
                 media_type = _OCI.get(media_type, media_type)
         about = (entry.get("annotations") or {}).get(_ABOUT)
-        if about in replaced:
-            entry["annotations"][_ABOUT] = str(replaced[about].descriptor.digest)
+        if isinstance(about, str) and about in replaced:
+            entry["annotations"][_ABOUT] = str(replaced[Digest(about)].descriptor.digest)
     if "mediaType" in document:
         document["mediaType"] = media_type
     return _document(media_type, document)
