@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +19,7 @@ import structlog
 from jackstay_agent.errors import Error, InUse, NotFound
 from jackstay_agent.events.event import Record, unrecorded
 from jackstay_agent.kernel.jobs import Jobs
+from jackstay_agent.kernel.threads import to_end
 from jackstay_agent.metadata import volumes as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.metadata.volumes import VolumeRow
@@ -57,18 +58,19 @@ class Volumes:
         Raises `InvalidArgument` for a malformed name, `DiskFull`.
         """
         chosen = names.checked(name) if name else names.anonymous()
-        unnamed = anonymous or not name
-        now = time.time_ns()
+        return await to_end(self._create(chosen, labels, anonymous or not name))
 
+    async def _create(self, name: str, labels: Mapping[str, str], anonymous: bool) -> Volume:
         def work(connection: sqlite3.Connection) -> bool:
-            new = chosen not in rows.names(connection)
-            rows.add(connection, chosen, now, unnamed, labels)
+            new = name not in rows.names(connection)
+            rows.add(connection, name, time.time_ns(), anonymous, labels)
             return new
 
-        if await self._database.write("volumes.create", work):
-            self.record("volume", "create", chosen, {"driver": "local"}, labels)
-        await self.materialize(chosen)
-        return await self.inspect(chosen)
+        async with self._lock:
+            if await self._database.write("volumes.create", work):
+                self.record("volume", "create", name, {"driver": "local"}, labels)
+            await asyncio.to_thread(folders.make, self._root, name)
+            return await self.inspect(name)
 
     async def inspect(self, name: str) -> Volume:
         """The volume *name*. Raises `NotFound`."""
@@ -78,7 +80,14 @@ class Volumes:
         return self._volume(row)
 
     async def remove(self, name: str, force: bool = False) -> None:
-        """Remove *name* and its files. Raises `InUse` naming the containers, `NotFound` unless *force*."""
+        """Remove *name* and its files. Raises `InUse` naming the containers, `NotFound` unless *force*.
+
+        A cancelled caller waits for the end, as that of `prune` does: the row is gone, and the next volume of that name
+        would have the files.
+        """
+        await to_end(self._remove(name, force))
+
+    async def _remove(self, name: str, force: bool) -> None:
         async with self._lock:
             found = await self._database.write("volumes.remove", lambda c: _delete(c, name))
             if not found and not force:
@@ -96,6 +105,9 @@ class Volumes:
         """
         wanted = list(filters)
         names.prunable((), wanted)  # refused before anything is written
+        return await to_end(self._prune(all, wanted))
+
+    async def _prune(self, all: bool, wanted: Sequence[str]) -> tuple[list[str], int]:
         async with self._lock:
             removed = await self._database.write("volumes.prune", lambda c: _delete_unused(c, all, wanted))
             aside = [await asyncio.to_thread(folders.put_aside, self._root, name) for name in removed]

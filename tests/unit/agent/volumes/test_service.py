@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,23 @@ async def test_the_start_removes_folders_without_a_row_and_nothing_else(volumes:
     assert os.listdir(tmp_path / "volumes") == ["data"]
     assert os.listdir(made.mountpoint) == ["file"]
     assert await volumes.clean() == 0
+
+
+@pytest.mark.parametrize("verb", ["remove", "prune"])
+async def test_a_removal_that_is_cancelled_leaves_no_files_to_the_next_of_that_name(
+    volumes: Volumes, database: Database, verb: str
+) -> None:
+    made = await volumes.create("data", {})
+    Path(made.mountpoint, "secret").touch()
+    free = threading.Event()
+    busy = asyncio.create_task(database.write("test", lambda _connection: free.wait(10)))
+    await asyncio.sleep(0)
+    removal = asyncio.create_task(volumes.remove("data") if verb == "remove" else volumes.prune(all=True))
+    await asyncio.wait([removal], timeout=0.05)  # it has asked the database
+    removal.cancel()
+    await asyncio.wait([removal], timeout=0.05)
+    free.set()
+    with pytest.raises(asyncio.CancelledError):
+        await removal
+    await busy
+    assert os.listdir((await volumes.create("data", {})).mountpoint) == []
