@@ -23,6 +23,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 _NUMBER = struct.Struct("<i")
 _LARGEST = 1 << 20
@@ -72,8 +73,8 @@ class Commands:
                         while view:
                             view = view[os.write(feed.fileno(), view) :]
 
-                def take(index: int, source: object) -> None:
-                    outputs[index] = source.read()  # type: ignore[attr-defined]
+                def take(index: int, source: IO[bytes]) -> None:
+                    outputs[index] = source.read()
 
                 threads = [
                     threading.Thread(target=give),
@@ -164,7 +165,7 @@ def _reap(running: dict[int, socket.socket]) -> None:
             answers.sendall(_NUMBER.pack(status))
 
 
-def _become(message: dict[str, object], fds: Sequence[int]) -> None:
+def _become(message: dict[str, Any], fds: Sequence[int]) -> None:
     """Be the command; never returns."""
     from jackstay.cli.main import main
 
@@ -172,9 +173,9 @@ def _become(message: dict[str, object], fds: Sequence[int]) -> None:
         os.dup2(fd, target)
     os.closerange(3, 256)
     os.environ.clear()
-    os.environ.update(message["env"])  # type: ignore[arg-type]
-    os.chdir(str(message["cwd"]))
-    sys.argv = ["jackstay", *message["argv"]]  # type: ignore[misc]
+    os.environ.update(message["env"])
+    os.chdir(message["cwd"])
+    sys.argv = ["jackstay", *message["argv"]]
     code: object = 1
     try:
         main()
