@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from jackstay.cli.invocation import open_fleet, show
+from jackstay.cli.copying import Wanted
+from jackstay.cli.invocation import open_fleet
 from jackstay.cli.lazy import fleet_flags_of
 from jackstay.cli.output.view import Lines, Table
-from jackstay.cli.platform_flags import AllPlatformsFlag, PlatformFlag, canonical_platform, wanting
+from jackstay.cli.platform_flags import AllPlatformsFlag, PlatformFlag, canonical_platform
 from jackstay.errors import UsageError
 
-if TYPE_CHECKING:
-    from jackstay.copying.endpoints import HostsEndpoint
-    from jackstay.copying.sources import SourceImage
-    from jackstay.fleet import FleetResult
-    from jackstay.library import Hosts
-
+VIAS = ("auto", "registry", "relay")
 PLAN_COLUMNS = (("IMAGE", "Image"), ("SENT", "Sent"), ("SPARED", "Spared"), ("FROM", "From"))
 
 
@@ -32,12 +28,16 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     platform: PlatformFlag = "",
     all_platforms: AllPlatformsFlag = False,
+    via: Annotated[
+        str, typer.Option("--via", metavar="auto|registry|relay", help="Who asks a registry: hosts, or this machine.")
+    ] = "auto",
 ) -> int:
-    """Copy images between hosts and archives.
+    """Copy images between hosts, registries and archives.
 
-    An end is HOSTS::IMAGE, docker-archive:FILE, oci-archive:FILE, oci:DIR or - (standard input or output). A
-    destination may be HOSTS:: alone: the image keeps its name. Every host asks only for what it lacks, and a folder
-    gets only that. Of an image for several platforms a host takes its own part, an archive or a folder all.
+    An end is HOSTS::IMAGE, docker://NAME (a registry's), docker-archive:FILE, oci-archive:FILE, oci:DIR or - (standard
+    input or output). A destination may be HOSTS:: alone: the image keeps its name. Every host asks only for what it
+    lacks, and a folder or a registry gets only that. Of an image for several platforms a host takes its own part, an
+    archive, a folder or a registry all.
 
     \b
     Examples:
@@ -47,8 +47,10 @@ def command(
       jackstay copy web1::app:1 docker-archive:app.tar
       jackstay copy web1::app:1 oci:images
       jackstay copy --all-platforms oci-archive:multi.tar 'web[1-3]::'
+      jackstay copy docker://registry.example:5000/app:1 '@web::'
+      jackstay copy docker://httpd:2.4 docker://registry.example:5000/httpd:2.4
     """
-    from jackstay.copying.endpoints import HostsEndpoint
+    from jackstay.copying.endpoints import HostsEndpoint, RegistryEndpoint
     from jackstay.library.sources import parse_endpoint
 
     if len(ends) < 2:
@@ -65,50 +67,35 @@ def command(
     if all_ and wanted:
         raise UsageError("copy: either --all or images' names")
     targets = [parse_endpoint(text) for text in ends[1:]]
+    if isinstance(source, RegistryEndpoint) and (all_ or image):
+        raise UsageError(
+            "copy: the image of a registry is named in the endpoint",
+            hint="copy each in a run of its own; `jackstay registry tags` lists what there is",
+        )
+    if via not in VIAS:
+        raise UsageError(f"--via {via!r}: not auto, registry or relay")
+    if via == "registry" and not any(isinstance(end, RegistryEndpoint) for end in (source, *targets)):
+        raise UsageError("--via registry: no end is a registry", hint="a registry is written docker://NAME")
     hosts_targets = [target for target in targets if isinstance(target, HostsEndpoint)]
     view = Table(PLAN_COLUMNS) if plan else Lines(copied_line)
     rows = _plan_rows if plan and not (flags.json or flags.jsonl) else list
-    if len(hosts_targets) < len(targets):
-        if len(targets) != 1:
-            raise UsageError(
-                "copy: an archive or a folder is the only destination", hint="copy to it in a run of its own"
-            )
-        from jackstay.cli.copy_to_file import Wanted, copy_to_file
+    asked = Wanted(ends[0], image or (), all_, platform, all_platforms, plan, quiet, via)
+    if len(hosts_targets) == len(targets):
+        from jackstay.cli.copy_to_hosts import copy_to_hosts
 
-        asked = Wanted(ends[0], image or (), all_, platform, plan)
-        return copy_to_file(ctx, fleet, asked, targets[0], rows, view)  # type: ignore[arg-type]  # no other is left
-    name = _one_name(hosts_targets)
-    hosts = fleet.select(*(target.hosts for target in hosts_targets), exclude=flags.exclude, limit=flags.limit)
+        return copy_to_hosts(ctx, fleet, asked, hosts_targets, rows, view)
+    if len(targets) != 1:
+        raise UsageError(
+            "copy: an archive, a folder or a registry is the only destination", hint="copy to it in a run of its own"
+        )
+    (target,) = targets
+    if isinstance(target, RegistryEndpoint):
+        from jackstay.cli.copy_to_registry import copy_to_registry
 
-    async def work(hosts: Hosts) -> FleetResult[list[dict[str, Any]]]:
-        from jackstay.cli.transfer import plan_transfer, transfer
+        return copy_to_registry(ctx, fleet, asked, target, rows, view)
+    from jackstay.cli.copy_to_file import copy_to_file
 
-        async with fleet.source(ends[0]) as (opened, named):
-            images = await opened.images([*named, *(image or ())], all=all_)
-            images = wanting(_renamed(images, name), platform, all_platforms)
-            if plan:
-                return await plan_transfer(hosts, opened, images)
-            return await transfer(hosts, opened, images, flags, quiet=quiet)
-
-    return show(ctx, hosts, work, rows, view)
-
-
-def _one_name(targets: list[HostsEndpoint]) -> str | None:
-    """The name that the destinations give; ``None`` when they keep the source's."""
-    names = {target.image for target in targets}
-    if len(names) > 1:
-        raise UsageError("copy: the destinations give different names", hint="copy to each in a run of its own")
-    return names.pop()
-
-
-def _renamed(images: list[SourceImage], name: str | None) -> list[SourceImage]:
-    from jackstay.copying.host_source import canonical
-
-    if name is None:
-        return images
-    if len(images) != 1:
-        raise UsageError(f"copy: {len(images)} images cannot all be called {name}", hint="write HOSTS:: without a name")
-    return [images[0].named(canonical(name))]
+    return copy_to_file(ctx, fleet, asked, target, rows, view)  # type: ignore[arg-type]  # no other is left
 
 
 def copied_line(item: dict[str, Any]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from jackstay.cli.copying import Rows, Wanted
 from jackstay.cli.invocation import no_objects, show
 from jackstay.cli.lazy import fleet_flags_of
 from jackstay.cli.output.view import View
@@ -29,19 +29,7 @@ if TYPE_CHECKING:
 HERE = "local"
 """What the destination is called in the output: this machine."""
 
-Rows = Callable[[Any], list[dict[str, Any]]]
 Copy = Callable[["RangeSource", "list[SourceImage]"], "Awaitable[list[HostPlan]]"]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which images of a source, and what of them."""
-
-    source: str
-    names: Sequence[str] = ()
-    all: bool = False
-    platform: str = ""
-    plan: bool = False
 
 
 def copy_to_file(
@@ -70,7 +58,7 @@ def _show(ctx: typer.Context, fleet: Fleet, wanted: Wanted, copy: Copy, rows: Ro
         from jackstay.fleet import FleetResult, Outcome
 
         begun = time.monotonic()
-        async with fleet.source(wanted.source) as (source, named):
+        async with fleet.source(wanted.source, wanted.platform) as (source, named):
             images = await source.images([*named, *wanted.names], all=wanted.all)
             objects = plan_objects(await copy(source, wanting(images, wanted.platform, all_platforms=False)))
         if not wanted.plan:

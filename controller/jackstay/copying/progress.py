@@ -29,13 +29,16 @@ class HostProgress:
         """Take one event in."""
         if event.phase in (RECEIVING, RECEIVED):
             self.phase = "receiving"
-            current = event.total if event.phase == RECEIVED else event.current
-            before = self._blobs.get(event.digest, (0, 0))
-            self._blobs[event.digest] = (current, event.total)
-            self.current += current - before[0]
-            self.total += event.total - before[1]
+            self.count(event.digest, event.total if event.phase == RECEIVED else event.current, event.total)
         elif event.phase in (UNPACKING, UNPACKED):
             self.phase = "unpacking"
+
+    def count(self, digest: str, current: int, total: int) -> None:
+        """So many bytes of a blob are where they must go."""
+        before = self._blobs.get(digest, (0, 0))
+        self._blobs[digest] = (current, total)
+        self.current += current - before[0]
+        self.total += total - before[1]
 
 
 @dataclass(slots=True)

@@ -80,11 +80,9 @@ class RegistrySource:
         self._keep(repository, root)
         blobs = {root.descriptor.digest: _blob(root.descriptor)}
         held = await self._below(reference, root, blobs, 0)
-        # A name with a digest is none that an image could lose to another.
-        names = () if reference.digest is not None else (str(reference),)
-        return SourceImage(
-            _blob(root.descriptor), names, tuple(blobs.values()), tuple(str(digest) for digest in held), event="pull"
-        )
+        name = reference.with_digest(reference.digest) if reference.digest is not None else reference
+        manifests = tuple(str(digest) for digest in held)
+        return SourceImage(_blob(root.descriptor), (str(name),), tuple(blobs.values()), manifests, event="pull")
 
     async def _below(
         self, reference: Reference, document: Document, blobs: dict[Digest, Blob], depth: int

@@ -78,8 +78,10 @@ class Fleet:
         return await connect(host, settings)
 
     @asynccontextmanager
-    async def source(self, endpoint: str) -> AsyncIterator[tuple[RangeSource, list[str]]]:
+    async def source(self, endpoint: str, platform: str = "") -> AsyncIterator[tuple[RangeSource, list[str]]]:
         """A copy's source, open, and the images that the endpoint names itself.
+
+        A registry is asked only for what is for ``platform``, where one is given.
 
         Raises:
             UsageError: it is malformed, or its hosts are not exactly one.
@@ -88,7 +90,7 @@ class Fleet:
         """
         from jackstay.library.sources import open_source
 
-        source, named = await open_source(self, endpoint)
+        source, named = await open_source(self, endpoint, platform)
         try:
             yield source, named
         finally:

@@ -12,11 +12,14 @@ from jackstay.copying.endpoints import (
     Endpoint,
     HostsDaemonEndpoint,
     HostsEndpoint,
+    RegistryEndpoint,
     StreamEndpoint,
     parse,
 )
 from jackstay.errors import Error, InvalidArgument, UsageError
 from jackstay.tunnel.settings import TunnelSettings
+from jackstay_oci import platforms
+from jackstay_oci.reference import Reference
 
 if TYPE_CHECKING:
     from jackstay.copying.sources import RangeSource
@@ -33,25 +36,35 @@ def parse_endpoint(text: str) -> Endpoint:
     """:func:`jackstay.copying.endpoints.parse`, its errors being the user's.
 
     Raises:
-        UsageError: it is malformed.
+        UsageError, InvalidReference: it is malformed.
         Unsupported: it is of a kind that comes later.
     """
     try:
         endpoint = parse(text)
     except InvalidArgument as error:
         raise UsageError(error.message, hint=error.hint) from error
-    if isinstance(endpoint, HostsEndpoint | ArchiveEndpoint | StreamEndpoint):
-        return endpoint
     if isinstance(endpoint, DaemonEndpoint | HostsDaemonEndpoint):
         raise Unsupported(
             f"{text}: copying from and to Docker comes later", hint="use docker save and docker-archive:FILE"
         )
-    raise Unsupported(f"{text}: copying from and to registries comes later", hint="use an archive: docker-archive:FILE")
+    if isinstance(endpoint, RegistryEndpoint):
+        Reference.parse(endpoint.reference)
+    return endpoint
 
 
-async def open_source(fleet: Fleet, text: str) -> tuple[RangeSource, list[str]]:
-    """The source, which the caller closes, and the images that the endpoint itself names."""
+async def open_source(fleet: Fleet, text: str, platform: str = "") -> tuple[RangeSource, list[str]]:
+    """The source, which the caller closes, and the images that the endpoint itself names.
+
+    A registry is asked only for what is for ``platform``, where one is given.
+    """
     endpoint = parse_endpoint(text)
+    if isinstance(endpoint, RegistryEndpoint):
+        from jackstay.copying.registry_source import RegistrySource
+        from jackstay.library.registries import open_registry
+
+        wanted = platforms.parse(platform) if platform else None
+        registry = await open_registry(Reference.parse(endpoint.reference).registry, os.environ)
+        return RegistrySource(registry, wanted), [endpoint.reference]
     if isinstance(endpoint, HostsEndpoint):
         from jackstay.copying.host_source import HostSource
 

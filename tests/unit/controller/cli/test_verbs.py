@@ -243,7 +243,7 @@ def test_copy_renames_and_refuses(loaded: Any) -> None:
         result = loaded("copy", *arguments)
         assert result.code == 2, arguments
         assert words in result.err
-    for end in ("docker-daemon:app:1", "docker://reg/app:1", "web1::docker-daemon:app"):
+    for end in ("docker-daemon:app:1", "web1::docker-daemon:app"):
         result = loaded("copy", end, "web2::")
         assert result.code == 1
         assert "comes later" in result.err

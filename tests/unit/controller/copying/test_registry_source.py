@@ -52,10 +52,10 @@ async def test_an_image_is_its_documents_and_its_blobs(registry: MemoryRegistry)
     assert registry.closed == 1
 
 
-async def test_an_image_by_digest_has_no_name(registry: MemoryRegistry) -> None:
+async def test_an_image_by_digest_is_called_by_it(registry: MemoryRegistry) -> None:
     digest = registry.manifests["app"]["1"].descriptor.digest
     (image,) = await RegistrySource(registry).images([f"registry.example/app:9@{digest}"])
-    assert (image.names, image.root.digest) == ((), digest)
+    assert (image.names, image.root.digest) == ((f"registry.example/app@{digest}",), digest)
 
 
 async def test_of_an_index_all_that_is_there_or_one_platform(registry: MemoryRegistry) -> None:
