@@ -1,11 +1,12 @@
 """The kernel's messages about tables of the packet filter that come and go (nfnetlink, group NFNLGRP_NFTABLES).
 
 Guarantees: every change after the object was made is told, or that some were lost. Only what a table's name needs is
-parsed (linux/netfilter/nf_tables.h, nf_tables_msg_types; the name is attribute 1 of tables, chains and rules).
+parsed (linux/netfilter/nf_tables.h, nf_tables_msg_types; the name is attribute 1 of all of them).
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -17,11 +18,14 @@ from jackstay_agent.kernel.readiness import readable
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK = 270
 _NETLINK_ADD_MEMBERSHIP = 1
+_SO_RCVBUFFORCE = 33
+_BUFFER = 8 << 20  # bytes; taken only while they are needed
 _GROUP = 7  # NFNLGRP_NFTABLES
 _SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
 _KINDS = {_SUBSYSTEM << 8 | 0: False, _SUBSYSTEM << 8 | 2: True}  # NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE
-_CONTENTS = {_SUBSYSTEM << 8 | kind: False for kind in (3, 5, 6, 8)}  # NFT_MSG_NEWCHAIN, DELCHAIN, NEWRULE, DELRULE
-_NAME = 1  # NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE
+_CONTENTS = {_SUBSYSTEM << 8 | kind: False for kind in (3, 5, 6, 8, 9, 11, 12, 14)}
+# NFT_MSG_NEWCHAIN, DELCHAIN, NEWRULE, DELRULE, NEWSET, DELSET, NEWSETELEM, DELSETELEM
+_NAME = 1  # NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_SET_ELEM_LIST_TABLE
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _FAMILY_HEADER = 4  # struct nfgenmsg
@@ -37,7 +41,8 @@ class TableEvent:
 
 
 class TableEvents:
-    """A queue of events of this network namespace, with *contents* also of chains and rules: as changes of their table.
+    """A queue of events of this network namespace, with *contents* also of chains, rules, sets and maps: as changes of
+    their table.
 
     Non-blocking and close-on-exec.
     """
@@ -48,6 +53,8 @@ class TableEvents:
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         self._socket = socket.socket(socket.AF_NETLINK, kind, _NETLINK_NETFILTER)
         try:
+            with contextlib.suppress(OSError):  # what it holds by itself is less than what one batch may tell
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
             self._socket.bind((0, 0))
             self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _GROUP)
         except BaseException:

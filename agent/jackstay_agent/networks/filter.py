@@ -1,7 +1,8 @@
 """The host's packet filter, kept as the rows say: reads them, lets `ruleset` render them, hands the batch to nft.
 
-Another's ``flush ruleset``, as ``systemctl restart nftables`` does it, takes the agent's table away, too: published
-ports end, and the host's loopback services are open to containers. So `keep` makes it again at once.
+Another's ``flush ruleset``, as ``systemctl restart nftables`` does it, takes the agent's tables away, too: published
+ports end, and the host's loopback services are open to containers. So `keep` makes them again at once, and also when
+somebody has changed what is in them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from jackstay_agent.networks import ruleset
 from jackstay_agent.networks.opening import OtherFirewalls
 
 QUIET = 0.1
-"""Seconds that the table may be missing: a batch that makes it anew tells of its end first."""
+"""Seconds without a change before the tables are made again: a batch that makes one anew tells of its end first."""
 
 OWN = 1.0
 """Seconds after a batch of the agent's in which what is told of the table is taken for that batch's."""
@@ -102,30 +103,34 @@ class PacketFilter:
 
     async def _keep(self) -> None:
         try:
-            events = TableEvents()
+            events = TableEvents(contents=True)
         except OSError as error:
             log.warning("the packet filter is not watched", error=error.strerror)
             return
         self._watched = True
         loop = asyncio.get_running_loop()
-        missing_since: float | None = None
+        changed: float | None = None  # when another one has done it last
         try:
             while True:
                 try:
-                    async with asyncio.timeout_at(None if missing_since is None else missing_since + QUIET):
+                    async with asyncio.timeout_at(None if changed is None else changed + QUIET):
                         told = await events.wait()
                 except TimeoutError:
                     told = []
+                others = not self._lock.locked() and loop.time() > self._made + OWN
                 if told is None:
                     self._stands = b""
-                    missing_since = missing_since or loop.time()
+                    changed = loop.time() if others else changed
                 for event in told or ():
-                    if (event.family, event.name) == (socket.AF_INET, ruleset.TABLE):
-                        # What another one loads may have the table as it was when he saved it.
-                        others = not self._lock.locked() and loop.time() > self._made + OWN
-                        missing_since = loop.time() if event.gone or others else None
-                if missing_since is not None and loop.time() >= missing_since + QUIET:
-                    missing_since = None
+                    if event.name != ruleset.TABLE:
+                        continue
+                    if event.family == socket.AF_INET:
+                        # The agent's own batches end with a table that is there.
+                        changed = loop.time() if event.gone or others else None
+                    elif event.family == socket.AF_INET6 and others:
+                        changed = loop.time()
+                if changed is not None and loop.time() >= changed + QUIET:
+                    changed = None
                     await self._make_again()
         finally:
             self._watched = False
@@ -133,7 +138,7 @@ class PacketFilter:
             events.close()
 
     async def _make_again(self) -> None:
-        log.warning("the packet filter was taken away or replaced, as by a reload of a firewall, and is made again")
+        log.warning("the packet filter was changed by others, as by a reload of a firewall, and is made again")
         try:
             await self.apply(again=True)  # a turn under way may have made what was taken away
         except Error as error:

@@ -26,6 +26,7 @@ from jackstay_agent.kernel.programs import Completed, LinuxPrograms
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks.attachment import BoundPort
+from jackstay_agent.networks.filter import OWN
 from jackstay_agent.networks.service import LINGER, Networks
 
 FOLDER, OUTSIDE = sys.argv[2:4]
@@ -234,12 +235,21 @@ async def loopback_is_closed(host: Host) -> None:
     ):
         subprocess.run([*inside(a), *command], capture_output=True)
     assert ask(inside(a), "127.0.0.1", 7001, patience=0.5) == "silence"
+    await unwatched(host)
     run("nft", "flush", "chain", "ip", "jackstay", "raw-prerouting")
     assert ask(inside(a), "127.0.0.1", 7001).startswith("secret"), (
         "the attack itself must work, else this test says nothing"
     )
     await host.networks.recover()
     assert ask(inside(a), "127.0.0.1", 7001, patience=0.5) == "silence"
+
+
+async def unwatched(host: Host) -> None:
+    """Let nobody make the rules again."""
+    keeping = host.networks._keeping
+    host.networks._keeping = None
+    keeping.cancel()
+    await asyncio.wait([keeping])
 
 
 async def others_reload(host: Host) -> None:
@@ -250,10 +260,7 @@ async def others_reload(host: Host) -> None:
     run("nft", "add", "table", "ip", "somebody")
     await asyncio.sleep(0.3)  # nothing of ours is missing
     kept = rules()
-    keeping = host.networks._keeping
-    host.networks._keeping = None
-    keeping.cancel()
-    await asyncio.wait([keeping])
+    await unwatched(host)
     run("nft", "flush", "ruleset")
     await asyncio.sleep(0.5)
     assert ask([], HOST, 8080) == "refused", "without the watch they stay away, else this test says nothing"
@@ -265,6 +272,11 @@ async def others_reload(host: Host) -> None:
     run("nft", "flush", "ruleset")
     await eventually(lambda: rules() == ours, "the rules did not come back")
     assert ask([], HOST, 8080) == f"a {HOST}"
+    for what in ("table ip jackstay", "chain ip jackstay raw-prerouting", "map ip jackstay published"):
+        await asyncio.sleep(OWN)
+        run("nft", "flush", *what.split())
+        assert rules() != ours
+        await eventually(lambda: rules() == ours, f"the rules of the {what} did not come back")
     # What the agent does itself is not taken for that.
     calls: list[object] = []
     real = host.networks._ways.filter._programs

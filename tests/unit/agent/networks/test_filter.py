@@ -16,16 +16,16 @@ from jackstay_agent.networks import opening
 from jackstay_agent.networks.filter import PacketFilter
 from jackstay_agent.networks.ruleset import TABLE
 
-AF_INET = 2
+AF_INET, AF_INET6 = 2, 10
 
 
 class Events:
     """Implements `TableEvents`: tells what the test puts."""
 
     def __init__(self) -> None:
-        self.told: asyncio.Queue[list[TableEvent]] = asyncio.Queue()
+        self.told: asyncio.Queue[list[TableEvent] | None] = asyncio.Queue()
 
-    async def wait(self) -> list[TableEvent]:
+    async def wait(self) -> list[TableEvent] | None:
         return await self.told.get()
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ async def kept(
     def refused(**_options: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(packet_filter, "TableEvents", lambda: events)
+    monkeypatch.setattr(packet_filter, "TableEvents", lambda contents: events)
     monkeypatch.setattr(packet_filter, "QUIET", 0.001)
     monkeypatch.setattr(opening, "TableEvents", refused)
     monkeypatch.setattr(opening, "_LEGACY_TABLES", {})
@@ -130,6 +130,32 @@ async def test_a_table_that_another_one_loads_is_made_again(monkeypatch: pytest.
                 await asyncio.sleep(0.001)
 
 
+@pytest.mark.parametrize("family", [AF_INET, AF_INET6])
+async def test_what_another_one_does_in_a_table_is_undone(monkeypatch: pytest.MonkeyPatch, family: int) -> None:
+    """As by hand, ``nft flush chain``: the table is there all the time."""
+    monkeypatch.setattr(packet_filter, "OWN", 0.0)
+    nft, events = Nft(), Events()
+    async with kept(monkeypatch, Rows(), nft, events) as (made, _keeping):
+        await made.apply()
+        await asyncio.sleep(0.001)
+        await events.told.put([TableEvent(family, "theirs", gone=False)])
+        await asyncio.sleep(0.02)
+        assert nft.made == 1
+        await events.told.put([TableEvent(family, TABLE, gone=False)])
+        async with asyncio.timeout(5):
+            while nft.made == 1:
+                await asyncio.sleep(0.001)
+
+
+async def test_a_table_of_ipv6_that_is_not_wanted_any_more_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    nft, events = Nft(), Events()
+    async with kept(monkeypatch, Rows(), nft, events) as (made, _keeping):
+        await made.apply()
+        await events.told.put([TableEvent(AF_INET6, TABLE, gone=True)])
+        await asyncio.sleep(0.02)
+        assert nft.made == 1
+
+
 async def test_what_the_agent_itself_does_to_the_table_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
     nft, events = Nft(), Events()
     async with kept(monkeypatch, Rows(), nft, events) as (made, _keeping):
@@ -138,3 +164,20 @@ async def test_what_the_agent_itself_does_to_the_table_is_done_once(monkeypatch:
         await asyncio.sleep(0.02)  # many times QUIET
         await made.apply()
         assert nft.made == 1
+
+
+async def test_events_that_are_lost_in_the_agents_own_batch_do_not_make_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else one that tells of more than the queue holds would be made for ever."""
+    nft, events = Nft(), Events()
+    async with kept(monkeypatch, Rows(), nft, events) as (made, _keeping):
+        await made.apply()
+        await events.told.put(None)
+        await asyncio.sleep(0.02)
+        assert nft.made == 1
+        monkeypatch.setattr(packet_filter, "OWN", 0.0)
+        await events.told.put(None)
+        async with asyncio.timeout(5):
+            while nft.made == 1:
+                await asyncio.sleep(0.001)
