@@ -12,7 +12,7 @@ import aiohttp
 from jackstay_oci.digest import Digest
 from jackstay_oci.errors import RegistryFailed
 from jackstay_oci.registry import connecting, scopes
-from jackstay_oci.registry.retrying import Patience, pause
+from jackstay_oci.registry.retrying import pause
 from jackstay_oci.registry.transport import Transport
 
 PIECE = 1 << 20
@@ -22,7 +22,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASC
 
 
 async def read(
-    transport: Transport, repository: str, digest: Digest, offset: int, length: int, patience: Patience
+    transport: Transport, repository: str, digest: Digest, offset: int, length: int
 ) -> AsyncGenerator[bytes, None]:
     """As `Registry.read`, from one server. The tries are counted anew whenever one has brought something."""
     what = f"blob {digest} of {repository}"
@@ -56,7 +56,7 @@ async def read(
         if offset >= end:
             return
         fruitless = 1 if offset > before else fruitless + 1
-        seconds = pause(patience, fruitless, None, random.random())  # noqa: S311 (spreads the tries)
+        seconds = pause(transport.patience, fruitless, None, random.random())  # noqa: S311 (spreads the tries)
         if seconds is None:
             raise broke
         await asyncio.sleep(seconds)

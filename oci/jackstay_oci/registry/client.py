@@ -52,11 +52,17 @@ async def connect(
     settings, patience = settings or RegistrySettings(), patience or Patience()
     environ = os.environ if environ is None else environ
     found = await asyncio.to_thread(_places, registry, settings)
-    opened = [await open_connections(place, settings.certs, patience, environ) for place in found]
-    transports = [
-        Transport(registry, place, opening, Grants(registry, place, authorizer), patience)
-        for place, opening in zip(found, opened, strict=True)
-    ]
+    opened: list[Connections] = []
+    transports: list[Transport] = []
+    try:
+        for place in found:
+            waited = patience.for_mirror() if place.mirror else patience
+            opened.append(await open_connections(place, settings.certs, waited, environ))
+            transports.append(Transport(registry, place, opened[-1], Grants(registry, place, authorizer), waited))
+    except BaseException:
+        for each in opened:
+            await each.close()
+        raise
     return RegistryClient(registry, transports, opened, patience)
 
 
@@ -91,9 +97,7 @@ class RegistryClient:
     def read(self, repository: str, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         """The bytes of a blob from *offset*, exactly *length* of them."""
         return self._servers.stream(
-            lambda server, start: blob_reading.read(
-                server, repository, digest, start, offset + length - start, self._patience
-            ),
+            lambda server, start: blob_reading.read(server, repository, digest, start, offset + length - start),
             offset,
         )
 

@@ -67,15 +67,15 @@ def is_final(error: BaseException) -> bool:
     return final or is_forbidden(error) or _wants_certificate(error)
 
 
-def unreachable(registry: str, url: URL, what: str, error: BaseException, certs: str = "certs.d") -> RegistryFailed:
+def unreachable(registry: str, url: URL, what: str, error: BaseException, folder: str = "") -> RegistryFailed:
     """The error that *error* is, which came about while *what* was asked for at *url*.
 
     Args:
-        certs: the folder of certificates that whoever reads the message should use.
+        folder: where certificates for the registry belong.
     """
-    server = url.authority if url.authority != registry else ""
-    folder = f"{certs}/{server or registry}"
-    where = f"{registry} ({server})" if server else registry
+    folder = folder or f"certs.d/{registry}"
+    server = _authority(url)
+    where = registry if server == registry else f"{registry} ({server})"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         why = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
         return RegistryFailed(
@@ -116,3 +116,9 @@ def _wants_certificate(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _authority(url: URL) -> str:
+    """``host:port``, without a port that goes without saying."""
+    host = url.host_subcomponent or ""
+    return host if url.is_default_port() else f"{host}:{url.port}"

@@ -53,7 +53,8 @@ class Connections:
 
     def unreachable(self, registry: str, url: URL, what: str, error: BaseException) -> RegistryFailed:
         """The error that one of `connecting.BROKEN` is, which came about while *what* was asked for at *url*."""
-        return connecting.unreachable(registry, url, what, error, next(iter(self._certs), "certs.d"))
+        folder = f"{next(iter(self._certs), 'certs.d')}/{self._place.authority}"
+        return connecting.unreachable(registry, url, what, error, folder)
 
     async def close(self) -> None:
         """Close them all; twice does nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import email.utils
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
@@ -21,6 +21,10 @@ class Patience:
     connect: float = 15.0
     idle: float = 60.0  # without a byte in either direction
     document: float = 180.0  # for one document, however slowly it comes
+
+    def for_mirror(self) -> Patience:
+        """Less of it for what somebody else can give as well."""
+        return replace(self, attempts=min(self.attempts, 2), connect=min(self.connect, 5.0))
 
 
 def pause(patience: Patience, attempt: int, asked: float | None, chance: float) -> float | None:

@@ -76,7 +76,8 @@ async def ask(
             except connecting.BROKEN as error:
                 if connecting.is_forbidden(error):
                     raise realms.refused(name, f"{realm.host} has no public address") from None
-                failed = connecting.unreachable(name, URL(realm.url, encoded=True), what, error)
+                folder = f"{next(iter(settings.certs), 'certs.d')}/{realm.authority}"
+                failed = connecting.unreachable(name, URL(realm.url, encoded=True), what, error, folder)
                 again = not connecting.is_final(error)
             seconds = pause(patience, tried, after, random.random()) if again else None  # noqa: S311
             if seconds is None:

@@ -47,6 +47,15 @@ class _Request:
     body: Body | None = field(repr=False)
 
 
+class _Broken(Exception):
+    """The server at *url* could not be spoken to."""
+
+    def __init__(self, url: URL, error: BaseException) -> None:
+        super().__init__()
+        self.url = url
+        self.error = error
+
+
 class Transport:
     """Sends requests to the server at *place*; a :class:`~jackstay_oci.registry.sending.Sender`."""
 
@@ -57,7 +66,7 @@ class Transport:
         self.place = place
         self._connections = connections
         self._grants = grants
-        self._patience = patience
+        self.patience = patience
         self._base = URL(place.base)
 
     async def send(
@@ -78,7 +87,7 @@ class Transport:
         request = _Request(method, self._url(target, params), what, scopes, headers or {}, body)
 
         async def whole(response: aiohttp.ClientResponse) -> Reply:
-            async with response, asyncio.timeout(self._patience.document):
+            async with response, asyncio.timeout(self.patience.document):
                 data = await bodies.whole(response, limit)
                 if data is None:
                     raise LimitExceeded(f"{what} of {self.registry} has more than {limit} bytes")
@@ -118,7 +127,7 @@ class Transport:
         if "://" in target:
             text = target
         else:
-            text = self.place.base + quote(target, safe="/:@?=&%")
+            text = self.place.base + quote(target, safe="/:@")
             if self.place.mirror:
                 query["ns"] = self.registry
         if query:
@@ -159,12 +168,14 @@ class Transport:
                     return await finish(response)
                 failed, again = await self._refusal(request, response, home)
                 asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-            except connecting.BROKEN as error:
-                failed = self._connections.unreachable(self.registry, request.url, request.what, error)
-                again = not connecting.is_final(error)
+            except _Broken as broken:
+                failed = self._connections.unreachable(self.registry, broken.url, request.what, broken.error)
+                again = not connecting.is_final(broken.error)
+            except connecting.BROKEN as error:  # while a body was read
+                failed, again = self.broke(request.what, error), True
             if not again or (attempts is not None and tried >= attempts):
                 raise failed
-            seconds = pause(self._patience, tried, asked, random.random())  # noqa: S311 (spreads the tries)
+            seconds = pause(self.patience, tried, asked, random.random())  # noqa: S311 (spreads the tries)
             if seconds is None:
                 raise failed
             await asyncio.sleep(seconds)
@@ -176,7 +187,7 @@ class Transport:
             response.close()
             # What the registry signed for a moment may be over; another try gets another signature.
             return elsewhere(self.registry, request.what, host, status), status in RETRIED | {400, 401, 403}
-        async with response, asyncio.timeout(self._patience.document):
+        async with response, asyncio.timeout(self.patience.document):
             body = await bodies.whole(response, _ERROR_BODY) or b""
         again = status in RETRIED and (not is_rate_limit(status, body) or "Retry-After" in response.headers)
         return failure(self.registry, request.what, status, body), again
@@ -196,7 +207,7 @@ class Transport:
                 raise
             if header is None:
                 return response, home
-            response.close()
+            await self._drained(response)
         return await self._redirected(request, header)
 
     async def _redirected(self, request: _Request, header: str | None) -> tuple[aiohttp.ClientResponse, bool]:
@@ -211,7 +222,7 @@ class Transport:
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return response, home
-            response.close()
+            await self._drained(response)
             if method not in ("GET", "HEAD") and response.status not in _WITH_BODY:
                 raise RegistryFailed(f"{self.registry} redirects {request.what} to another place")
             url = self._url(str(self._joined(url, location)), None)
@@ -220,12 +231,20 @@ class Transport:
     async def _sent(
         self, method: str, url: URL, headers: Mapping[str, str], body: Body | None, home: bool
     ) -> aiohttp.ClientResponse:
-        if not callable(body):
-            return await self._connections.request(method, url, own=home, headers=headers, data=body)
-        idle = self._patience.idle
-        async with asyncio.timeout(idle + self._patience.connect) as timeout:
-            data = bodies.watched(body(), timeout, idle)
-            return await self._connections.request(method, url, own=home, headers=headers, data=data)
+        try:
+            async with asyncio.timeout(None) as timeout:
+                data: object = body
+                if callable(body):
+                    timeout.reschedule(asyncio.get_running_loop().time() + self.patience.connect + self.patience.idle)
+                    data = bodies.watched(body(), timeout, self.patience.idle)
+                return await self._connections.request(method, url, own=home, headers=headers, data=data)
+        except connecting.BROKEN as error:
+            raise _Broken(url, error) from error
+
+    async def _drained(self, response: aiohttp.ClientResponse) -> None:
+        """Read what nobody wants, if it is little: the connection can be used again then."""
+        async with response, asyncio.timeout(self.patience.document):
+            await bodies.whole(response, _ERROR_BODY)
 
     def _joined(self, url: URL, location: str) -> URL:
         joined = url.join(self._parsed(location))

@@ -14,10 +14,11 @@ from yarl import URL
 
 from jackstay_oci.errors import RegistryFailed
 from jackstay_oci.registry import addresses, connections, transport
+from jackstay_oci.registry.client import RegistryClient
 from jackstay_oci.registry.settings import RegistrySettings
 from jackstay_oci.registry.tokens import Credential, PasswordAuthorizer
 from tests.registries.authority import Authority
-from tests.unit.oci.registry.serving import QUICK, REPOSITORY, Registry, Server, client, known, serving
+from tests.unit.oci.registry.serving import QUICK, REPOSITORY, Answer, Registry, Server, client, known, serving
 
 CREDENTIAL = Credential("alice", "wonder: land")
 BASIC = "Basic YWxpY2U6d29uZGVyOiBsYW5k"
@@ -27,7 +28,7 @@ def authorizer() -> PasswordAuthorizer:
     return PasswordAuthorizer(known(CREDENTIAL), patience=QUICK, environ={})
 
 
-def redirecting(to: object, status: int = 307, wants: bool = False) -> object:
+def redirecting(to: object, status: int = 307, wants: bool = False) -> Answer:
     """Redirects every blob to the same path at *to*, once it knows who asks."""
     image = Registry()
 
@@ -41,15 +42,15 @@ def redirecting(to: object, status: int = 307, wants: bool = False) -> object:
     return answer
 
 
-async def read(registry: object) -> bytes:
+async def read(registry: RegistryClient) -> bytes:
     image = Registry()
-    pieces = registry.read(REPOSITORY, image.layer_digest, 0, len(image.layer))  # type: ignore[attr-defined]
+    pieces = registry.read(REPOSITORY, image.layer_digest, 0, len(image.layer))
     return b"".join([piece async for piece in pieces])
 
 
-async def through(storage: Server, **options: object) -> tuple[Server, bytes]:
+async def through(storage: Server) -> tuple[Server, bytes]:
     answer = redirecting(storage.url, wants=True)
-    async with serving(answer) as server, client(server, authorizer()) as registry:  # type: ignore[arg-type]
+    async with serving(answer) as server, client(server, authorizer()) as registry:
         return server, await read(registry)
 
 
@@ -118,7 +119,7 @@ def tls(tmp_path: Path) -> tuple[ssl.SSLContext, Authority]:
 
 
 async def unencrypted(tmp_path: Path, tls: tuple[ssl.SSLContext, Authority]) -> tuple[Server, object]:
-    async with serving(Registry()) as storage, serving(redirecting(storage.url), tls=tls[0]) as server:  # type: ignore[arg-type]
+    async with serving(Registry()) as storage, serving(redirecting(storage.url), tls=tls[0]) as server:
         tls[1].trust(tmp_path / "certs", server.name)
         async with client(server, settings=RegistrySettings(certs=(str(tmp_path / "certs"),))) as registry:
             try:
@@ -148,7 +149,7 @@ async def test_without_the_defence_it_goes_on_without_tls(
 async def inward(monkeypatch: pytest.MonkeyPatch) -> tuple[Server, object]:
     """A registry elsewhere that redirects to this machine; that it is elsewhere is what the client is made to think."""
     monkeypatch.setattr(connections, "is_here", lambda _: False)
-    async with serving(Registry(), "127.0.0.2") as inner, serving(redirecting(inner.url)) as server:  # type: ignore[arg-type]
+    async with serving(Registry(), "127.0.0.2") as inner, serving(redirecting(inner.url)) as server:
         async with client(server) as registry:
             try:
                 return inner, await read(registry)
