@@ -36,6 +36,10 @@ class Podman:
         """``podman pull`` from an archive or a folder, such as ``oci:DIR:NAME``; the image's id."""
         return f"sha256:{self._run('pull', '--quiet', source).strip()}"
 
+    def pull_from(self, name: str) -> str:
+        """``podman pull`` from a registry without TLS; the image's id."""
+        return f"sha256:{self._run('pull', '--quiet', '--tls-verify=false', name).strip()}"
+
     def push(self, name: str, target: str, *options: str) -> None:
         """``podman push`` to an archive or a folder."""
         self._run("push", "--quiet", *options, name, target)
