@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, InvalidArgument, NotFound
+from jackstay_agent.errors import DigestMismatch, InvalidArgument, InvalidReference, NotFound
 from jackstay_agent.fetch.connecting import Connect
 from jackstay_agent.images.compressing import AT_ONCE as COMPRESSED_AT_ONCE
 from jackstay_agent.images.compressing import Algorithm, Compressor
@@ -100,6 +100,10 @@ class Pusher:
 
         def work(connection: sqlite3.Connection) -> _Held:
             image = find(connection, name)
+            if to.digest is None and str(to) not in image.names and _reads_as(name, to):
+                raise NotFound(
+                    f"No such image: {to.familiar}", hint="an id is no name in a registry: say where to push the image"
+                )
             here = frozenset(digest for digest, _size in blob_rows.closure(connection, image.root))
             for digest in here:
                 leases.keep_blob(connection, lease, digest)
@@ -175,6 +179,14 @@ def _algorithm(compression: str) -> Literal["gzip", "zstd", "none"]:
     if compression not in COMPRESSIONS:
         raise InvalidArgument(f"unknown compression {compression!r}", hint=f"compressions: {', '.join(COMPRESSIONS)}")
     return cast(Literal["gzip", "zstd", "none"], compression)
+
+
+def _reads_as(name: str, to: Reference) -> bool:
+    """Whether *name* is what *to* was made from: nobody said another destination."""
+    try:
+        return Reference.parse(name).with_default_tag() == to
+    except InvalidReference:
+        return False
 
 
 def _parsed(document: Document) -> Manifest | Index:

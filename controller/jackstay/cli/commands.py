@@ -58,6 +58,7 @@ IMAGES = _entry("images", "List images.")
 LOAD = _entry("load", "Load images from an archive.")
 IMPORT = _entry("import_image", "Make an image of a tar of a file system.")
 PULL = _entry("pull", "Pull images from registries.")
+PUSH = _entry("push", "Push an image to a registry.")
 SAVE = _entry("save", "Save images to an archive.")
 TAG = _entry("tag", "Give an image another name.")
 RMI = _entry("rmi", "Remove images.")
@@ -90,6 +91,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "stats": STATS,
     "images": IMAGES,
     "pull": PULL,
+    "push": PUSH,
     "load": LOAD,
     "save": SAVE,
     "import": IMPORT,
@@ -146,6 +148,7 @@ ROOT: Mapping[str, Entry | Group] = {
             "history": HISTORY,
             "tree": _entry("image_tree", "Show which layers images share, as a tree."),
             "pull": PULL,
+            "push": PUSH,
             "load": LOAD,
             "save": SAVE,
             "import": IMPORT,

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         PruneImagesRequest,
         PullReply,
         PullRequest,
+        PushReply,
+        PushRequest,
         RemoveImageReply,
         RemoveImageRequest,
         TagReply,
@@ -61,6 +63,12 @@ class Images:
 
         The first request is ``start``, the last reply ``done``."""
         return self._calls.bidi(self._stub.Pull)
+
+    def push(self) -> BidiCall[PushRequest, PushReply]:
+        """Push an image to a registry: the agent may ask who it is, the caller answers.
+
+        The first request is ``start``, the last reply ``done``."""
+        return self._calls.bidi(self._stub.Push)
 
     def save(self, request: SaveRequest) -> AsyncIterator[memoryview]:
         """Pieces of an archive of images, of at most 1 MiB."""

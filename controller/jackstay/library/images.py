@@ -67,11 +67,48 @@ class Images:
         references = {name: parsed(name) for name in names}
         wanted = Pulling(self._hosts, authorizer, platform=platform, all_platforms=all_platforms, progress=progress)
         async with wanted as pulling:
+            pulling.watch()
 
             async def work(agent: AgentClient, name: str) -> dict[str, Any]:
                 return await pulling.pull(agent, references[name])
 
             return await self._hosts.each(names, work)
+
+    async def push(
+        self,
+        name: str,
+        destination: str = "",
+        *,
+        all_tags: bool = False,
+        platform: str = "",
+        compression: str = "gzip",
+        authorizer: Authorizer | None = None,
+        progress: CopyProgress | None = None,
+    ) -> FleetResult[builtins.list[dict[str, Any]]]:
+        """Push an image to the registry of its name or of ``destination``; with ``all_tags`` a whole repository.
+
+        For every image an object with ``image``, ``digest`` (in the registry), ``bytes_sent``, ``bytes_spared`` and
+        ``seconds``. Layers that are stored uncompressed are compressed: ``gzip``, ``zstd`` or ``none``. For one host.
+        ``authorizer`` says who we are to the registry; by default docker's configuration on this machine does.
+
+        Raises:
+            InvalidReference: a name is malformed.
+            UsageError: ``all_tags`` with a tag or a destination.
+        """
+        from jackstay.library.pulling import default_authorizer
+        from jackstay.library.pushing import Pushing, destination_of
+
+        to = destination_of(name, destination, all_tags=all_tags)
+        pushing = Pushing(
+            authorizer or default_authorizer(), platform=platform, compression=compression, progress=progress
+        )
+
+        async def work(agent: AgentClient) -> builtins.list[dict[str, Any]]:
+            if all_tags:
+                return await pushing.push_all(agent, to)
+            return [await pushing.push(agent, name, to)]
+
+        return await self._hosts.run(work)
 
     async def plan(self, source: RangeSource, images: Sequence[SourceImage]) -> FleetResult[list[HostPlan]]:
         """What :meth:`fetch` would send to every host, and what it would spare."""

@@ -75,6 +75,8 @@ class FakeRegistry:
     blobs: dict[str, bytes] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)  # host, and the header that it was given
     refusal: tuple[str, str] = ("", "")  # reason and message
+    pushes: list[tuple[str, str, str, str]] = field(default_factory=list)  # image, destination, platform, compression
+    wanted: list[str] = field(default_factory=list)  # scopes that a push is asked for, in place of its own
 
 
 @dataclass
@@ -273,6 +275,40 @@ class FakeImages(images_pb2_grpc.ImagesServicer):
         done.image.root.digest, done.image.root.size = root, len(host.blobs[root])
         done.image.changed, done.image.bytes_sent = changed, sent
         yield images_pb2.PullReply(done=done)
+
+    async def Push(self, requests: Any, context: Any) -> AsyncIterator[images_pb2.PushReply]:
+        start = (await anext(aiter(requests))).start
+        registry, host = self.host.registry, self.host
+        if registry is None:
+            await fail(context, "REGISTRY_FAILED", "the registry cannot be reached", "check the network")
+        to = Reference.parse(start.destination)
+        registry.pushes.append((start.image, start.destination, start.platform, start.compression))
+        for number, scope in enumerate(registry.wanted or [f"repository:{to.repository}:pull,push"], 1):
+            wanted = images_pb2.AuthorizationWanted(
+                request=number, registry=to.registry, url=f"https://{to.registry}", scheme="bearer",
+                realm="https://auth", service="s", scopes=scope.split(" "),
+            )  # fmt: skip
+            yield images_pb2.PushReply(authorization=wanted)
+            given = (await anext(aiter(requests))).authorization
+            if given.reason:
+                await fail(context, given.reason, given.message)
+            registry.asked.append((host.name, given.header))
+        root = host.images.get(start.image)
+        if root is None:
+            await fail(context, "NOT_FOUND", f"No such image: {start.image}")
+        sent = 0
+        for digest in host.closure(root):
+            size = len(host.blobs[digest])
+            lacking = digest not in registry.blobs
+            for phase in ("COMPRESSING", "SENDING", "SENT") if lacking else ("PRESENT",):
+                step = images_pb2.PushProgress(digest=digest, phase=phase, current=size // 2, total=size)
+                yield images_pb2.PushReply(progress=step)
+            sent += size if lacking else 0
+        registry.blobs.update({digest: host.blobs[digest] for digest in host.closure(root)})
+        registry.images[start.destination] = root
+        done = images_pb2.PushDone(bytes_sent=sent, bytes_spared=7)
+        done.root.digest, done.root.size = root, len(host.blobs[root])
+        yield images_pb2.PushReply(done=done)
 
     def config_of(self, root: str) -> str:
         document = self.host.document(root)

@@ -344,3 +344,17 @@ def plain(data: bytes) -> bytes:
         return gzip.decompress(data)
     reader = decompressing(io.BytesIO(data))
     return b"".join(iter(lambda: reader.read(1 << 20), b""))
+
+
+async def test_an_id_is_pushed_only_to_where_somebody_says(host: ImageHost) -> None:
+    """It would read as a repository of Docker Hub."""
+    made = Made([A], compress=True)
+    await host.load(made, NAME)
+    registry = registry_of(host)
+    name = Digest(made.image_id).hex[:12]
+    with pytest.raises(NotFound, match="No such image") as raised:
+        await push(host, name, f"docker.io/library/{name}:latest")
+    assert "say where to push" in raised.value.hint
+    assert registry.asked == []
+    pushed, _ = await push(host, name, "registry.example/other:1")
+    assert pushed.root == made.root
