@@ -129,11 +129,11 @@ def _serve(control: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     running: dict[int, socket.socket] = {}
     while True:
-        ready, _, _ = select.select([control, wake], [], [])
+        ready, _, _ = select.select([control.fileno(), wake], [], [])
         if wake in ready:
             os.read(wake, 4096)
             _reap(running)
-        if control in ready:
+        if control.fileno() in ready:
             data, ancillary, _, _ = control.recvmsg(_LARGEST, socket.CMSG_SPACE(4 * 4))
             if not data:
                 return
