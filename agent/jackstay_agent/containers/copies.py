@@ -2,9 +2,9 @@
 
 Guarantees: the container may run, be paused, or not run; volumes, binds and, of a running one, file systems in memory
 are where its processes see them. Nobody waits for a slow reader or writer, nor for a file system of a running container
-that hangs; only who wants to start a stopped container that is copied into. Memory is a pipe and one piece, whatever
-the size. A caller who goes away ends the child that reads or writes, and nothing stays mounted; what was written until
-then stays, as with Docker.
+that hangs; only who wants to start a stopped container that is copied into, while something comes. Memory is a pipe and
+one piece, whatever the size. A caller who goes away ends the child that reads or writes, and nothing stays mounted;
+what was written until then stays, as with Docker.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ from typing import Any
 import msgspec
 
 from jackstay_agent.containers import copy_in, copy_out, identity, mounting, state
-from jackstay_agent.containers.engine import Engine, settings_of
+from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.exporting import PIECE, mounted_root, read_piece
 from jackstay_agent.containers.spec_mounts import MemoryMount, ResolvedMount
 from jackstay_agent.containers.telling import tell
-from jackstay_agent.errors import WrongState
+from jackstay_agent.errors import Busy, WrongState
 from jackstay_agent.kernel.readiness import writable
 from jackstay_agent.kernel.threads import acquire, to_end
 from jackstay_agent.metadata.containers import ContainerRow
+
+PATIENCE = 30.0
+"""Seconds that a sender may send nothing for a container that does not run while others wait for it."""
 
 PathStat = dict[str, Any]
 """The fields of the protocol's message of that name."""
@@ -107,7 +110,7 @@ async def copy_to(
     *begun* is called when the folder is there and can be written to.
 
     Raises as `stat_path`, and `NotFound` for the path, `InvalidArchive`, `DiskFull`; `WrongState` when it is read-only,
-    or the container ended meanwhile.
+    or the container ended meanwhile; `Busy` when a sender who has stalled keeps others from a container.
     """
     found = await engine.find(text)
     entry = engine.entry(found.id)
@@ -118,8 +121,7 @@ async def copy_to(
         view = await held.enter_async_context(_seen(engine, row))
         if state.is_live(row.state):
             await lock.aclose()
-        reading, writing = _pipe()
-        told, telling = os.pipe2(os.O_CLOEXEC)
+        reading, writing, told, telling = _pipes()
         os.set_blocking(writing, False)
         os.set_blocking(told, False)
         argument = {**view.argument, "path": path, "keep_owner": keep_owner}
@@ -133,6 +135,8 @@ async def copy_to(
             if state.is_live(row.state):
                 await held.aclose()
             begun()
+            if not state.is_live(row.state):
+                pieces = _while_none_waits(pieces, entry, row)
             feeding = asyncio.ensure_future(_feed(pieces, writing))
             await asyncio.wait({job, ended, feeding}, return_when=asyncio.FIRST_COMPLETED)
             if feeding.done():
@@ -159,6 +163,28 @@ async def _begun(job: asyncio.Future[Any], told: int) -> bool:
         return telling.done() and bool(telling.result())
     finally:
         await _end(telling)
+
+
+async def _while_none_waits(pieces: AsyncIterator[bytes], entry: Entry, row: ContainerRow) -> AsyncIterator[bytes]:
+    """*pieces*, until none comes for `PATIENCE` seconds and somebody waits to do something with *row*'s container.
+
+    Raises `Busy` then.
+    """
+    while True:
+        coming = asyncio.ensure_future(anext(pieces, None))
+        try:
+            while not (await asyncio.wait([coming], timeout=PATIENCE))[0]:
+                if entry.lock.wanted:
+                    raise Busy(
+                        f"the copy to container {row.id} was broken off: nothing came for {PATIENCE:.0f} s,"
+                        " and others wait for the container",
+                        hint="copy again",
+                    )
+        finally:
+            await _end(coming)
+        if (piece := coming.result()) is None:
+            return
+        yield piece
 
 
 async def _feed(pieces: AsyncIterator[bytes], writing: int) -> None:
@@ -248,6 +274,16 @@ def _open_live(row: ContainerRow) -> list[int]:
 def _close(descriptors: Sequence[int]) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+def _pipes() -> tuple[int, int, int, int]:
+    """A pipe for pieces and one for a word, each the end to read from and the one to write to."""
+    pieces = _pipe()
+    try:
+        return *pieces, *os.pipe2(os.O_CLOEXEC)
+    except OSError:
+        _close(pieces)
+        raise
 
 
 def _pipe() -> tuple[int, int]:

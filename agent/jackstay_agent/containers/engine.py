@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from jackstay_agent.config import Config
 from jackstay_agent.containers.attach import Hub
@@ -40,11 +40,32 @@ from jackstay_agent.volumes.service import Volumes
 T = TypeVar("T")
 
 
+class Lock(asyncio.Lock):
+    """A lock that knows whether somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for it."""
+        return self._waiting > 0
+
+    async def acquire(self) -> Literal[True]:
+        """See `asyncio.Lock.acquire`."""
+        self._waiting += 1
+        try:
+            return await super().acquire()
+        finally:
+            self._waiting -= 1
+
+
 class Entry:
     """What is known of a container in this agent's life."""
 
     def __init__(self) -> None:
-        self.lock = asyncio.Lock()
+        self.lock = Lock()
         self.hub: Hub | None = None
         self.ends = 0  # how often it ended
         self.code = 0  # of the last end

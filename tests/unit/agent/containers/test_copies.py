@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from jackstay_agent.containers import copies, identity
+from jackstay_agent.containers.engine import Lock
+from jackstay_agent.errors import Busy
 
 STARTED = identity.started(os.getpid())
 
@@ -65,3 +69,59 @@ async def test_a_container_whose_files_hang_can_be_stopped(copy: Any) -> None:
     copying.cancel()
     with pytest.raises(asyncio.CancelledError):
         await copying
+
+
+class Stopped(Hanging):
+    """A container that does not run; the child that unpacks reads nothing and never ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._row.state = "exited"
+        self._entry.lock = Lock()
+
+    async def run(self, _job: str, _argument: object, descriptors: list[int]) -> None:
+        os.write(descriptors[1], b"1")  # it has begun
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def seen(*_of: object) -> AsyncIterator[Any]:
+    yield copies._View({}, [])
+
+
+async def test_a_sender_who_has_stalled_keeps_nobody_from_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "_seen", seen)
+    monkeypatch.setattr(copies, "PATIENCE", 0.01)
+    engine, begun = Stopped(), asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"the beginning"
+        await asyncio.Event().wait()
+
+    copying = asyncio.ensure_future(copies.copy_to(engine, "c", b"/x", pieces(), begun.set))  # type: ignore[arg-type]
+    await begun.wait()
+    await asyncio.sleep(0.1)
+    assert not copying.done()  # while nobody waits, it may take its time
+    lock = engine.entry("c").lock
+    async with asyncio.timeout(5), lock:
+        pass
+    with pytest.raises(Busy, match="nothing came for"):
+        await copying
+
+
+async def test_without_a_descriptor_for_the_second_pipe_the_first_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "_seen", seen)
+    pipes = [os.pipe2(os.O_CLOEXEC)]
+
+    def pipe2(_flags: int) -> tuple[int, int]:
+        if not pipes:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return pipes.pop()
+
+    (first,) = pipes
+    monkeypatch.setattr(os, "pipe2", pipe2)
+    with pytest.raises(OSError, match="Too many"):
+        await copy_to(Stopped())
+    for descriptor in first:
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(descriptor)
