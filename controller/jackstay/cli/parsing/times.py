@@ -21,7 +21,7 @@ _UNITS_NS = {
 }
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)", re.ASCII)
 _UNIX = re.compile(r"\d+(?:\.\d{1,9})?", re.ASCII)
-_FRACTION = re.compile(r"(\.\d{6})\d+", re.ASCII)
+_FRACTION = re.compile(r"(?<=:\d\d)\.(\d{1,9})\d*", re.ASCII)
 
 
 def parse_duration_ns(text: str) -> int | None:
@@ -48,10 +48,11 @@ def parse_time_ns(text: str, now_ns: int, what: str) -> int:
         return max(now_ns - duration, 1)
     if _UNIX.fullmatch(text):
         return max(int(Decimal(text) * SECOND_NS), 1)
+    fraction = _FRACTION.search(text)  # Python's own times have no nanoseconds
     try:
-        moment = datetime.fromisoformat(_FRACTION.sub(r"\1", text))
+        moment = datetime.fromisoformat(_FRACTION.sub("", text))
     except ValueError:
         raise InvalidArgument(
             f"{what}: {text!r} is not a time", hint="write it like 10m, 1700000000 or 2024-01-31T12:00:00Z"
         ) from None
-    return max(int(moment.timestamp()) * SECOND_NS + moment.microsecond * 1000, 1)
+    return max(int(moment.timestamp()) * SECOND_NS + (int(fraction[1].ljust(9, "0")) if fraction else 0), 1)

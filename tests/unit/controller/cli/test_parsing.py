@@ -198,7 +198,8 @@ NOW = 1_700_000_000 * 10**9
         ("1700000000", NOW),
         ("1700000000.000000005", NOW + 5),
         ("2023-11-14T22:13:20Z", NOW),
-        ("2023-11-14T22:13:20.123456789Z", NOW + 123_456_000),
+        ("2023-11-14T22:13:20.123456789Z", NOW + 123_456_789),
+        ("2023-11-14T23:13:20.5+01:00", NOW + 500_000_000),
         ("2023-11-14T23:13:20+01:00", NOW),
     ],
 )
@@ -206,7 +207,7 @@ def test_times(text: str, time: int) -> None:
     assert parse_time_ns(text, NOW, "--since") == time
 
 
-@pytest.mark.parametrize("text", ["yesterday", "10x", "2023-13-01", "-10m", "m"])
+@pytest.mark.parametrize("text", ["yesterday", "10x", "2023-13-01", "2023-11-14.5", "-10m", "m"])
 def test_times_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="--since"):
         parse_time_ns(text, NOW, "--since")
