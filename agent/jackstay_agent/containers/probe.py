@@ -1,6 +1,7 @@
 """One probe of a health check: a command in the container, which nobody but the check sees.
 
-Guarantees: it always gives a result, and when it returns or is cancelled its process has been ended. Leaves to others
+Guarantees: it always gives a result, and when it returns or is cancelled its process and its monitor
+have been ended. Leaves to others
 when to probe and what a result means.
 """
 
@@ -54,7 +55,7 @@ async def probe(engine: Engine, container: str, command: tuple[str, ...], limit:
     except (Error, OSError) as error:
         code, text = -1, str(error)[: health.OUTPUT_BYTES]
     finally:
-        await asyncio.shield(_end(starting))
+        await asyncio.shield(_end(engine, starting))
     return Result(start=begin, end=time.time_ns(), exit_code=-1 if code is None else code, output=text)
 
 
@@ -65,8 +66,8 @@ async def _start(engine: Engine, container: str, command: tuple[str, ...]) -> Se
     return await engine.execs.start(container, process, streams, detach=False)
 
 
-async def _end(starting: asyncio.Future[Session]) -> None:
-    """End the process, wherever its start has come to."""
+async def _end(engine: Engine, starting: asyncio.Future[Session]) -> None:
+    """End the process, wherever its start has come to, and its monitor."""
     try:
         session = await starting
     except (Error, OSError):
@@ -76,5 +77,5 @@ async def _end(starting: asyncio.Future[Session]) -> None:
         async with asyncio.timeout(_END_SECONDS):
             await session.wait()
     except TimeoutError:
-        pass  # what it left behind holds its streams; it ends with the container
+        await engine.execs.abandon(session)  # what it left behind holds its streams
     await session.leave()
