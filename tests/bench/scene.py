@@ -26,7 +26,7 @@ class Scene:
 
     def __init__(self, lab: Lab, folder: Path, on: str) -> None:
         self.lab = lab
-        self.laptop = Laptop(lab)
+        self.laptop = Laptop(lab, cold=True)
         self.folder = folder
         self.on = on
         """What holds it all: ``tmpfs`` or ``disk``."""

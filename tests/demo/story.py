@@ -27,7 +27,7 @@ class Story:
         self.base = base
         self.folder = folder
         self._say = say
-        self.laptop = Laptop(lab)
+        self.laptop = Laptop(lab, cold=True)
         self.checks = 0
 
     def tell(self, text: str) -> None:

@@ -51,16 +51,24 @@ class Ran:
 
 
 class Laptop:
-    """Where the commands are typed."""
+    """Where the commands are typed. With *cold*, each that is run starts Python anew, as a shell's do."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, cold: bool = False) -> None:
         self.lab = lab
+        self.cold = cold
         self.environment = lab.environment()
 
     def run(self, *argv: str | Path, input: bytes = b"", timeout: float = 60, **environment: str) -> Ran:
         """Run ``jackstay ARGV``; the exit code is not judged."""
         arguments = tuple(map(str, argv))
-        code, output, errors = _commands().run(arguments, self.environment | environment, input, timeout)
+        environment = self.environment | environment
+        if self.cold:
+            ended = subprocess.run(
+                [JACKSTAY, *arguments], input=input, capture_output=True, timeout=timeout, env=environment
+            )
+            code, output, errors = ended.returncode, ended.stdout, ended.stderr
+        else:
+            code, output, errors = _commands().run(arguments, environment, input, timeout)
         return Ran(arguments, code, output.decode(errors="replace"), errors.decode(errors="replace"))
 
     def ok(self, *argv: str | Path, timeout: float = 60) -> Ran:
