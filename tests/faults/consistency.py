@@ -102,6 +102,9 @@ def _containers(connection: sqlite3.Connection, state: Path, run: Path) -> list[
     found += [f"bundle {name} has no row" for name in _names(run / "containers") - every]
     found += [f"exit file {name} has no row" for name in _names(run / "exits") - every]
     found += [
+        f"folder of mapped mounts {name} has no row" for name in _names(run.with_name(f"{run.name}-mapped")) - every
+    ]
+    found += [
         f"container {row[0]} is stuck in state {row[1]}"
         for row in connection.execute("SELECT name, state FROM containers WHERE state IN ('starting', 'removing')")
     ]
@@ -140,6 +143,8 @@ def _mounts(connection: sqlite3.Connection, host: Host) -> list[str]:
     return [
         f"{point} is still mounted"
         for point in points
-        if point.startswith(("/run/jackstay/containers/", "/run/jackstay/netns/", "/var/lib/jackstay/"))
+        if point.startswith(
+            ("/run/jackstay/containers/", "/run/jackstay/netns/", "/run/jackstay-mapped/", "/var/lib/jackstay/")
+        )
         and not any(container in point for container in running)
     ]
