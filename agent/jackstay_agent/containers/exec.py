@@ -28,7 +28,6 @@ from jackstay_agent.errors import RuntimeFailed
 
 _START_SECONDS = 60
 _UNKNOWN = 255
-_MONITOR = "conmon.pid"
 
 
 class Session:
@@ -39,7 +38,7 @@ class Session:
     ) -> None:
         self.id = session
         self._client = client
-        self.folder = folder
+        self._folder = folder
         self._pid = pid
         self._pid_start = pid_start
         self._hub = hub
@@ -63,7 +62,7 @@ class Session:
 
     async def resize(self, height: int, width: int) -> None:
         """Set its terminal's size. Raises `WrongState` when it has ended."""
-        await asyncio.to_thread(resize, self.folder, height, width)
+        await asyncio.to_thread(resize, self._folder, height, width)
 
     async def signal(self, number: int) -> None:
         """Send it a signal; no effect when it has ended."""
@@ -140,16 +139,7 @@ class Execs:
             *self._monitors.base(container, session, streams),
             *("-u", session, "-b", folder, "-p", os.path.join(folder, "exec_pid")),
             *("--exit-dir", os.path.join(folder, "exit"), "--persist-dir", os.path.join(folder, "persist")),
-            *(
-                "--conmon-pidfile",
-                os.path.join(folder, _MONITOR),
-                "-l",
-                "none",
-                "--full-attach",
-                "-e",
-                "--exec-process-spec",
-                os.path.join(folder, "process.json"),
-            ),
+            *("-l", "none", "--full-attach", "-e", "--exec-process-spec", os.path.join(folder, "process.json")),
             *self._monitors.runtime_log(folder),
         ]
         if not detach:
@@ -183,10 +173,6 @@ class Execs:
         self._watching.add(task)
         task.add_done_callback(self._watching.discard)
         return running
-
-    async def abandon(self, session: Session) -> None:
-        """End *session* though what its command has left behind holds its streams: its monitor would wait for that."""
-        await self._monitors.end(os.path.join(session.folder, _MONITOR))
 
     async def close(self) -> None:
         """Stop watching; the commands go on."""

@@ -118,11 +118,7 @@ class Monitors:
         try:
             await self._runtime.delete(container)
         finally:
-            await self.end(self._layout.monitor_pid_file(container))
-
-    async def end(self, pid_file: str) -> None:
-        """Kill the monitor that *pid_file* names; no error when it is gone."""
-        await asyncio.to_thread(end_monitor, pid_file, self._conmon)
+            await asyncio.to_thread(end_monitor, self._layout.monitor_pid_file(container), self._conmon)
 
 
 def failure(bundle: str, told: tuple[int, str] | None) -> Error:

@@ -1,7 +1,6 @@
 """One probe of a health check: a command in the container, which nobody but the check sees.
 
-Guarantees: it always gives a result, and when it returns or is cancelled its process and its monitor
-have been ended. Leaves to others
+Guarantees: it always gives a result, and when it returns or is cancelled its process has been ended. Leaves to others
 when to probe and what a result means.
 """
 
@@ -55,7 +54,7 @@ async def probe(engine: Engine, container: str, command: tuple[str, ...], limit:
     except (Error, OSError) as error:
         code, text = -1, str(error)[: health.OUTPUT_BYTES]
     finally:
-        await asyncio.shield(_end(engine, starting))
+        await asyncio.shield(_end(starting))
     return Result(start=begin, end=time.time_ns(), exit_code=-1 if code is None else code, output=text)
 
 
@@ -66,8 +65,8 @@ async def _start(engine: Engine, container: str, command: tuple[str, ...]) -> Se
     return await engine.execs.start(container, process, streams, detach=False)
 
 
-async def _end(engine: Engine, starting: asyncio.Future[Session]) -> None:
-    """End the process, wherever its start has come to, and its monitor."""
+async def _end(starting: asyncio.Future[Session]) -> None:
+    """End the process, wherever its start has come to."""
     try:
         session = await starting
     except (Error, OSError):
@@ -77,5 +76,5 @@ async def _end(engine: Engine, starting: asyncio.Future[Session]) -> None:
         async with asyncio.timeout(_END_SECONDS):
             await session.wait()
     except TimeoutError:
-        await engine.execs.abandon(session)  # what it left behind holds its streams
+        pass  # what it left behind holds its streams; it ends with the container
     await session.leave()

@@ -17,7 +17,7 @@ import grpc.aio
 import pytest
 
 from jackstay_agent.containers import attach as attach_module
-from jackstay_agent.containers import monitor, probe, runtime
+from jackstay_agent.containers import monitor, runtime
 from jackstay_agent.containers.exec_process import ExecRequest
 from jackstay_agent.containers.logs import Wanted
 from jackstay_agent.containers.settings import Mount, NetworkAttachment, Port, Resources, RestartPolicy, Settings
@@ -293,24 +293,6 @@ async def test_names_are_known_in_a_network_that_it_comes_to_while_it_runs(host:
         for each in (container, other):
             await host.containers.remove(each, force=True)
         await host.networks.registry.remove("red")
-
-
-async def test_a_probe_whose_child_holds_its_streams_leaves_no_monitor(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe, "_END_SECONDS", 0.2)
-    container = await host.run("sleep", "86400")
-    engine = host.containers.engine
-    result = await probe.probe(engine, container, ("sh", "-c", "echo well; sleep 86400 & exit 0"), 10**9)
-    assert "well" in result.output
-    sessions = engine.layout.execs(container)
-
-    async def gone() -> bool:
-        lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-        return os.listdir(sessions) == [] and not [line for line in lines if os.fsencode(sessions) in line]
-
-    await until(gone)
-    assert (await host.containers.find(container)).state == "running"
 
 
 @both
