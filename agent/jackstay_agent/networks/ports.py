@@ -10,6 +10,7 @@ import structlog
 
 from jackstay_agent.errors import Error, PortTaken
 from jackstay_agent.kernel.jobs import Jobs
+from jackstay_agent.kernel.threads import acquire
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.metadata.networks import PortRow
@@ -60,7 +61,7 @@ class HeldPorts:
         held = self.held[container] = []
         for port in publish:
             try:
-                held.append(_Publication(self._jobs, hold(port), address))
+                held.append(_Publication(self._jobs, await _hold(port), address))
             except PortTaken as error:
                 holder = None if port.host_port_end else await self._holder(port)
                 if holder is None:
@@ -100,6 +101,11 @@ class HeldPorts:
             for each in held:
                 each.close()
         self.held.clear()
+
+
+async def _hold(port: WantedPort) -> HeldPort:
+    """`hold`; the ports of a range may be many, and all of them taken."""
+    return await acquire(hold, HeldPort.close, port) if port.host_port_end else hold(port)
 
 
 def bound_port(row: PortRow) -> BoundPort:
