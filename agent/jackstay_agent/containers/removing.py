@@ -1,7 +1,8 @@
 """rm: a container goes, with its snapshot, log and, if wished, its anonymous volumes.
 
 Guarantees: the row says ``removing`` before anything is taken away, so that an agent that dies here finishes it at its
-next start; row and snapshot go in one transaction. When something cannot be removed the row says ``dead`` and why.
+next start, with the volumes if they were to go; row and snapshot go in one transaction. When something cannot be
+removed the row says ``dead`` and why.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 
+import msgspec
+
 from jackstay_agent.containers import state
-from jackstay_agent.containers.engine import Engine, Entry
+from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.releasing import forget, release
 from jackstay_agent.containers.telling import tell, tell_unmounted
 from jackstay_agent.errors import Error, InUse, NotFound
@@ -44,7 +47,9 @@ async def remove_locked(
     engine.restarts.cancel(container)
     engine.health_checks.forget(container)
     anonymous = await engine.volumes.anonymous_of(container) if volumes else []
-    await engine.change("removing", container, state="removing")
+    # An agent that finishes this knows by that whether its volumes go, too.
+    noted = {"config": _with_volumes(row)} if volumes else {}
+    await engine.change("removing", container, state="removing", **noted)
     try:
         wrong = "" if released else await release(engine, container)
         if wrong:
@@ -71,3 +76,8 @@ async def remove_locked(
     await tell(engine, entry, row, "destroy")
     entry.remove()
     engine.entries.pop(container, None)
+
+
+def _with_volumes(row: ContainerRow) -> str:
+    """The settings of *row*'s container as those of one that is removed with its anonymous volumes."""
+    return msgspec.json.encode(msgspec.structs.replace(settings_of(row), auto_remove=True)).decode()

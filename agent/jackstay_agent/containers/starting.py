@@ -51,13 +51,14 @@ from jackstay_agent.networks.attachment import Attachment
 _log = structlog.get_logger("containers")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
-    """What a start works on."""
+    """What a start works on, and how far it has come."""
 
     row: ContainerRow
     settings: Settings
     plan: ProcessPlan
+    mounted: bool = False  # it was told that the volumes are
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ async def _fill(
         joined(engine, container, run.settings) as others,
     ):
         tell_mounted(engine, run.row)
+        run.mounted = True
         user = await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add, folder=run.plan.cwd)
         attachment = await connecting
         if not namespaces.other(run.settings.network):
@@ -209,7 +211,8 @@ async def _undo(engine: Engine, entry: Entry, run: _Run, error: BaseException) -
     engine.health_checks.stop(container)
     if await release(engine, container):
         release_later(engine, container)
-    tell_unmounted(engine, run.row)
+    if run.mounted:
+        tell_unmounted(engine, run.row)
     try:
         await forget(engine, container)
     except Error as stuck:

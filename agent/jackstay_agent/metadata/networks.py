@@ -159,9 +159,11 @@ def activate(connection: sqlite3.Connection, container: str, ports: Iterable[Por
     set_ports(connection, container, ports)
 
 
-def activate_one(connection: sqlite3.Connection, container: str, network_id: str) -> None:
-    """Mark one endpoint of a container that runs active."""
-    connection.execute("UPDATE endpoints SET active = 1 WHERE container = ? AND network = ?", (container, network_id))
+def activate_one(connection: sqlite3.Connection, container: str, network_id: str, *, active: bool = True) -> None:
+    """Mark one endpoint of a container that runs active, or not."""
+    connection.execute(
+        "UPDATE endpoints SET active = ? WHERE container = ? AND network = ?", (int(active), container, network_id)
+    )
 
 
 def set_ports(connection: sqlite3.Connection, container: str, ports: Iterable[PortRow]) -> None:

@@ -1,22 +1,26 @@
 """network connect and disconnect: a container's place in one more network, or in one less; at once, if it runs.
 
-Guarantees: when a step fails, a place that was to come is taken away again. The container's way out, and what it has
-published, move to the first place that leads out of the host.
+Guarantees: when a step fails, a place that was to come is taken away again, and one that was to go stays. The
+container's way out, and what it has published, move to the first place that leads out of the host.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import structlog
 
 from jackstay_agent.errors import InvalidArgument
 from jackstay_agent.metadata import networks as rows
-from jackstay_agent.metadata.networks import NetworkRow
+from jackstay_agent.metadata.networks import EndpointRow, NetworkRow
 from jackstay_agent.networks import allocating, endpoints
 from jackstay_agent.networks.attachment import WantedEndpoint, WantedPort
 from jackstay_agent.networks.ports import bound_port
 from jackstay_agent.networks.ways import NETLINK, Ways
+
+log = structlog.get_logger()
 
 
 class Membership:
@@ -47,7 +51,7 @@ class Membership:
                 try:
                     await self._join_live(container, network.id, publish)
                 except BaseException:
-                    await asyncio.shield(self._leave(container, network.id, live=True))
+                    await asyncio.shield(self._undo(container, network.id))
                     raise
                 self._ways.tell("connect", container, network)
 
@@ -92,16 +96,43 @@ class Membership:
         if gone is None:
             return
         ports = await self._ways.database.read(lambda c: rows.ports(c, container))
+        left = [each for each in places if each is not gone]
+        if live:
+            await self._detach(container, gone, endpoints.gateways(left, networks), networks)
         await self._ways.database.write("networks.leave", lambda c: rows.delete_endpoint(c, container, network_id))
         if not live:
             return
-        await self._ways.rename([gone], networks)
-        left = [each for each in places if each is not gone]
-        ways = endpoints.gateways(left, networks)
-        await self._ways.jobs.run(
-            f"{NETLINK}:detach", [self._ways.folder, container, gone.interface, [gone.address], ways]
-        )
         if ports and endpoints.way_out(places, networks) == gone:
             out = endpoints.way_out(left, networks)
             bound = [bound_port(port) for port in ports] if out is not None else []
             await self._ways.publish(container, out.address if out is not None else "", bound)
+
+    async def _detach(
+        self, container: str, gone: EndpointRow, ways: list[list[str]], networks: Mapping[str, NetworkRow]
+    ) -> None:
+        """Take the link of *gone* away; *ways* are the default routes without it. Its address is nobody else's yet."""
+
+        async def mark(active: bool) -> None:
+            # An agent that dies in between finds a place that a living container has not: its link goes, and its row.
+            await self._ways.database.write(
+                "networks.leaving", lambda c: rows.activate_one(c, container, gone.network, active=active)
+            )
+            await self._ways.rename([gone], networks)
+
+        await mark(False)
+        try:
+            await self._ways.jobs.run(
+                f"{NETLINK}:detach", [self._ways.folder, container, gone.interface, [gone.address], ways]
+            )
+        except BaseException:
+            if gone.active:
+                await asyncio.shield(mark(True))
+            raise
+
+    async def _undo(self, container: str, network_id: str) -> None:
+        """Take a failed `join` back; what fails on the way is logged, since the first error is the one to tell."""
+        try:
+            await self._leave(container, network_id, live=True)
+        except Exception as error:
+            log.warning("a failed connection left something", container=container, error=str(error) or repr(error))
+            await self._ways.database.write("networks.leave", lambda c: rows.delete_endpoint(c, container, network_id))

@@ -156,9 +156,11 @@ class Registry:
 
     async def _take_away(self, row: NetworkRow) -> None:
         """What the host has of a network whose row is gone."""
-        await self._filter.apply()
-        await self._jobs.run(f"{_NETLINK}:apply", ["", [["delete_link", row.bridge, ""]]])
-        self.record("network", "destroy", row.id, {"name": row.name, "type": row.driver})
+        try:
+            await self._filter.apply()
+        finally:  # without the bridge, rules that stay match nothing
+            await self._jobs.run(f"{_NETLINK}:apply", ["", [["delete_link", row.bridge, ""]]])
+            self.record("network", "destroy", row.id, {"name": row.name, "type": row.driver})
 
     async def _undo(self, row: NetworkRow) -> None:
         """Take a failed `create` back; what fails on the way is logged, since the first error is the one to tell."""

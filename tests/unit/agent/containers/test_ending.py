@@ -1,4 +1,4 @@
-"""What becomes of a container that has ended when its row cannot be written, as on a full disk."""
+"""What becomes of a container that ends, starts or is to go when its row cannot be written, as on a full disk."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from jackstay_agent.containers import ending, recovery, restarter, retries
-from jackstay_agent.containers.engine import Engine, Entry
+from jackstay_agent.containers import ending, recovery, restarter, retries, starting
+from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.exits import Exit
 from jackstay_agent.containers.layout import Layout
+from jackstay_agent.containers.removing import remove_locked
 from jackstay_agent.containers.restarts import Restarts
 from jackstay_agent.containers.retries import Retries
 from jackstay_agent.errors import DiskFull, NotFound
@@ -36,9 +37,11 @@ class Agent:
         self.failures = failures
         self.wrong: list[str] = []  # what goes wrong when networks are left, one a try
         self.done: list[str] = []
+        self.removed: ContainerRow | None = None  # as it was when it was removed
         self.the_entry = Entry()
         self.the_entry.labels = {}
         self.layout = Layout(str(folder / "state"), str(folder / "run"))
+        self.entries: dict[str, Entry] = {}
         self.retries = Retries()
         self.restarts = Restarts(lambda _container: None)
         self.health_checks = self.exits = NOTHING
@@ -87,7 +90,7 @@ class Agent:
         return object()
 
     async def _remove(self, _snapshot: str, *, along: Callable[..., Any]) -> None:
-        self.row = None
+        self.removed, self.row = self.row, None
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +179,7 @@ async def test_what_could_not_be_let_go_is_let_go_later(tmp_path: Path) -> None:
 async def test_a_container_that_cannot_be_recovered_is_recovered_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agent = Agent(tmp_path, failures=2)
+    agent = Agent(tmp_path, failures=1_000_000)
     agent.row = replace(await agent.get(ID), state="starting", finished=3)
 
     async def nothing(*_any: Any) -> None:
@@ -191,6 +194,7 @@ async def test_a_container_that_cannot_be_recovered_is_recovered_when_there_is_r
     monkeypatch.setattr(restarter, "plan_all", nothing)
     await recovery.recover(engine(agent))
     assert (await agent.get(ID)).state == "starting"
+    agent.failures = 0
     await until(lambda: not agent.retries._tasks)
     assert (await agent.get(ID)).state == "exited"
 
@@ -205,3 +209,37 @@ async def test_no_try_comes_after_the_end_of_the_agent(monkeypatch: pytest.Monke
     kept.keep("it", work)
     await kept.close()
     assert tries == []
+
+
+@pytest.mark.parametrize("volumes", [False, True])
+async def test_an_agent_that_finishes_a_removal_knows_whether_volumes_go(tmp_path: Path, volumes: bool) -> None:
+    agent = Agent(tmp_path)
+    agent.row = replace(await agent.get(ID), state="exited")
+    await remove_locked(engine(agent), agent.the_entry, await agent.get(ID), volumes=volumes)
+    assert agent.removed is not None
+    assert agent.removed.state == "removing"
+    assert settings_of(agent.removed).auto_remove == volumes  # what `recovery` goes by
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+async def test_a_start_that_failed_tells_only_of_volumes_that_were_mounted(tmp_path: Path, mounted: bool) -> None:
+    agent = Agent(tmp_path, mounts=[{"type": "volume", "source": "v", "target": "/v"}])
+    agent.row = replace(await agent.get(ID), state="created")
+    plan: Any = None
+    run = starting._Run(agent.row, settings_of(agent.row), plan, mounted=mounted)
+    agent.row = replace(agent.row, state="starting")
+    await starting._undo(engine(agent), agent.the_entry, run, DiskFull("no space left"))
+    assert ("unmount" in agent.done) == mounted
+    assert agent.row.state == "created"
+
+
+async def test_a_start_that_failed_on_a_full_disk_is_undone_when_there_is_room(tmp_path: Path) -> None:
+    agent = Agent(tmp_path, failures=2)
+    agent.row = replace(await agent.get(ID), state="created")
+    plan: Any = None
+    run = starting._Run(agent.row, settings_of(agent.row), plan)
+    agent.row = replace(agent.row, state="starting")
+    await starting._undo(engine(agent), agent.the_entry, run, DiskFull("no space left"))
+    assert agent.row.state == "starting"
+    await until(lambda: not agent.retries._tasks)
+    assert (agent.row.state, agent.row.error) == ("created", "no space left")

@@ -13,11 +13,13 @@ import pytest
 
 from jackstay_agent import config
 from jackstay_agent.containers.settings import NetworkAttachment, Port, Settings
-from jackstay_agent.errors import DiskFull, RuntimeFailed
+from jackstay_agent.errors import DiskFull, Error, RuntimeFailed
 from jackstay_agent.kernel.programs import Completed
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
-from jackstay_agent.networks import service
+from jackstay_agent.networks import observation, service
+from jackstay_agent.networks.plan import Actual
+from jackstay_agent.networks.registry import Wanted
 from jackstay_agent.networks.service import Networks
 
 ID = "a" * 64
@@ -28,10 +30,14 @@ class Jobs:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.failing = ""
 
     async def run(self, job: str, argument: Any, descriptors: Any = ()) -> Any:
-        self.done.append(job.rpartition(":")[2])
-        return None
+        name = job.rpartition(":")[2]
+        if name == self.failing:
+            raise Error("the kernel refuses")
+        self.done.append(name)
+        return observation.encode(Actual()) if name == "observe" else None
 
 
 class Nft:
@@ -51,15 +57,16 @@ class Nft:
 
 
 class Full:
-    """A database that has no room for the transactions of *labels*, as often as *failures* says."""
+    """A database that has no room for the transactions called `failing`, as often as *failures* says."""
 
     def __init__(self, real: Database) -> None:
         self._real = real
         self.read = real.read
         self.failures = 0
+        self.failing = "networks.disconnect"
 
     async def write(self, label: str, work: Callable[..., Any]) -> Any:
-        if label == "networks.disconnect" and self.failures:
+        if label == self.failing and self.failures:
             self.failures -= 1
             raise DiskFull("no space left")
         return await self._real.write(label, work)
@@ -137,3 +144,33 @@ async def test_rules_that_could_not_be_taken_away_go_with_the_next_try(host: Hos
     assert json.loads(host.nft.table)
     await host.networks.disconnect(ID)
     assert not host.published()
+
+
+async def test_a_place_whose_link_stays_keeps_its_address(host: Host) -> None:
+    """Else the next container gets the address of one that still answers for it."""
+    host.jobs.failing = "detach"
+    with pytest.raises(Error, match="the kernel refuses"):
+        await host.networks.membership.leave(ID, "bridge")
+    (place,) = await host.database.read(rows.endpoints)
+    assert (place.container, place.active) == (ID, True)
+    host.jobs.failing = ""
+    await host.networks.membership.leave(ID, "bridge")
+    assert await host.database.read(rows.endpoints) == []
+
+
+async def test_a_join_that_fails_leaves_no_place_though_it_cannot_be_undone(host: Host) -> None:
+    await host.networks.registry.create(Wanted(name="red"))
+    host.database.failing = "networks.joined"
+    host.database.failures, host.jobs.failing = 1, "detach"
+    with pytest.raises(DiskFull):
+        await host.networks.membership.join(ID, "red", NetworkAttachment(network="red"))
+    assert len(await host.database.read(rows.endpoints)) == 1
+
+
+async def test_the_bridge_of_a_removed_network_goes_though_the_rules_cannot(host: Host) -> None:
+    await host.networks.registry.create(Wanted(name="red"))
+    host.jobs.done.clear()
+    host.nft.failures = 1
+    with pytest.raises(RuntimeFailed):
+        await host.networks.registry.remove("red")
+    assert host.jobs.done == ["apply"]
