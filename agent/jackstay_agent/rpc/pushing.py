@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from jackstay_agent.errors import InvalidArgument
 from jackstay_agent.images.pushing import Pusher
@@ -34,8 +35,9 @@ async def push(pusher: Pusher, requests: AsyncIterator[pb.PushRequest]) -> Async
         )
         return pb.PushReply(done=pb.PushDone(root=root, bytes_sent=pushed.sent, bytes_spared=pushed.spared))
 
-    async for reply in conversation(requests, pb.PushReply, work):
-        yield reply
+    async with aclosing(conversation(requests, pb.PushReply, work)) as replies:
+        async for reply in replies:
+            yield reply
 
 
 def _progress(step: Step) -> pb.PushReply:
