@@ -40,6 +40,8 @@ class Deleter:
                 return
             await self._remove(Reference.parse(name).familiar, reference)
             return
+        if not await self._content.has(digest):  # asked first: letting go of it may collect it at once
+            raise unknown(reference)
         names = await self._content.database.read(lambda c: _names(c, repository, digest))
         for name in names:
             await self._remove(Reference.parse(name).familiar, reference)
@@ -48,9 +50,9 @@ class Deleter:
         if names or gone:
             await self._collector.collect()
             return
-        if not await self._content.has(digest):
-            raise unknown(reference)
         if await self._content.database.read(lambda c: image_rows.by_root(c, str(digest))) is not None:
+            if await self._content.database.read(lambda c: image_rows.names_of(c, str(digest))):
+                raise unknown(reference)  # its names are in other repositories
             await self._remove(str(digest), reference)
         elif not await self._collected(digest):
             raise InUse(f"manifest {digest} is needed by an image", hint="delete that image's tags")

@@ -164,6 +164,7 @@ async def test_a_manifest_goes_with_its_tags_in_the_repository(registry: Registr
     for name in ("app:2", "other:1"):
         await registry.host.images.tag("app:1", name)
     (await registry.ask("DELETE", f"/v2/app/manifests/{root.digest}")).ok(202)
+    (await registry.ask("DELETE", f"/v2/app/manifests/{root.digest}")).refused(404, "MANIFEST_UNKNOWN")
     assert await registry.host.column("SELECT name FROM names") == ["docker.io/library/other:1"]
     (await registry.ask("DELETE", f"/v2/other/manifests/{root.digest}")).ok(202)
     (await registry.ask("DELETE", f"/v2/other/manifests/{root.digest}")).refused(404, "MANIFEST_UNKNOWN")
