@@ -11,57 +11,15 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.fleet.registry_client import Client
 from tests.lab.images import Image, synthetic
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
-
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar"
-CONFIG = "application/vnd.oci.image.config.v1+json"
-
-
-class Client:
-    """A client of a registry, of the standard library alone."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.sent = 0  # bytes of blobs
-
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any, bytes]:
-        connection = http.client.HTTPConnection(self.address, timeout=60)
-        try:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, body, named)
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
-
-    def blob(self, name: str, data: bytes) -> dict[str, Any]:
-        """Upload what is not there; what a manifest says of it, but for its type."""
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if self.ask("HEAD", f"/v2/{name}/blobs/{digest}")[0] == 404:
-            assert self.ask("POST", f"/v2/{name}/blobs/uploads/?digest={digest}", data)[0] == 201
-            self.sent += len(data)
-        return {"digest": digest, "size": len(data)}
-
-    def push(self, image: Image, reference: str) -> str:
-        """The digest of its manifest."""
-        name, _, tag = reference.rpartition(":")
-        layers = [{"mediaType": LAYER, **self.blob(name, path.read_bytes())} for path in image.layers]
-        config = {"mediaType": CONFIG, **self.blob(name, image.config_bytes())}
-        document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
-        status, headers, said = self.ask(
-            "PUT", f"/v2/{name}/manifests/{tag}", json.dumps(document).encode(), Content_Type=MANIFEST
-        )
-        assert status == 201, said
-        return str(headers["Docker-Content-Digest"])
 
 
 @contextmanager

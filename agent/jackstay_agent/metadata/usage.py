@@ -107,9 +107,10 @@ def images(connection: sqlite3.Connection) -> list[DiskUsage]:
 
 
 def ingests(connection: sqlite3.Connection) -> list[Ingest]:
-    """Every ingest; one of a blob that is made here has no digest yet and is always active."""
+    """Every ingest; of those without a digest yet, one that is made here is always active, one that is uploaded never:
+    it can be given up between two requests."""
     rows = connection.execute(
-        "SELECT ref, digest, total, digest IS NULL OR digest IN ("
+        "SELECT ref, digest, total, (digest IS NULL AND ref NOT LIKE 'upload-%') OR digest IN ("
         " SELECT key FROM lease_items JOIN leases ON leases.id = lease WHERE kind = 'blob' AND expires = ?"
         ") AS active FROM ingests ORDER BY ref",
         (leases.NEVER,),

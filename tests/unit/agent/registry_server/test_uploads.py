@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from jackstay_agent.metadata import usage
 from jackstay_agent.registry_server import body, uploads
 from jackstay_oci.digest import Digest
 from jackstay_oci.errors import Busy, DiskFull
@@ -157,6 +158,18 @@ async def test_an_upload_is_its_repositorys_and_its_id_cannot_be_guessed(registr
         (await registry.ask("PUT", f"{other}?digest={DIGEST}")).refused(404, "BLOB_UPLOAD_UNKNOWN")
         (await registry.ask("DELETE", other)).refused(404, "BLOB_UPLOAD_UNKNOWN")
     assert len(await registry.host.column("SELECT ref FROM ingests")) == 1
+
+
+async def test_an_upload_can_be_given_up_to_make_room(registry: RegistryHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "IDLE", 0.0)
+    path = await begun(registry)
+    (await chunk(registry, path, 0, 1000)).ok(202)
+    (found,) = await registry.host.database.read(usage.ingests)
+    assert not found.active
+    while not await registry.host.room.make():
+        await asyncio.sleep(0.01)
+    (await registry.ask("GET", path)).refused(404, "BLOB_UPLOAD_UNKNOWN")
+    await nothing_is_left(registry)
 
 
 async def test_a_cancelled_upload_is_gone(registry: RegistryHost) -> None:
