@@ -77,12 +77,14 @@ class Pusher:
         async with self._content.lease() as lease:
             held = await self._hold(name, to, lease)
             root, manifests = await self._documents(held, wanted)
+            sources = blob_mounts.sources(to, held.named)
             registry = await self._connect(to.registry, authorizer)
             try:
                 if algorithm != "none":
                     compress = self._compressing(registry, to.repository, algorithm, lease, report)
-                    root, manifests = await _compressed(root, manifests, compress)
-                image = ImageToPush(root, manifests, blob_mounts.sources(to, held.named))
+                    root, manifests, became = await _compressed(root, manifests, compress)
+                    sources.update((new.digest, sources[layer]) for layer, new in became.items() if layer in sources)
+                image = ImageToPush(root, manifests, sources)
                 reference = str(to.digest) if to.digest else to.tag
                 assert reference is not None
                 pushed = await pushing.push(registry, to.repository, reference, image, self._content, report)
@@ -163,16 +165,16 @@ class Pusher:
 
 async def _compressed(
     root: Document, manifests: tuple[Document, ...], compress: Compress
-) -> tuple[Document, tuple[Document, ...]]:
-    """The root and the manifests of its index with their layers compressed."""
+) -> tuple[Document, tuple[Document, ...], dict[Digest, Descriptor]]:
+    """The root and the manifests of its index with their layers compressed, and what each layer became."""
     is_index = media_types.is_index(root.descriptor.media_type)
     plain = recompressing.uncompressed_layers(manifests if is_index else (root,))
     became = await each(plain, compress, limit=COMPRESSED_AT_ONCE)
     layers = {layer.digest: new for layer, new in zip(plain, became, strict=True)}
     if not is_index:
-        return recompressing.with_layers(root, layers), ()
+        return recompressing.with_layers(root, layers), (), layers
     replaced = {one.descriptor.digest: recompressing.with_layers(one, layers) for one in manifests}
-    return recompressing.with_manifests(root, replaced), tuple(replaced.values())
+    return recompressing.with_manifests(root, replaced), tuple(replaced.values()), layers
 
 
 def _algorithm(compression: str) -> Literal["gzip", "zstd", "none"]:

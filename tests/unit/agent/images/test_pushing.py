@@ -80,6 +80,17 @@ async def test_what_another_repository_of_the_registry_has_is_mounted(host: Imag
     assert pushed.spared == made.manifest["layers"][0]["size"]
 
 
+async def test_so_is_what_was_compressed_for_the_other_one(host: ImageHost) -> None:
+    base, made = Made([A]), Made([A, B])
+    await host.load(base, "registry.example/base:1")
+    await host.load(made, NAME)
+    registry = registry_of(host)
+    await push(host, "registry.example/base:1", "registry.example/base:1")
+    (layer,) = manifest_at(registry, "base:1").layers
+    _, steps = await push(host)
+    assert [step.digest for step in steps if step.phase is Phase.MOUNTED] == [layer.digest]
+
+
 @pytest.mark.parametrize("algorithm", ["gzip", "zstd"])
 async def test_layers_are_compressed_once_for_each_algorithm(host: ImageHost, algorithm: str) -> None:
     big = tar({"big": os.urandom(1 << 20) * 3})
