@@ -14,7 +14,7 @@ from jackstay.cli.output.envelope import render_line
 from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
-    from jackstay.errors import Unreachable
+    from jackstay.errors import Error
     from jackstay.library import Hosts
 
 
@@ -26,7 +26,8 @@ def command(
     """Serve a host's images as a registry on this machine.
 
     Until Ctrl-C, 127.0.0.1:PORT here is a registry whose images are those of the host: what is pushed there can be run
-    there, and goes through SSH, layer by layer. It has no password: every user of this machine can reach it.
+    there, and goes through SSH, layer by layer. It has no password: on Linux only you and root can use it, elsewhere
+    every user of this machine.
 
     \b
     Examples:
@@ -48,7 +49,7 @@ def command(
         for line in _advice(name, address):
             print(line, file=sys.stderr, flush=True)
 
-    def told(error: Unreachable) -> None:
+    def told(error: Error) -> None:
         print_error(error.message, error.hint)
 
     listener = bind(port)

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from jackstay.errors import Unreachable, UsageError
+from jackstay.errors import Error, UsageError
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
@@ -47,7 +47,7 @@ async def expose(
     hosts: Hosts,
     listener: socket.socket,
     ready: Callable[[str], None],
-    told: Callable[[Unreachable], None],
+    told: Callable[[Error], None],
 ) -> FleetResult[None]:
     """Carry what comes to ``listener`` (see `bind`) to the registry of the one host, until the way there is lost.
 

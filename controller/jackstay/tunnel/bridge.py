@@ -35,19 +35,26 @@ class NearEnd(asyncio.Protocol):
         self._transport.pause_reading()
         self._bridge.accepted(self)
 
+    @property
+    def ends(self) -> tuple[tuple[str, int], tuple[str, int]] | None:
+        """Of a TCP connection: where it comes from, and where to."""
+        if self._transport is None:
+            return None
+        return self._transport.get_extra_info("peername"), self._transport.get_extra_info("sockname")
+
     def join(self, remote: FarEnd) -> None:
         """The far side is open: let bytes flow."""
         if self._transport is None or self._transport.is_closing():
             remote.close()
             return
         self._remote = remote
-        for data in self._early:
+        remote.join(self)
+        self.resume_reading()
+        for data in self._early:  # joined before: too much of it stops the reading again
             remote.write(data)
         self._early.clear()
         if self._early_eof:
             remote.write_eof()
-        remote.join(self)
-        self.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Bytes for the agent."""

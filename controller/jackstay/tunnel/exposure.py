@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable
 
-from jackstay.errors import Unreachable
+from jackstay.errors import Error, Unreachable
 from jackstay.tunnel.bridge import Bridge, NearEnd
 from jackstay.tunnel.far import FarEnds
+from jackstay.tunnel.socket_owner import may_use, owner_of
 
-Told = Callable[[Unreachable], None]
+Told = Callable[[Error], None]
 """Called with why one connection could not be carried; others may still be."""
 
 _QUEUE = 64
 
 
 class Exposure(Bridge):
-    """A bridge that listens on TCP. Made by `open_exposure`; whoever opens it closes it."""
+    """A bridge that listens on TCP, for its user and root alone. Made by `open_exposure`; whoever does closes it."""
 
     def __init__(self, ways: FarEnds, told: Told, broken: Callable[[], Awaitable[Unreachable]]) -> None:
         super().__init__(ways)
@@ -38,6 +40,16 @@ class Exposure(Bridge):
         await self._server.start_serving()
         host, port = listener.getsockname()[:2]
         self.address = f"{host}:{port}"
+
+    async def _join(self, near: NearEnd) -> None:
+        """Carry the connection, unless it is another user's."""
+        ends = near.ends
+        owner = None if ends is None else await asyncio.to_thread(owner_of, *ends)
+        if may_use(owner, os.geteuid()):
+            await super()._join(near)
+            return
+        near.abort()
+        self._told(Error(f"a connection of another user of this machine (uid {owner}) was refused"))
 
     def failed(self, error: Unreachable) -> None:
         """Say why a connection was closed: whoever made it sees only that it was."""

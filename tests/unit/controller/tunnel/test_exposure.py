@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jackstay.client import connect
-from jackstay.errors import Unreachable, UsageError
+from jackstay.errors import Error, Unreachable, UsageError
 from jackstay.inventory.host import Host, local_host
 from jackstay.library.registry_expose import bind
-from jackstay.tunnel import open_tunnel
+from jackstay.tunnel import open_tunnel, socket_owner
 from jackstay.tunnel.ways import dial_command
 
 MIB = 1 << 20
@@ -62,7 +63,7 @@ async def talk(address: str, data: bytes) -> bytes:
         await writer.wait_closed()
 
 
-def silent(error: Unreachable) -> None:
+def silent(error: Error) -> None:
     raise AssertionError(error)
 
 
@@ -128,7 +129,7 @@ async def test_a_host_without_a_registry(lab: Any, host: Host) -> None:
 
 
 async def test_a_connection_that_cannot_be_carried_is_told_and_the_next_one_is(lab: Any, host: Host) -> None:
-    told: list[Unreachable] = []
+    told: list[Error] = []
     async with await open_tunnel(host, lab.settings()) as tunnel:
         async with Backwards(lab.agent.socket):
             exposure = await tunnel.expose_registry(bind(0), told.append)
@@ -136,9 +137,38 @@ async def test_a_connection_that_cannot_be_carried_is_told_and_the_next_one_is(l
             assert await talk(exposure.address, b"") == b""
         except ConnectionError:  # closed before or after it was asked
             pass
-        assert [error.kind for error in told] == ["no-agent"]
+        assert [isinstance(error, Unreachable) and error.kind for error in told] == ["no-agent"]
         async with Backwards(lab.agent.socket):
             assert await talk(exposure.address, b"abc") == b"cba"
+
+
+async def test_another_user_of_this_machine_is_refused(lab: Any, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Error] = []
+    async with Backwards(lab.agent.socket) as registry, await open_tunnel(host, lab.settings()) as tunnel:
+        exposure = await tunnel.expose_registry(bind(0), told.append)
+        monkeypatch.setattr("jackstay.tunnel.exposure.owner_of", lambda near, far: 4242)
+        try:
+            assert await talk(exposure.address, b"abc") == b""
+        except ConnectionError:
+            pass
+        assert registry.got == 0
+    assert ["uid 4242" in error.message for error in told] == [True]
+
+
+async def test_whose_a_connection_is() -> None:
+    listener = bind(0)
+    try:
+        with socket.create_connection(listener.getsockname()) as client:
+            accepted, where = listener.accept()
+            with accepted:
+                assert where == client.getsockname()
+                owner = await asyncio.to_thread(socket_owner.owner_of, where, accepted.getsockname())
+                assert owner == os.geteuid()
+                nobody = await asyncio.to_thread(socket_owner.owner_of, ("127.0.0.9", 1), ("127.0.0.1", 1))
+                assert nobody is None
+    finally:
+        listener.close()
+    assert [socket_owner.may_use(owner, 1000) for owner in (None, 0, 1000, 1001)] == [True, True, True, False]
 
 
 async def test_a_lost_connection_is_told(lab: Any) -> None:
