@@ -92,6 +92,16 @@ def unreachable(registry: str, url: URL, what: str, error: BaseException, folder
             f"{registry} names the server {url.host}, whose address is link-local or this machine's own: refused",
             hint="ask who runs the registry",
         )
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return RegistryFailed(
+            f"the proxy {error.host}:{error.port} cannot be reached, by way of which {where} is asked ({what})",
+            hint="check http_proxy, https_proxy and no_proxy in the environment",
+        )
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return RegistryFailed(
+            f"the proxy refuses to lead to {where}: status {error.status} ({what})",
+            hint="check https_proxy, and the name and password in it",
+        )
     if isinstance(error, aiohttp.ClientSSLError):
         return RegistryFailed(
             f"{where} does not speak TLS as it should ({what})",
