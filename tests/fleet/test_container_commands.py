@@ -26,13 +26,16 @@ def test_ports(web1: Laptop) -> None:
     )
     assert web1.ok("port", "app").lines == [
         "53/udp -> 0.0.0.0:18053",
+        "53/udp -> [::]:18053",
         "80/tcp -> 127.0.0.1:18080",
         "443/tcp -> 0.0.0.0:18443",
+        "443/tcp -> [::]:18443",
     ]
     assert web1.ok("port", "app", "80").stdout == "127.0.0.1:18080\n"
-    assert web1.ok("container", "port", "app", "53/udp").stdout == "0.0.0.0:18053\n"
+    assert web1.ok("container", "port", "app", "53/udp").stdout == "0.0.0.0:18053\n[::]:18053\n"
     assert data(web1.ok("--json", "port", "app", "443")) == [
-        {"Port": "443/tcp", "HostIp": "0.0.0.0", "HostPort": "18443"}
+        {"Port": "443/tcp", "HostIp": "0.0.0.0", "HostPort": "18443"},
+        {"Port": "443/tcp", "HostIp": "::", "HostPort": "18443"},
     ]
     ran = web1.run("port", "app", "53").ended(1)
     assert (ran.stdout, ran.stderr) == ("", "Error: web1: no public port '53/tcp' published for app\n")

@@ -80,12 +80,14 @@ def test_by_every_address(laptop: Laptop, web1: Host, web2: Host) -> None:
     eventually(WORKS, page, web1, web1.address, 8080)
     assert laptop.ok("port", "app", "80").lines == [
         "0.0.0.0:8080",
+        "[::]:8080",
         "127.0.0.1:8081",
         "[::1]:8082",
         f"[{FD1}]:8083",
         f"{web1.address}:8084",
         "[::]:8085",
         "0.0.0.0:8087",
+        "[::]:8087",
     ]
     reached = {
         (host.name, address, port)
@@ -229,5 +231,5 @@ def test_taken_ports(laptop: Laptop, web1: Host) -> None:
         holder.communicate("\n")
     # What is free can be had, and of a range for one port the first that is free.
     laptop.ok("run", "-d", "--name", "app", "-p", "8099-8102:80-83", "-p", "[::1]:8103-8105:80", "httpd:1.1")
-    assert laptop.ok("port", "app", "80").lines == ["0.0.0.0:8099", "[::1]:8104"]
+    assert laptop.ok("port", "app", "80").lines == ["0.0.0.0:8099", "[::]:8099", "[::1]:8104"]
     eventually(WORKS, page, web1, "::1", 8104)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import sqlite3
 from collections.abc import Iterable, Sequence
 
@@ -33,6 +34,11 @@ class _Publication:
             if held.listener is not None
             else None
         )
+
+    @property
+    def on_both(self) -> bool:
+        """Whether it is held on every address, those of IPv6 too."""
+        return not self.port.host_ip and self._held.listener is not None
 
     def close(self) -> None:
         if self._proxied is not None:
@@ -90,6 +96,15 @@ class HeldPorts:
             except Error as error:
                 # Its IPv4 packets still go to the container; only the kernel's register of ports says otherwise.
                 log.warning("a published port cannot be held", container=port.container, error=error.message)
+
+    def shown(self, published: Iterable[PortRow]) -> list[PortRow]:
+        """*published*, as docker tells of them: one on every address of both families once for each of these."""
+        found = []
+        for row in published:
+            found.append(row)
+            if any(each.on_both and each.port == bound_port(row) for each in self.held.get(row.container, ())):
+                found.append(dataclasses.replace(row, host_ip="::"))
+        return found
 
     async def release(self, container: str) -> None:
         """Let *container*'s ports go; on the return, others can have them."""

@@ -154,9 +154,9 @@ class Networks:
         return self._ways.nameservers(*await self._ways.places(container))
 
     async def bound(self) -> dict[str, list[BoundPort]]:
-        """The published ports of every running container, by its id."""
+        """The published ports of every running container, by its id; on every address of both families, twice."""
         found: dict[str, list[BoundPort]] = {}
-        for row in await self._ways.database.read(rows.ports):
+        for row in self._ways.ports.shown(await self._ways.database.read(rows.ports)):
             found.setdefault(row.container, []).append(bound_port(row))
         return found
 
@@ -181,7 +181,7 @@ class Networks:
         runs = any(place.active for place in places) or (living and not _shared(settings.network))
         return documents.settings_document(
             [(networks[place.network], place) for place in places] or ([(alone, None)] if alone else []),
-            ports,
+            self._ways.ports.shown(ports),
             sandbox=self.netns_path(container) if runs else "",
             exposed=exposed,
         )

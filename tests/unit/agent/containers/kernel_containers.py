@@ -249,7 +249,7 @@ async def test_the_network_is_there_while_it_runs(host: Host) -> None:
         "httpd", "-f", "-h", "/etc", network="bridge", ports=(Port(container_port=80, host_port=8099),)
     )
     listed = (await host.containers.list_all())[0]
-    assert [port.host_port for port in listed.ports] == [8099]
+    assert [(port.host_ip, port.host_port) for port in listed.ports] == [("", 8099), ("::", 8099)]
     address = (await host.containers.inspect(container))["NetworkSettings"]["IPAddress"]
 
     async def answers() -> bool:
