@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import time
 from pathlib import Path
 
 import grpc
@@ -126,14 +127,20 @@ def _network(connection: sqlite3.Connection, host: Host, run: Path) -> list[str]
     active = f"state IN {RUNNING}"
     running = _column(connection, f"SELECT id FROM containers WHERE {active}")
     found = [f"network namespace {name} belongs to nothing that runs" for name in _names(run / "netns") - running]
-    links = json.loads(host.exec(["ip", "-json", "link", "show", "type", "veth"]).stdout or "[]")
     wanted = _column(connection, f"SELECT interface FROM endpoints JOIN containers ON id = container WHERE {active}")
-    actual = {link["ifname"] for link in links if link["ifname"].startswith("veth")}
+    deadline = time.monotonic() + 10
+    while (actual := _interfaces(host)) > wanted and time.monotonic() < deadline:
+        time.sleep(0.05)  # the kernel takes those of a namespace that has gone in its own time
     found += _compare("interface", wanted, actual)
     stray = _column(
         connection, f"SELECT host_port FROM ports WHERE container NOT IN (SELECT id FROM containers WHERE {active})"
     )
     return [*found, *(f"port {port} is held by nothing that runs" for port in stray)]
+
+
+def _interfaces(host: Host) -> set[str]:
+    links = json.loads(host.exec(["ip", "-json", "link", "show", "type", "veth"]).stdout or "[]")
+    return {link["ifname"] for link in links if link["ifname"].startswith("veth")}
 
 
 def _mounts(connection: sqlite3.Connection, host: Host) -> list[str]:
