@@ -109,7 +109,7 @@ def test_removing_what_containers_use(lab: Lab, on: Command, base: Image) -> Non
     assert on("rmi", "-f", "base:1").ok().lines[-1] == f"Deleted: {base.id}"
     assert on("images", "-q").ok().stdout == ""
     assert on("images", "-a", "-q").ok().stdout == f"{base.id[7:19]}\n"  # what the container keeps
-    assert "No such image" in on("run", "--rm", "base:1", "true").ended(125).stderr
+    assert "No such image" in on("run", "--rm", "--pull", "never", "base:1", "true").ended(125).stderr
     on("rm", "-f", "running").ok()
     assert on("images", "-a", "-q").ok().stdout == ""
     deadline = time.monotonic() + 10

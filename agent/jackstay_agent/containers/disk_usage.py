@@ -156,7 +156,7 @@ def _images(lines: Sequence[ListedImage]) -> list[dict[str, Any]]:
             },
         )
         if line.repository != listing.NONE:
-            image["RepoTags"].append(f"{line.repository}:{line.tag}")
+            image["RepoTags"] += [f"{line.repository}:{line.tag}"] if line.tag != listing.NONE else []
             digest = f"{line.repository}@{line.root}"
             image["RepoDigests"] += [] if digest in image["RepoDigests"] else [digest]
     return list(told.values())

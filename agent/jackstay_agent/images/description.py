@@ -68,7 +68,7 @@ def inspect(image: StoredImage, raw_config: bytes, config: ImageConfig, stored: 
     comment = document.get("comment")
     told = {
         "Id": str(image.image_id),
-        "RepoTags": [name.familiar for name in names],
+        "RepoTags": [name.familiar for name in names if name.tag],
         "RepoDigests": sorted({f"{name.familiar_name}@{image.root}" for name in names}),
         "Parent": "",
         "Comment": comment if isinstance(comment, str) and comment else _last_comment(config),

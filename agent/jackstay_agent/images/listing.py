@@ -82,7 +82,7 @@ def lines(connection: sqlite3.Connection, wanted: Filters, *, every: bool = Fals
             continue
         if len(row["labels"]) > LABELS:
             labels = _short(labels)
-        for repository, tag in map(_familiar, names[root]) if root in names else ((NONE, NONE),):
+        for repository, tag in _shown(names[root]) if root in names else ((NONE, NONE),):
             if root not in names or wanted.named(repository, tag):
                 listed.append(
                     ListedImage(
@@ -122,6 +122,10 @@ def _patterns(reference: str) -> Iterable[re.Pattern[str]]:
         return [re.compile(re.escape(parsed.familiar))]
 
 
-def _familiar(canonical: str) -> tuple[str, str]:
-    name = Reference.parse(canonical)
-    return name.familiar_name, name.tag or NONE
+def _shown(names: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Repositories and tags of an image; a name with a digest is shown, without a tag, where there is none with one."""
+    references = [Reference.parse(name) for name in names]
+    tagged = {each.name for each in references if each.tag}
+    for each in references:
+        if each.tag or each.name not in tagged:
+            yield each.familiar_name, each.tag or NONE

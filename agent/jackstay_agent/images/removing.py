@@ -111,10 +111,11 @@ def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[lis
     asked = _names_asked(text, image)
     shown = image.image_id.hex[:12]
     if asked is not None:
-        if len(asked) > 1 and not force:
+        tags = [tag for name in asked if (tag := Reference.parse(name).tag)]
+        if len(tags) > 1 and not force:
             raise InUse(
                 f"conflict: unable to remove repository reference {text!r} (must be forced) - "
-                f"it has several tags: {', '.join(Reference.parse(name).tag or '' for name in asked)}",
+                f"it has several tags: {', '.join(tags)}",
                 hint="remove the tags one by one, or use -f",
             )
         if len(every_name) == len(asked) and users and not force:
@@ -152,10 +153,13 @@ def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[lis
 
 
 def _names_asked(text: str, image: StoredImage) -> tuple[str, ...] | None:
-    """The names of *image* that the reference *text* stands for; None when it is an id."""
+    """The names of *image* that the reference *text* stands for; None when it is an id. With the last tag of a
+    repository goes its name with the digest."""
     name = name_meant(text, image.names)
     if name is not None:
-        return (name,)
+        repository = Reference.parse(name).name
+        others = [each for each in image.names if each != name and Reference.parse(each).name == repository]
+        return (name, *(others if not any(Reference.parse(each).tag for each in others) else ()))
     try:
         reference = Reference.parse(text)
     except InvalidReference:
@@ -173,7 +177,8 @@ def _untag(connection: sqlite3.Connection, image: StoredImage, names: Sequence[s
         rows.unname(connection, name)
         left.remove(name)
         reference = Reference.parse(name)
-        lines.append(Removed(untagged=reference.familiar, image=image))
+        if reference.tag:
+            lines.append(Removed(untagged=reference.familiar, image=image))
         if not any(Reference.parse(other).name == reference.name for other in left):
             lines.append(Removed(untagged=reference.with_digest(image.root).familiar, image=image))
     return lines

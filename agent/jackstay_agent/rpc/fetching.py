@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from jackstay_agent.errors import InvalidArgument, InvalidDocument
 from jackstay_agent.fetch.progress import Phase, Progress
 from jackstay_agent.images.documents import Target
+from jackstay_agent.images.pulling import name_of
 from jackstay_agent.images.receiving import Received, Receiver
 from jackstay_agent.images.service import canonical_name
 from jackstay_agent.rpc.lanes import Lanes
@@ -21,6 +22,7 @@ from jackstay_agent.rpc.sources.controller import ControllerSource
 from jackstay_oci import platforms
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
+from jackstay_oci.reference import Reference
 from jackstay_proto.v1 import content_pb2
 from jackstay_proto.v1 import images_pb2 as pb
 
@@ -97,12 +99,20 @@ def _target(image: pb.ImageTarget) -> Target:
     root = Descriptor(media_type=image.root.media_type, digest=Digest.parse(image.root.digest), size=image.root.size)
     return Target(
         root,
-        tuple(canonical_name(name) for name in image.names),
+        tuple(_name(name, root.digest) for name in image.names),
         platform=platforms.parse(image.platform) if image.platform else None,
         all_platforms=image.all_platforms,
         manifests=frozenset(Digest.parse(digest) for digest in image.manifests),
         event=image.event if image.event in _EVENTS else _EVENTS[0],
     )
+
+
+def _name(text: str, root: Digest) -> str:
+    """A name that the image may get: with a tag, or with its own digest, as one that was pulled by that has."""
+    reference = Reference.parse(text)
+    if reference.digest == root and reference.tag is None:
+        return str(name_of(reference))
+    return canonical_name(text)
 
 
 def _report(replies: asyncio.Queue[pb.FetchReply | None], step: Progress) -> None:

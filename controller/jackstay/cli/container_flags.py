@@ -68,6 +68,7 @@ class ContainerFlags:
     privileged: bool = False
     publish: Texts = None
     publish_all: bool = False
+    pull: str = "missing"
     read_only: bool = False
     replace: bool = False
     restart: str = ""
@@ -236,6 +237,9 @@ def container_flags(
     platform: Annotated[
         str, typer.Option("--platform", metavar="OS/ARCH", help="Refuse an image that is for another.")
     ] = "",
+    pull: Annotated[
+        str, typer.Option("--pull", metavar="POLICY", help="The image, before: always, missing or never.")
+    ] = "missing",
     on: Annotated[
         int | None, typer.Option("--on", metavar="N", min=1, help="Only on N of the hosts, those with most room.")
     ] = None,

@@ -13,6 +13,8 @@ from jackstay.cli.output.view import field
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
+    from jackstay.fleet import FleetResult
+    from jackstay.library import Hosts
 
 OPTION_GROUPS = (container_flags,)
 INTERSPERSED = False
@@ -29,6 +31,7 @@ def command(
     Examples:
       jackstay -H '@web' create --name app -p 8080:80 httpd:1.1
     """
+    from jackstay.cli.bringing import Bringing
     from jackstay.cli.creating import create, environment, id_file
     from jackstay.cli.parsing.container_request import build_request
     from jackstay.cli.placing import place
@@ -36,9 +39,15 @@ def command(
     flags = group_value(ctx, container_flags)
     request = build_request(flags, image, args or (), environment(), detach=False)
     hosts = place(flags, select(ctx))
+    bringing = Bringing(hosts, flags.pull)
     with id_file(flags, hosts) as file:
 
-        async def work(agent: AgentClient) -> str:
-            return (await create(agent, request, file)).id
+        async def work(hosts: Hosts) -> FleetResult[str]:
+            async with bringing:
 
-        return show(ctx, hosts, lambda hosts: hosts.run(work), lambda container: [{"ID": container}], field("ID"))
+                async def one(agent: AgentClient) -> str:
+                    return (await create(agent, request, file, bringing)).id
+
+                return await hosts.run(one)
+
+        return show(ctx, hosts, work, lambda container: [{"ID": container}], field("ID"))

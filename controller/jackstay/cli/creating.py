@@ -1,4 +1,4 @@
-"""What ``run`` and ``create`` share: the container is made on a host, its id noted, a missing image explained."""
+"""What ``run`` and ``create`` share: the container is made on a host, its id noted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from jackstay.cli.container_id_file import ContainerIdFile
 from jackstay.cli.invocation import with_host
 from jackstay.cli.main import print_warning
-from jackstay.client import messages
-from jackstay.errors import Error, UsageError
+from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
+    from jackstay.cli.bringing import Bringing
     from jackstay.cli.container_flags import ContainerFlags
-    from jackstay.client import AgentClient
+    from jackstay.client import AgentClient, messages
     from jackstay.library import Hosts
 
 
@@ -40,22 +40,15 @@ def id_file(flags: ContainerFlags, hosts: Hosts) -> Iterator[ContainerIdFile | N
 
 
 async def create(
-    agent: AgentClient, request: messages.CreateContainerRequest, file: ContainerIdFile | None
+    agent: AgentClient, request: messages.CreateContainerRequest, file: ContainerIdFile | None, bringing: Bringing
 ) -> messages.CreateContainerReply:
     """Make the container; warnings go to stderr.
 
     Raises:
-        Error: the agent's; for an image that is not there, with a hint how to bring it.
+        Error: the agent's, or why the image cannot be pulled.
     """
     host = agent.host.name
-    try:
-        reply = await agent.containers.create(request)
-    except Error as error:
-        if error.reason == "NOT_FOUND" and "image" in error.message.lower():
-            error.hint = (
-                f"bring the image there: jackstay copy HOST::{request.image} {host}::, or jackstay -H {host} load"
-            )
-        raise
+    reply = await bringing.create(agent, request)
     for warning in reply.warnings:
         print_warning(with_host(host, warning))
     if file is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,16 @@ class Ended:
 Work = Callable[["AgentClient", Sink, Signals], Awaitable[StreamEnd]]
 
 
-def run_foreground(ctx: typer.Context, hosts: Hosts, work: Work, *, proxy: bool, terminal: bool = False) -> int:
-    """Do ``work`` on every host, its output going where the options say; the exit code."""
+def run_foreground(
+    ctx: typer.Context,
+    hosts: Hosts,
+    work: Work,
+    *,
+    proxy: bool,
+    terminal: bool = False,
+    around: AbstractAsyncContextManager[object] | None = None,
+) -> int:
+    """Do ``work`` on every host, its output going where the options say, within ``around``; the exit code."""
     flags = fleet_flags_of(ctx)
     several = len(hosts) > 1
     as_json = flags.json or flags.jsonl
@@ -87,7 +96,8 @@ def run_foreground(ctx: typer.Context, hosts: Hosts, work: Work, *, proxy: bool,
                 replace(outcome, value=ends.get(outcome.host)), Ended.objects
             )
         with signals.proxied(proxy):
-            return await hosts.run(one)
+            async with around or nullcontext():
+                return await hosts.run(one)
 
     sys.stdout.flush()
     result = run_async(main())

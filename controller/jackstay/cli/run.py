@@ -14,9 +14,11 @@ from jackstay.cli.parsing.detach_keys import DEFAULT, parse_detach_keys
 from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
+    from jackstay.cli.bringing import Bringing
     from jackstay.cli.sinks import Sink
     from jackstay.cli.streams import Signals, StreamEnd
     from jackstay.client import AgentClient, messages
+    from jackstay.fleet import FleetResult
     from jackstay.library import Hosts
 
 OPTION_GROUPS = (container_flags,)
@@ -42,6 +44,7 @@ def command(
       jackstay -H web1 run -it --rm debian:12 bash
       jackstay -H '@web' run --rm -m 256m app:1 /bin/selftest
     """
+    from jackstay.cli.bringing import Bringing
     from jackstay.cli.creating import environment, id_file
     from jackstay.cli.parsing.container_request import build_request
     from jackstay.cli.placing import place
@@ -51,12 +54,13 @@ def command(
     keys = parse_detach_keys(detach_keys)
     request = build_request(flags, image, args or (), environment(), detach=detach)
     hosts = place(flags, select(ctx))
+    bringing = Bringing(hosts, flags.pull)
     _check(flags, hosts, detach)
     if not detach and flags.tty and flags.interactive:
         require_terminal("run")
     with id_file(flags, hosts) as file:
         if detach:
-            return _background(ctx, hosts, request, file)
+            return _background(ctx, hosts, request, file, bringing)
         from jackstay.cli.creating import create
         from jackstay.cli.foreground import run_foreground
         from jackstay.library.new_container import new_container
@@ -64,7 +68,7 @@ def command(
         async def work(agent: AgentClient, sink: Sink, signals: Signals) -> StreamEnd:
             from jackstay.cli.attaching import attach_streams
 
-            async with new_container(agent, create(agent, request, file)) as new:
+            async with new_container(agent, create(agent, request, file, bringing)) as new:
                 return await attach_streams(
                     agent,
                     new.id,
@@ -75,7 +79,7 @@ def command(
                     joined=new.start,
                 )
 
-        return run_foreground(ctx, hosts, work, proxy=sig_proxy and not flags.tty, terminal=flags.tty)
+        return run_foreground(ctx, hosts, work, proxy=sig_proxy and not flags.tty, terminal=flags.tty, around=bringing)
 
 
 def _check(flags: ContainerFlags, hosts: Hosts, detach: bool) -> None:
@@ -85,7 +89,9 @@ def _check(flags: ContainerFlags, hosts: Hosts, detach: bool) -> None:
         )
 
 
-def _background(ctx: typer.Context, hosts: Hosts, request: messages.CreateContainerRequest, file: object) -> int:
+def _background(
+    ctx: typer.Context, hosts: Hosts, request: messages.CreateContainerRequest, file: object, bringing: Bringing
+) -> int:
     from jackstay.cli.container_id_file import ContainerIdFile
     from jackstay.cli.creating import create
     from jackstay.cli.foreground import single_code
@@ -93,9 +99,13 @@ def _background(ctx: typer.Context, hosts: Hosts, request: messages.CreateContai
 
     async def work(agent: AgentClient) -> str:
         id_file = file if isinstance(file, ContainerIdFile) else None
-        async with new_container(agent, create(agent, request, id_file)) as new:
+        async with new_container(agent, create(agent, request, id_file, bringing)) as new:
             await new.start()
         return new.id
 
-    result = report(ctx, hosts, lambda hosts: hosts.run(work), lambda container: [{"ID": container}], field("ID"))
+    async def around(hosts: Hosts) -> FleetResult[str]:
+        async with bringing:
+            return await hosts.run(work)
+
+    result = report(ctx, hosts, around, lambda container: [{"ID": container}], field("ID"))
     return single_code(*result, len(hosts) > 1)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jackstay.library.volumes import Volumes
 
 T = TypeVar("T")
+OnBegin = Callable[["Host"], None]
 OnOutcome = Callable[[Outcome[Any]], None]
 
 _ERRORS_TOLD = 10
@@ -34,7 +35,7 @@ class Hosts:
         self.fleet = fleet
         self.on_outcome: OnOutcome | None = None
         """Called as each host ends; set it to show outcomes while others still work."""
-        self.on_begin: Callable[[Host], None] | None = None
+        self.on_begin: OnBegin | None = None
         """Called before a host is connected to."""
 
     def __len__(self) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jackstay.copying.sources import RangeSource, SourceImage
     from jackstay.fleet import Outcome
     from jackstay.inventory import Host
-    from jackstay.library.hosts import Hosts
+    from jackstay.library.hosts import Hosts, OnBegin, OnOutcome
     from jackstay_oci.registry.authorizing import Authorizer
 
 Key = tuple[str, str]
@@ -58,7 +58,7 @@ class _Given:
 
 
 class Pulling:
-    """Pulls for one run over *hosts*; an async context manager around it."""
+    """Pulls for one run over *hosts*; an async context manager around it, which closes what was opened to copy from."""
 
     def __init__(
         self,
@@ -80,10 +80,15 @@ class Pulling:
         self._begun: set[str] = set()  # and not at its end
         self._arrived: dict[str, set[str]] = {}  # by reference
         self._changed = asyncio.Event()
+        self._hooks: tuple[OnBegin | None, OnOutcome | None] | None = None
 
     async def __aenter__(self) -> Self:
-        began, ended = self._hosts.on_begin, self._hosts.on_outcome
-        self._hooks = began, ended
+        return self
+
+    def watch(self) -> None:
+        """Let the run that follows tell of hosts that begin and end: all of them will want the image, and none gives up
+        for want of a way out while another may still come that has one."""
+        began, ended = self._hooks = self._hosts.on_begin, self._hosts.on_outcome
 
         def on_begin(host: Host) -> None:
             self._begun.add(host.name)
@@ -92,19 +97,17 @@ class Pulling:
 
         def on_outcome(outcome: Outcome[Any]) -> None:
             self._begun.discard(outcome.host)
-            for order in self._orders.values():
-                order.leave(outcome.host)
             self._tell()
             if ended is not None:
                 ended(outcome)
 
         self._hosts.on_begin, self._hosts.on_outcome = on_begin, on_outcome
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._hosts.on_begin, self._hosts.on_outcome = self._hooks
+        if self._hooks is not None:
+            self._hosts.on_begin, self._hosts.on_outcome = self._hooks
         for task in self._given.values():
             task.cancel()
         for given in await asyncio.gather(*self._given.values(), return_exceptions=True):

@@ -88,7 +88,9 @@ def test_foreground_exit_codes(jackstay: Any, archive: Path, command: tuple[str,
 
 
 def test_unknown_image_says_how_to_bring_it(jackstay: Any) -> None:
-    result = jackstay("-H", "web1", "run", "nothere", "sh")
+    image = "127.0.0.1:1/nothere"
+    result = jackstay("-H", "web1", "run", image, "sh")
     assert result.code == 125
-    assert "Error: web1: no image nothere on this host\n" in result.err
-    assert "jackstay copy HOST::nothere web1::" in result.err
+    assert f"Unable to find image '{image}:latest' locally\n" in result.err
+    assert f"Error: web1: no image {image} on this host, and the registry cannot be reached\n" in result.err
+    assert f"jackstay copy HOST::{image} web1::" in result.err

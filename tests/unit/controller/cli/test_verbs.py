@@ -173,7 +173,7 @@ def test_create_then_start_attached(loaded: Any, tmp_path: Path) -> None:
     assert loaded("-H", "web1", "create", "--cidfile", str(file), "app:1").code == 2
     assert loaded("-H", "web1", "start", "-a", "job").out == "done\n"
     assert loaded("-H", "@web", "run", "-d", "--cidfile", str(tmp_path / "x"), "app:1").code == 2
-    assert loaded("-H", "web1", "run", "-d", "--cidfile", str(tmp_path / "y"), "nothere").code == 125
+    assert loaded("-H", "web1", "run", "-d", "--pull", "never", "--cidfile", str(tmp_path / "y"), "nothere").code == 125
     assert not (tmp_path / "y").exists()
 
 
