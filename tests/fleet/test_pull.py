@@ -1,11 +1,10 @@
-"""Pulls from the real registry, with TLS under an own CA and tokens of a real token server: one question for all hosts."""
+"""Pulls from the real registry, with TLS under an own CA and a real token server: one question for all hosts."""
 
 from __future__ import annotations
 
 import base64
 import json
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -102,3 +101,106 @@ def test_three_hosts_ask_the_registry_once_and_a_second_time_nothing_moves(
         assert image["Digest"] == served.digest
     for host in lab.hosts.values():
         assert SENTINEL not in host.log_text()
+
+
+def test_hosts_without_a_way_out_copy_from_the_one_that_has_and_all_from_the_laptop(
+    lab: Lab, logged_in: Laptop, served: Served
+) -> None:
+    away = ["ip", "route", "add", "prohibit", served.registry.place.address]
+    one, two, _ = lab.hosts.values()
+    for host in (one, two):
+        host.exec(away)
+    try:
+        before = len(served.registry.requests())
+        pulled = logged_in.ok("-H", "web[1-2]", "pull", "--json", served.app)
+        assert {request.client for request in served.registry.requests()[before:]}.isdisjoint(
+            {one.address, two.address}
+        )
+        for name in ("web1", "web2"):
+            (item,) = data(pulled, name)
+            assert item["sources"] == [{"from": served.registry.name, "via": "relay", "bytes": served.size}]
+        asked = [request.path for request in served.registry.requests()[before:] if request.status in (200, 206)]
+        assert len(asked) < 2 * 6  # the two were given one reading
+
+        logged_in.ok("-H", "web1", "rmi", "-f", served.app)
+        pulled = logged_in.ok("-H", "web[1,3]", "pull", "--json", served.app)
+        assert data(pulled, "web1")[0]["sources"][0]["from"] == "web3"
+        assert data(pulled, "web3")[0]["sources"][0]["via"] == "registry"
+    finally:
+        for host in (one, two):
+            host.exec([*away[:2], "del", *away[3:]])
+
+
+def test_the_registry_says_no_once_for_all(lab: Lab, logged_in: Laptop, served: Served) -> None:
+    missing = served.app.replace(":1", ":2")
+    before = len(served.registry.requests())
+    ran = logged_in.run("-H", "@web", "pull", missing).ended(1)
+    assert ran.stderr.count("team/app:2") == 3, ran
+    assert [request.status for request in served.registry.requests()[before:]].count(404) == 1
+    log_in(logged_in, served, "wrong")
+    before = len(served.tokens.asked())
+    ran = logged_in.run("-H", "@web", "pull", "--json", served.app).ended(1)
+    assert {element["error"]["kind"] for element in ran.json} == {"UNAUTHORIZED"}
+    assert len(served.tokens.asked()[before:]) <= 2
+    assert "wrong" not in ran.stdout + ran.stderr
+
+
+def test_by_digest_it_has_a_digest_and_no_tag_wherever_it_came_from(
+    lab: Lab, logged_in: Laptop, served: Served
+) -> None:
+    name = f"{served.app.removesuffix(':1')}@{served.digest}"
+    pulled = logged_in.ok("-H", "web[1-2]", "pull", "-q", name)
+    assert pulled.stdout.count(name) == 2
+    listed = logged_in.ok("-H", "web[1-2]", "images", "--digests", "--json")
+    inspected = logged_in.ok("-H", "web[1-2]", "image", "inspect", "--json", name)
+    for host in ("web1", "web2"):
+        (image,) = data(listed, host)
+        assert (image["Repository"], image["Tag"], image["Digest"]) == (name.partition("@")[0], "<none>", served.digest)
+        (document,) = data(inspected, host)
+        assert (document["RepoTags"], document["RepoDigests"]) == ([], [name])
+    removed = logged_in.ok("-H", "web1", "rmi", name)
+    assert removed.stdout.splitlines()[0] == f"Untagged: {name}"
+    assert removed.stdout.count("Untagged") == 1
+
+
+def test_run_pulls_what_is_missing_and_says_what_it_does(lab: Lab, logged_in: Laptop, served: Served) -> None:
+    never = logged_in.run("-H", "web1", "run", "--rm", "--pull", "never", served.app, "echo", "hello").ended(125)
+    assert f"No such image: {served.app}" in never.stderr
+    before = len(served.registry.requests())
+    ran = logged_in.ok("-H", "@web", "run", "--rm", served.app, "echo", "hello")
+    assert ran.stdout.count("hello") == 1  # folded
+    assert ran.stderr.count(f"Unable to find image '{served.app}' locally") == 3
+    assert len({request.client for request in served.registry.requests()[before:]}) == 1
+    before = len(served.registry.requests())
+    assert logged_in.ok("-H", "web1", "run", "--rm", served.app, "echo", "hello").stdout == "hello\n"
+    assert len(served.registry.requests()) == before
+    logged_in.ok("-H", "web1", "create", "--pull", "always", served.app)
+    assert served.registry.requests()[-1].method == "HEAD"
+
+
+def test_a_pull_that_was_killed_goes_on_where_it_was(
+    lab: Lab, logged_in: Laptop, served: Served, tmp_path: Path
+) -> None:
+    """At most 4 MiB come twice."""
+    size = 48_000_000
+    put_image(served.registry, synthetic(tmp_path, size, "team/big:1"), compress=False)
+    name = served.app.replace("app:1", "big:1")
+    host = lab.hosts["web1"]
+    host.limit("160mbit")
+    before = lab.switch.link_bytes("registry")
+    pulling = logged_in.start("-H", "web1", "pull", "-q", name)
+    deadline = time.monotonic() + 60
+    while lab.switch.link_bytes("registry").since(before).sent < size // 2:
+        assert time.monotonic() < deadline, pulling.poll()
+        time.sleep(0.05)
+    host.agent.kill()
+    pulling.communicate(timeout=60)
+    assert pulling.returncode != 0
+    host.limit()
+    first = lab.switch.link_bytes("registry").since(before).sent
+    assert first < size
+    host.agent.start()
+    (item,) = data(logged_in.ok("-H", "web1", "pull", "--json", name, timeout=120))
+    kept = item["bytes_sent"] + item["bytes_spared"] - item["sources"][0]["bytes"]
+    assert first - kept < 4 * 1024 * 1024 + first // 20  # and what carries the bytes
+    assert item["sources"][0]["bytes"] < size - size // 2 + 4 * 1024 * 1024
