@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import report, running, speed
+from tests.bench import registries, report, running, speed
 from tests.bench.at_rest import at_rest
 from tests.bench.commits import commits
 from tests.bench.figures import Figure, against, table
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="rounds on tmpfs; five at least on the disk, too (7)")
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write (docs/benchmarks.md)")
     parser.add_argument(
-        "--only", choices=("containers", "memory", "speed"), help="measure this alone, and write no page"
+        "--only", choices=("containers", "memory", "registries", "speed"), help="measure this alone, and write no page"
     )
     arguments = parser.parse_args()
     machine = report.machine()
@@ -42,10 +42,15 @@ def main() -> None:
     if arguments.only == "containers":
         figures, sections = containers(arguments.rounds)
         print("\n".join([*sections, table(figures), resting()]))
+    if arguments.only == "registries":
+        figures, sections = of_registries(arguments.rounds)
+        print("\n".join([*sections, table(figures)]))
     if arguments.only in (None, "speed"):
         figures, sections = speeds(arguments.rounds)
-        of_containers, more = containers(arguments.rounds)
-        sections = [table([*figures, *of_containers]), *sections, *more]
+        for part in (containers, of_registries):
+            of_part, more = part(arguments.rounds)
+            figures, sections = [*figures, *of_part], [*sections, *more]
+        sections = [table(figures), *sections]
         print(sections[0])
     if arguments.only in (None, "memory"):
         sections += [memory(), resting()]
@@ -110,6 +115,22 @@ def containers(rounds: int) -> tuple[list[Figure], list[str]]:
         *against("exec, in the agent", execs, running.EXEC_IN_AGENT, {"docker": 2}),
         *against(f"{running.AT_ONCE} starts at once, in the agent", many, running.STARTS_IN_AGENT, {"docker": 2}),
         *against(f"start of {running.AT_ONCE}", many, f"{LOCAL} start", {"docker start` of": 2}),
+    ]
+    return figures, sections
+
+
+def of_registries(rounds: int) -> tuple[list[Figure], list[str]]:
+    """Pulling and pushing: the figures, and the sections that they come from."""
+    with scene(IMAGE) as stands:
+        pulls, pushes, pushed = registries.registries(stands, max(5, rounds // 2))
+    sizes = ", ".join(f"{who} {size / 1e6:.1f} MB" for who, size in pushed.items())
+    sections = [
+        report.speed("Pulling 285 MB", "From Debian's registry on the same machine; the layer is gzip.", pulls),
+        report.speed("Pushing 285 MB", f"To the same registry, empty. What it has then: {sizes}.", pushes),
+    ]
+    figures = [
+        *against("pull", pulls, registries.PULL, {"docker": 1.5, "podman": 1.5}),
+        *against("push", pushes, registries.PUSH, {"docker": 5}),
     ]
     return figures, sections
 

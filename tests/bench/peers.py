@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,11 +30,11 @@ class Peer:
 
 
 @contextmanager
-def docker(folder: Path, *, bridged: bool = False) -> Iterator[Peer | None]:
+def docker(folder: Path, *, bridged: bool = False, options: Sequence[str] = ()) -> Iterator[Peer | None]:
     """A dockerd below ``folder``, which is gone afterwards; ``None`` when none is installed or it does not start.
 
     With ``bridged`` it has a network namespace of its own, and in it the bridge and the firewall's rules that it makes
-    by default; else it has no network at all.
+    by default; else it makes no networks. ``options`` are more of dockerd's.
     """
     if not shutil.which("dockerd"):
         yield None
@@ -44,9 +44,10 @@ def docker(folder: Path, *, bridged: bool = False) -> Iterator[Peer | None]:
     folder.mkdir()
     alone = ["unshare", "--net", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"] if bridged else []
     command = [*alone, "dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec", "-H", socket]
-    options = ["--pidfile", folder / "docker.pid", *([] if bridged else ["--iptables=false", "--bridge=none"])]
+    networks = [] if bridged else ["--iptables=false", "--bridge=none"]
+    arguments = [*command, "--pidfile", folder / "docker.pid", *networks, *options]
     with (folder / "log").open("wb") as log:
-        daemon = subprocess.Popen([*map(str, command), *map(str, options)], stdout=log, stderr=log)
+        daemon = subprocess.Popen([*map(str, arguments)], stdout=log, stderr=log)
     try:
         peer = Peer("docker", [client, "-H", socket])
         deadline = time.monotonic() + 20
