@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from jackstay.cli import creating, update
+from jackstay.cli.bringing import Bringing
 from jackstay.cli.main import print_error
 from jackstay.cli.output import formatted, table, units, view
 from jackstay.cli.output.envelope import render_json, render_line
@@ -55,10 +56,11 @@ async def test_in_warnings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
     agent: Any = SimpleNamespace(host=SimpleNamespace(name="web1"), containers=SimpleNamespace(create=made))
     request: Any = None
+    bringing = Bringing(cast(Any, None), "never")
     for off in (False, True):
         if off:
             _off(monkeypatch)
-        await creating.create(agent, request, None)
+        await creating.create(agent, request, None, bringing)
         update._warn("web1", CLIPBOARD)
         told = f"WARNING: web1: {CLIPBOARD if off else SHOWN}\n"
         assert capsys.readouterr().err == told * 2
