@@ -140,7 +140,20 @@ def test_health(web1: Laptop, host: Host) -> None:
     assert document["State"]["Health"]["FailingStreak"] >= 2
     assert len(document["State"]["Health"]["Log"]) <= 5
 
-    events = data(web1.ok("--json", "events", "--since", "10m", "--until", "0s", "-f", "event=health_status"))
+    events = data(
+        web1.ok(
+            "--json",
+            "events",
+            "--since",
+            "10m",
+            "--until",
+            "0s",
+            "-f",
+            "event=health_status",
+            "-f",
+            f"container={document['Id']}",
+        )
+    )
     assert [event["Action"] for event in events] == ["health_status: healthy", "health_status: unhealthy"]
     host.agent.kill()
     host.agent.start()
