@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from jackstay.credentials.credential_helper import Helper
 from jackstay.credentials.docker_config import DockerConfig, config_path
-from jackstay.credentials.helpers import Helper
 from jackstay_oci.registry.tokens import Credential
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from jackstay.credentials.credential_helper import Helper
 from jackstay.credentials.docker_config import DockerConfig, config_path
-from jackstay.credentials.helpers import Helper
 from jackstay_oci.registry.tokens import Credential, Lookup
 
 

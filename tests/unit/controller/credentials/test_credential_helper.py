@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from jackstay.credentials.credential_helper import Helper, HelperFailed
 from jackstay.credentials.docker_config import HUB_KEY
-from jackstay.credentials.helpers import Helper, HelperFailed
 from jackstay.credentials.keeping import erase, store
 from jackstay.credentials.lookup import credentials, lookup
 from jackstay_oci.registry.tokens import Credential
