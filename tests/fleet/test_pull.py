@@ -34,6 +34,7 @@ class Served:
     tokens: TokenServer
     app: str  # its name
     digest: str
+    port: str  # on the switch
     size: int  # of manifest, config and layers as they travel
 
 
@@ -52,7 +53,7 @@ def served(shared_lab: Lab, web: Image, tmp_path_factory: pytest.TempPathFactory
             shutil.copy(authority.certificate, trusted / "ca.crt")
         digest = put_image(registry, web, "team/app:1")
         size = sum(path.stat().st_size for path in registry.blobs().values())
-        yield Served(registry, tokens, f"{registry.name}/team/app:1", digest, size)
+        yield Served(registry, tokens, f"{registry.name}/team/app:1", digest, place.name, size)
 
 
 @pytest.fixture
@@ -187,17 +188,17 @@ def test_a_pull_that_was_killed_goes_on_where_it_was(
     name = served.app.replace("app:1", "big:1")
     host = lab.hosts["web1"]
     host.limit("160mbit")
-    before = lab.switch.link_bytes("registry")
+    before = lab.switch.link_bytes(served.port)
     pulling = logged_in.start("-H", "web1", "pull", "-q", name)
     deadline = time.monotonic() + 60
-    while lab.switch.link_bytes("registry").since(before).sent < size // 2:
+    while lab.switch.link_bytes(served.port).since(before).sent < size // 2:
         assert time.monotonic() < deadline, pulling.poll()
         time.sleep(0.05)
     host.agent.kill()
     pulling.communicate(timeout=60)
     assert pulling.returncode != 0
     host.limit()
-    first = lab.switch.link_bytes("registry").since(before).sent
+    first = lab.switch.link_bytes(served.port).since(before).sent
     assert first < size
     host.agent.start()
     (item,) = data(logged_in.ok("-H", "web1", "pull", "--json", name, timeout=120))

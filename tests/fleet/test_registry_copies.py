@@ -36,7 +36,7 @@ class Servers:
 def servers(shared_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Tokens are for alice alone."""
     folder = tmp_path_factory.mktemp("servers")
-    place, authority = shared_lab.server_place("copies", 201), Authority(folder / "ca")
+    place, authority = shared_lab.server_place(), Authority(folder / "ca")
     users = {"alice": PASSWORD}
     with TokenServer(folder / "tokens", place, users=users, rights={"": []}, authority=authority) as tokens:
         yield Servers(place, authority, tokens)

@@ -255,7 +255,7 @@ def test_waits_grow_and_verbs_know_of_them(web1: Laptop, host: Host) -> None:
 OTHER_BOOT = "00000000-0000-4000-8000-000000000000"
 REBOOT = f"""
 cd /run/jackstay
-for file in containers/*/conmon.pid containers/*/pidfile; do kill -9 $(cat $file); done
+for file in containers/*/conmon.pid containers/*/pidfile; do kill -9 $(cat $file) 2>/dev/null; done
 for mount in $(awk '$2 ~ "^/run/jackstay/" {{ print $2 }}' /proc/mounts | sort -r); do umount -l $mount; done
 rm -rf containers exits runtime netns
 echo {OTHER_BOOT} >/run/boot_id

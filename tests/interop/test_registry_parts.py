@@ -140,11 +140,12 @@ def test_tokens_that_are_stale_when_they_are_given(tmp_path: Path, image: Image)
 
 def test_hosts_and_laptop_reach_a_registry_on_the_switch(tmp_path: Path, image: Image) -> None:
     with Lab(1, agent=None) as lab:
-        with Distribution(tmp_path / "registry", lab.server_place()) as registry:
+        place = lab.server_place()
+        with Distribution(tmp_path / "registry", place) as registry:
             digest = put_image(registry, image)
-            before = lab.switch.link_bytes("registry")
+            before = lab.switch.link_bytes(place.name)
             curl = ["curl", "-sI", "--noproxy", "*", f"{registry.url}/v2/library/app/manifests/1"]
             said = lab.hosts["web1"].exec([*curl, "-H", "Accept: application/vnd.oci.image.manifest.v1+json"])
             assert digest in said.stdout
-            assert lab.switch.link_bytes("registry").since(before).sent > 0
+            assert lab.switch.link_bytes(place.name).since(before).sent > 0
             assert registry.requests()[-1].client == lab.hosts["web1"].address

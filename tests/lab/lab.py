@@ -59,6 +59,7 @@ class Lab:
         self._runtimes = runtimes or {}
         self._stays = stays
         self._lifeline: tuple[int, int] | None = None
+        self._servers = 0
         self.hosts: dict[str, Host] = {}
         self.dir = Path()
         self.token = ""
@@ -176,16 +177,18 @@ class Lab:
         shutil.rmtree(self.dir, ignore_errors=False)
         self.hosts.clear()
 
-    def server_place(self, name: str = "registry", number: int = 200) -> Place:
-        """A machine without anything on it but the address ``.number``: for a server that hosts and laptop reach.
+    def server_place(self) -> Place:
+        """Another machine without anything on it but an address: for a server that hosts and laptop reach.
 
-        ``switch.power``, ``link_bytes`` and so on know it by ``name``. It goes with the lab.
+        ``switch.power``, ``link_bytes`` and so on know it by its name. It goes with the lab.
         """
-        address = f"{self.subnet}.{number}"
+        number = 200 + self._servers
+        name, address = f"server{self._servers}", f"{self.subnet}.{number}"
+        self._servers += 1
         lifeline = self._lifeline[0] if self._lifeline else None
         namespace = Namespace.create(self.dir / "hosts" / name, {"kind": "switch", "name": name}, lifeline)
         self.switch.plug(namespace, name, address, mac=f"02:00:{self.token[:2]}:{self.token[2:4]}:01:{number:02x}")
-        return Place(address, namespace.process)
+        return Place(address, namespace.process, name)
 
     # --- what a user of it needs -------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ class Place:
 
     address: str
     owner: Process | None = None
+    name: str = ""
+    """What the lab's switch calls it, if it lies there."""
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """What to run on this machine so that ``argv`` runs in that network; files and users are this machine's.
