@@ -51,6 +51,8 @@ def main() -> None:
             return
         os.umask(0o077)
         faults.remember_agent()
+        # structlog loads rich for tracebacks in colours, which the agent does not write: a tenth of its start.
+        sys.modules["rich"] = None  # type: ignore[assignment]
         from jackstay_agent.daemon.jobs import MODULES
         from jackstay_agent.kernel import memory, spawner
 

@@ -41,7 +41,7 @@ from jackstay_agent.metadata import usage
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks.service import Networks
 from jackstay_agent.registry_server import place as registry_place
-from jackstay_agent.registry_server.server import RegistryServer
+from jackstay_agent.registry_server.registry_socket import RegistrySocket
 from jackstay_agent.rpc import server as rpc_server
 from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.containers import ContainersService
@@ -131,7 +131,7 @@ async def _serve_with(
     saver = Saver(content, images)
     activity = Activity()
     lanes = Lanes()
-    registry = RegistryServer(content, receiver, collector, config.limits, events.record, activity.call)
+    registry = RegistrySocket(content, receiver, collector, config.limits, events.record, activity.call)
     server = rpc_server.build(
         config,
         rpc_server.Services(
@@ -156,7 +156,7 @@ async def _serve_with(
         ),
         activity,
     )
-    await registry.serve(registry_place.beside(config.socket), grace=GRACE)
+    registry.serve(registry_place.beside(config.socket), grace=GRACE)
     await server.start()
     await lanes.serve(config.socket + LANE_SUFFIX)
     await asyncio.to_thread(rpc_server.open_to_group, config)

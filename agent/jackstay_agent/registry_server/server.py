@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
@@ -79,14 +80,14 @@ class RegistryServer:
         }  # fmt: skip
         self._runner: web.ServerRunner | None = None
 
-    async def serve(self, path: str, *, grace: float) -> None:
-        """Accept on the Unix socket *path*, which must not exist; in the end, requests get *grace* seconds to end."""
+    async def serve(self, listening: socket.socket, *, grace: float, backlog: int) -> None:
+        """Accept on the socket *listening*, and close it in the end; then, requests get *grace* seconds to end."""
         server = web.Server(
             self._answer, access_log=None, logger=_silent(), auto_decompress=False, read_bufsize=_BUFFER
         )
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=grace)
         await self._runner.setup()
-        await web.UnixSite(self._runner, path).start()
+        await web.SockSite(self._runner, listening, backlog=backlog).start()
 
     async def close(self) -> None:
         """Accept no more, end the requests that are under way, and keep uploads for the next start."""

@@ -14,7 +14,7 @@ import msgspec
 
 from jackstay_agent.config import Limits
 from jackstay_agent.events.event import Event
-from jackstay_agent.registry_server.server import RegistryServer
+from jackstay_agent.registry_server.registry_socket import RegistrySocket
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from tests.unit.agent.images.image_host import ImageHost, Made
@@ -73,8 +73,8 @@ class RegistryHost:
 
     async def start(self) -> None:
         host = self.host
-        self.server = RegistryServer(host.content, host.receiver, host.collector, self.limits, self._record, self._call)
-        await self.server.serve(str(self.path), grace=1.0)
+        self.server = RegistrySocket(host.content, host.receiver, host.collector, self.limits, self._record, self._call)
+        self.server.serve(str(self.path), grace=1.0)
 
     async def restart(self) -> None:
         """What the agent's end and next start do to it and its store."""
