@@ -58,10 +58,13 @@ def seconds(value: float) -> str:
 def against(what: str, series: Sequence[Series], ours: str, wanted: Mapping[str, float]) -> list[Figure]:
     """The figures of one measurement: its series *ours* beside that of each peer of *wanted*.
 
-    Raises `LookupError` when a series is missing.
+    A peer is how its series begins, after the first backtick. Raises `LookupError` when a series is missing.
     """
     mine = _of(series, ours)
-    return [Figure(f"{what}, beside {peer}", mine, _of(series, f"`{peer} "), times) for peer, times in wanted.items()]
+    return [
+        Figure(f"{what}, beside {peer.replace('`', '')}", mine, _of(series, f"`{peer} "), times)
+        for peer, times in wanted.items()
+    ]
 
 
 def _of(series: Sequence[Series], start: str) -> Series:

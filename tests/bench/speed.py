@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bench import peers
@@ -15,6 +16,7 @@ from tests.bench.scene import Scene
 from tests.lab.archives import write_archive
 from tests.lab.images import IMAGE_CACHE, busybox_base, debian_apache
 
+SYNCED_LOAD = "load && sync -f"
 UNPACK = ["tar", "--extract", "--numeric-owner", "--xattrs"]
 
 
@@ -30,9 +32,12 @@ def images(scene: Scene, rounds: int) -> list[Series]:
         target.mkdir()
         subprocess.run([*UNPACK, "--file", layer, "--directory", target], check=True)
 
+    def sync() -> None:
+        subprocess.run(["sync", "--file-system", scene.folder], check=True)
+
     def tar_and_sync() -> None:
         tar()
-        subprocess.run(["sync", "--file-system", target], check=True)
+        sync()
 
     def to_two() -> None:
         scene.laptop.ok("copy", f"web1::{image.name}", "web2::", timeout=300)
@@ -57,7 +62,11 @@ def images(scene: Scene, rounds: int) -> list[Series]:
         for start in (peers.docker, peers.podman):
             peer = stack.enter_context(start(scene.folder / start.__name__))
             if peer is not None:
-                tasks.append(_load_of(peer, archive, image.name))
+                load = _load_of(peer, archive, image.name)
+                tasks.append(load)
+                if scene.on == "disk":
+                    name = load.name.replace(" load`", f" {SYNCED_LOAD}`")
+                    tasks.append(replace(load, name=name, do=lambda do=load.do: (do(), sync())))
         series = in_turn(tasks, rounds)
     layer.unlink()
     archive.unlink()
