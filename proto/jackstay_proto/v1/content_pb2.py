@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fjackstay_proto/v1/content.proto\x12\x0bjackstay.v1\">\n\nDescriptor\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\"\x1f\n\x0eResolveRequest\x12\r\n\x05image\x18\x01 \x01(\t\"}\n\x0cResolveReply\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08image_id\x18\x02 \x01(\t\x12%\n\x04root\x18\x03 \x01(\x0b\x32\x17.jackstay.v1.Descriptor\x12&\n\x05\x62lobs\x18\x04 \x03(\x0b\x32\x17.jackstay.v1.Descriptor\"=\n\x0bReadRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\x04\"\x19\n\tReadReply\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"!\n\x0eMissingRequest\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"\x1f\n\x0cMissingReply\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t2\xcd\x01\n\x07\x43ontent\x12\x43\n\x07Resolve\x12\x1b.jackstay.v1.ResolveRequest\x1a\x19.jackstay.v1.ResolveReply0\x01\x12:\n\x04Read\x12\x18.jackstay.v1.ReadRequest\x1a\x16.jackstay.v1.ReadReply0\x01\x12\x41\n\x07Missing\x12\x1b.jackstay.v1.MissingRequest\x1a\x19.jackstay.v1.MissingReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fjackstay_proto/v1/content.proto\x12\x0bjackstay.v1\">\n\nDescriptor\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\"z\n\x08\x41ttached\x12)\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x17.jackstay.v1.Descriptor\x12\r\n\x05\x61\x62out\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12&\n\x05\x62lobs\x18\x04 \x03(\x0b\x32\x17.jackstay.v1.Descriptor\"\x1f\n\x0eResolveRequest\x12\r\n\x05image\x18\x01 \x01(\t\"\xa6\x01\n\x0cResolveReply\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08image_id\x18\x02 \x01(\t\x12%\n\x04root\x18\x03 \x01(\x0b\x32\x17.jackstay.v1.Descriptor\x12&\n\x05\x62lobs\x18\x04 \x03(\x0b\x32\x17.jackstay.v1.Descriptor\x12\'\n\x08\x61ttached\x18\x05 \x03(\x0b\x32\x15.jackstay.v1.Attached\"=\n\x0bReadRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\x04\"\x19\n\tReadReply\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"!\n\x0eMissingRequest\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"\x1f\n\x0cMissingReply\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t2\xcd\x01\n\x07\x43ontent\x12\x43\n\x07Resolve\x12\x1b.jackstay.v1.ResolveRequest\x1a\x19.jackstay.v1.ResolveReply0\x01\x12:\n\x04Read\x12\x18.jackstay.v1.ReadRequest\x1a\x16.jackstay.v1.ReadReply0\x01\x12\x41\n\x07Missing\x12\x1b.jackstay.v1.MissingRequest\x1a\x19.jackstay.v1.MissingReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,18 +33,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DESCRIPTOR']._serialized_start=48
   _globals['_DESCRIPTOR']._serialized_end=110
-  _globals['_RESOLVEREQUEST']._serialized_start=112
-  _globals['_RESOLVEREQUEST']._serialized_end=143
-  _globals['_RESOLVEREPLY']._serialized_start=145
-  _globals['_RESOLVEREPLY']._serialized_end=270
-  _globals['_READREQUEST']._serialized_start=272
-  _globals['_READREQUEST']._serialized_end=333
-  _globals['_READREPLY']._serialized_start=335
-  _globals['_READREPLY']._serialized_end=360
-  _globals['_MISSINGREQUEST']._serialized_start=362
-  _globals['_MISSINGREQUEST']._serialized_end=395
-  _globals['_MISSINGREPLY']._serialized_start=397
-  _globals['_MISSINGREPLY']._serialized_end=428
-  _globals['_CONTENT']._serialized_start=431
-  _globals['_CONTENT']._serialized_end=636
+  _globals['_ATTACHED']._serialized_start=112
+  _globals['_ATTACHED']._serialized_end=234
+  _globals['_RESOLVEREQUEST']._serialized_start=236
+  _globals['_RESOLVEREQUEST']._serialized_end=267
+  _globals['_RESOLVEREPLY']._serialized_start=270
+  _globals['_RESOLVEREPLY']._serialized_end=436
+  _globals['_READREQUEST']._serialized_start=438
+  _globals['_READREQUEST']._serialized_end=499
+  _globals['_READREPLY']._serialized_start=501
+  _globals['_READREPLY']._serialized_end=526
+  _globals['_MISSINGREQUEST']._serialized_start=528
+  _globals['_MISSINGREQUEST']._serialized_end=561
+  _globals['_MISSINGREPLY']._serialized_start=563
+  _globals['_MISSINGREPLY']._serialized_end=594
+  _globals['_CONTENT']._serialized_start=597
+  _globals['_CONTENT']._serialized_end=802
 # @@protoc_insertion_point(module_scope)

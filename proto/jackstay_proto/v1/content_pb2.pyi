@@ -45,6 +45,44 @@ class Descriptor(_message.Message):
 Global___Descriptor: _TypeAlias = Descriptor  # noqa: Y015
 
 @_typing.final
+class Attached(_message.Message):
+    """What is attached to an image: a signature, a bill of materials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    BLOBS_FIELD_NUMBER: _builtins.int
+    about: _builtins.str
+    """digest of what it is attached to: a manifest of the image, or another such document"""
+    kind: _builtins.str
+    """"sig", "att", "sbom": found by a tag sha256-HEX.KIND; empty: by its subject"""
+    @_builtins.property
+    def document(self) -> Global___Descriptor:
+        """its manifest"""
+
+    @_builtins.property
+    def blobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Descriptor]:
+        """that the manifest names"""
+
+    def __init__(
+        self,
+        *,
+        document: Global___Descriptor | None = ...,
+        about: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        blobs: _abc.Iterable[Global___Descriptor] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "blobs", b"blobs", "document", b"document", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Attached: _TypeAlias = Attached  # noqa: Y015
+
+@_typing.final
 class ResolveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -72,6 +110,7 @@ class ResolveReply(_message.Message):
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     ROOT_FIELD_NUMBER: _builtins.int
     BLOBS_FIELD_NUMBER: _builtins.int
+    ATTACHED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """canonical reference: the one asked for, else one that the image has, else empty"""
     image_id: _builtins.str
@@ -84,6 +123,10 @@ class ResolveReply(_message.Message):
     def blobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Descriptor]:
         """every blob of the image's closure, the root included"""
 
+    @_builtins.property
+    def attached(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attached]:
+        """what is attached comes after what it is attached to"""
+
     def __init__(
         self,
         *,
@@ -91,10 +134,11 @@ class ResolveReply(_message.Message):
         image_id: _builtins.str = ...,
         root: Global___Descriptor | None = ...,
         blobs: _abc.Iterable[Global___Descriptor] | None = ...,
+        attached: _abc.Iterable[Global___Attached] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["root", b"root"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "image_id", b"image_id", "name", b"name", "root", b"root"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached", b"attached", "blobs", b"blobs", "image_id", b"image_id", "name", b"name", "root", b"root"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -91,6 +91,7 @@ class ImageTarget(_message.Message):
     ALL_PLATFORMS_FIELD_NUMBER: _builtins.int
     MANIFESTS_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
+    ATTACHED_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """of an index, the manifest to unpack: "os/architecture[/variant]"; empty: the host's"""
     all_platforms: _builtins.bool
@@ -109,6 +110,10 @@ class ImageTarget(_message.Message):
     def manifests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """of an index, digests of the manifests that the source has; empty: all of them"""
 
+    @_builtins.property
+    def attached(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.Attached]:
+        """offered beside it; the agent takes what belongs to what it keeps, within bounds"""
+
     def __init__(
         self,
         *,
@@ -118,10 +123,11 @@ class ImageTarget(_message.Message):
         all_platforms: _builtins.bool = ...,
         manifests: _abc.Iterable[_builtins.str] | None = ...,
         event: _builtins.str = ...,
+        attached: _abc.Iterable[_content_pb2.Attached] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["root", b"root"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_platforms", b"all_platforms", "event", b"event", "manifests", b"manifests", "names", b"names", "platform", b"platform", "root", b"root"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_platforms", b"all_platforms", "attached", b"attached", "event", b"event", "manifests", b"manifests", "names", b"names", "platform", b"platform", "root", b"root"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -320,22 +326,28 @@ class FetchDone(_message.Message):
     IMAGES_FIELD_NUMBER: _builtins.int
     BYTES_SENT_FIELD_NUMBER: _builtins.int
     BYTES_SPARED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     bytes_sent: _builtins.int
     """blob bytes that were asked for and came"""
     bytes_spared: _builtins.int
     """blob bytes that were here already"""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___FetchedImage]: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what was attached to an image and is not here"""
+
     def __init__(
         self,
         *,
         images: _abc.Iterable[Global___FetchedImage] | None = ...,
         bytes_sent: _builtins.int = ...,
         bytes_spared: _builtins.int = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_sent", b"bytes_sent", "bytes_spared", b"bytes_spared", "images", b"images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_sent", b"bytes_sent", "bytes_spared", b"bytes_spared", "images", b"images", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -475,19 +487,25 @@ class PullDone(_message.Message):
 
     IMAGE_FIELD_NUMBER: _builtins.int
     GIVEN_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def image(self) -> Global___FetchedImage: ...
     @_builtins.property
     def given(self) -> _containers.RepeatedCompositeFieldContainer[Global___GivenBytes]: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what is attached to the image and is not here"""
+
     def __init__(
         self,
         *,
         image: Global___FetchedImage | None = ...,
         given: _abc.Iterable[Global___GivenBytes] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["given", b"given", "image", b"image"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given", b"given", "image", b"image", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -751,6 +769,7 @@ class PushDone(_message.Message):
     ROOT_FIELD_NUMBER: _builtins.int
     BYTES_SENT_FIELD_NUMBER: _builtins.int
     BYTES_SPARED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     bytes_sent: _builtins.int
     """of blobs and manifests"""
     bytes_spared: _builtins.int
@@ -759,16 +778,21 @@ class PushDone(_message.Message):
     def root(self) -> _content_pb2.Descriptor:
         """what the destination names now"""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what is attached to the image and was not pushed"""
+
     def __init__(
         self,
         *,
         root: _content_pb2.Descriptor | None = ...,
         bytes_sent: _builtins.int = ...,
         bytes_spared: _builtins.int = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["root", b"root"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_sent", b"bytes_sent", "bytes_spared", b"bytes_spared", "root", b"root"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_sent", b"bytes_sent", "bytes_spared", b"bytes_spared", "root", b"root", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
