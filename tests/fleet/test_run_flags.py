@@ -142,7 +142,7 @@ ROWS = [
         "00000000a80425fb\n1\n0\n",
     ),
     Row(
-        "--privileged",
+        "--privileged=true --read-only=false",
         "mount -t tmpfs none /mnt 2>/dev/null || { mkdir /mnt; mount -t tmpfs none /mnt; } && echo mounted; "
         "[ -w /proc/sys/kernel/domainname ] && [ -e /dev/kmsg ] && echo all devices",
         "mounted\nall devices\n",

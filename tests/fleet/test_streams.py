@@ -195,7 +195,7 @@ def test_signals_are_passed_on_unless_they_are_not_to_be(web1: Laptop) -> None:
 
     with started("run", "--name", "asked", "base:1", "sh", "-c", script) as running:
         until(running, b"tick\n")
-        with started("attach", "--no-stdin", "--no-sig-proxy", "asked") as attached:
+        with started("attach", "--no-stdin", "--sig-proxy=false", "asked") as attached:
             until(attached, b"tick\n")
             attached.send_signal(signal.SIGINT)
             assert attached.wait(20) == 130

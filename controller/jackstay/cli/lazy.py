@@ -20,6 +20,7 @@ from jackstay.cli.coercion import spared
 from jackstay.cli.color import set_color
 from jackstay.cli.commands import Entry, Group
 from jackstay.cli.fleet_flags import FleetFlags, fleet_flags
+from jackstay.cli.switches import without_values
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter, Parameter
@@ -37,6 +38,11 @@ class FleetCommand(TyperCommand):
     def get_params(self, ctx: Context) -> list[Parameter]:
         """Its options and arguments."""
         return spared(super().get_params(ctx))
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read the line."""
+        options = super().get_params(ctx)
+        return super().parse_args(ctx, without_values(args, options, interspersed=ctx.allow_interspersed_args))
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """``[OPTIONS]`` and the arguments, written as their declarations write them."""
