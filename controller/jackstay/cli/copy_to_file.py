@@ -93,10 +93,10 @@ async def _everything(source: RangeSource, images: list[SourceImage]) -> list[Ho
 async def _to_archive(
     out: OutputFile, format_: Format, platform: str, source: RangeSource, images: list[SourceImage]
 ) -> list[HostPlan]:
-    from jackstay.cli.writing import write_now
+    from jackstay.cli.writing import write
     from jackstay.copying.archiving import write_images
 
     plans = await _everything(source, images)
-    await write_images(source, images, format_, platform, partial(write_now, out.fd))
+    await write_images(source, images, format_, platform, partial(write, out.fd))
     await asyncio.to_thread(out.commit)
     return plans

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -100,6 +105,20 @@ def test_plans_of_archives_and_what_cannot_be_printed(loaded: Any, tmp_path: Pat
     assert result.code == 2
     assert "cannot both go to standard output" in result.err
     assert "only destination" in loaded("copy", "web1::app:1", f"oci:{tmp_path}/y", end).err
+
+
+def test_a_reader_that_stands_still_is_no_reason_to_wait(home: Path, tmp_path: Path) -> None:
+    make = runpy.run_path(str(Path(__file__).parent.parent / "oci_archive.py"))["make_archive"]
+    archive = make(tmp_path / "large.tar", {"large:1": bytes(8 << 20)})  # more than pipes hold
+    argv = [sys.executable, "-m", "jackstay.cli.main", "copy", f"docker-archive:{archive}", "-"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as copying:
+        assert copying.stdout is not None
+        assert os.read(copying.stdout.fileno(), 1)
+        copying.send_signal(signal.SIGINT)
+        try:
+            assert copying.wait(20) == 130
+        finally:
+            copying.kill()
 
 
 def test_load_tells_every_name_or_the_id(jackstay: Any, archive: Path, tmp_path: Path) -> None:

@@ -120,7 +120,11 @@ async def test_an_archive_is_made_of_what_comes(registry: MemoryRegistry, format
     images = await source.images(["registry.example/multi:1", "registry.example/app:1"])
     file = tmp_path / "images.tar"
     out = bytearray()
-    await write_images(source, images, format, "", out.extend)
+
+    async def write(piece: bytes | memoryview) -> None:
+        out.extend(piece)
+
+    await write_images(source, images, format, "", write)
     file.write_bytes(out)
     with tarfile.open(file) as tar:
         names = tar.getnames()
@@ -149,7 +153,11 @@ async def test_an_archive_that_breaks_off_leaves_no_thread(registry: MemoryRegis
         raise RegistryFailed("the connection broke")
 
     registry.read = broken  # type: ignore[method-assign]
-    writing = asyncio.create_task(write_images(source, images, "oci", "", lambda _: None))
+
+    async def write(piece: bytes | memoryview) -> None:
+        """Nobody keeps it."""
+
+    writing = asyncio.create_task(write_images(source, images, "oci", "", write))
     await waiting.wait()
     if when == "cancelled":
         writing.cancel()
