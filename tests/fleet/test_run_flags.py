@@ -120,9 +120,10 @@ ROWS = [
     Row("-u www --group-add 777", "id -u; id -g; id -G", "33\n33\n33 777\n"),
     Row("--user 1234:5", "id -u; id -g", "1234\n5\n"),
     Row(
-        "--hostname box --add-host db:192.0.2.7 --dns 192.0.2.53 --dns 192.0.2.54 --dns-search example.org",
-        "hostname; awk '$2 == \"db\" { print $1 }' /etc/hosts; cat /etc/resolv.conf",
-        "box\n192.0.2.7\nnameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch example.org\n",
+        "--hostname box --add-host db:192.0.2.7 --add-host gw=host-gateway "
+        "--dns 192.0.2.53 --dns 192.0.2.54 --dns-search example.org",
+        "hostname; awk '$2 == \"db\" || $2 == \"gw\" { print $1 }' /etc/hosts; cat /etc/resolv.conf",
+        "box\n192.0.2.7\n10.88.0.1\nnameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch example.org\n",
     ),
     Row(
         "-m 64m --memory-reservation 32m --memory-swap 96m --cpus 0.5 --cpu-shares 512 --pids-limit 55 --cpuset-cpus 0",
@@ -176,9 +177,13 @@ ROWS = [
     Row("--cgroupns private", "readlink /proc/self/ns/cgroup | cut -d: -f1", "cgroup\n"),
     Row("--restart no --ipc none", "ls -d /dev/shm 2>/dev/null || echo none", "none\n"),
     Row("--network none", "ls /sys/class/net", "lo\n"),
-    Row("--net host", "ls -d /sys/class/net/jackstay0", "/sys/class/net/jackstay0\n"),
     Row(
-        "-v named:/named -v named:/again:ro -v /anonymous -v FOLDER/inner:/bound -v FOLDER/inner:/looked:ro "
+        "--net host --add-host gw:host-gateway",
+        "ls -d /sys/class/net/jackstay0; awk '$2 == \"gw\" { print $1 }' /etc/hosts",
+        "/sys/class/net/jackstay0\n127.0.0.1\n",
+    ),
+    Row(
+        "-v named:/named -v named:/again:ro -v /anonymous -v FOLDER/inner:/bound:cached -v FOLDER/inner:/looked:ro,Z "
         "-v FOLDER/given:/file:ro -v FOLDER/made/by/it:/new",
         "echo 1 >/named/a; cat /again/a; echo 2 >/bound/b; cat /looked/b; echo 3 >/anonymous/c; cat /file; "
         "for at in /again /looked; do echo x 2>/dev/null >$at/x || echo $at refused; done; "

@@ -24,9 +24,11 @@ def write(bundle: str, settings: Settings, attachment: Attachment) -> None:
     """Write them into *bundle*, before its start. Raises `InvalidArgument` for malformed *settings*."""
     # Who is asked for containers' names passes the others on, to those of --dns if there are some.
     servers = attachment.nameservers or settings.dns
-    resolver = _resolver(settings, servers, host_network=attachment.network == "host")
+    of_host = attachment.network == "host"
+    resolver = _resolver(settings, servers, host_network=of_host)
+    gateway = "127.0.0.1" if of_host else attachment.gateway
     texts = {
-        "hosts": hosts(settings.hostname, attachment.addresses, settings.add_host, host_gateway=attachment.gateway),
+        "hosts": hosts(settings.hostname, attachment.addresses, settings.add_host, host_gateway=gateway),
         "resolv.conf": resolver,
         _GIVEN: resolver,
         "hostname": f"{settings.hostname}\n",

@@ -11,6 +11,9 @@ from jackstay.cli.parsing.sizes import parse_bytes
 from jackstay_oci.errors import InvalidArgument
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
+WITHOUT_EFFECT = ("z", "Z", "consistent", "cached", "delegated")
+"""Options of docker's that change nothing here: labels for SELinux, which confines no container of the agent's, and how
+a Mac's files are shared."""
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
 _YES = {"", "1", "t", "true"}
 _NO = {"0", "f", "false"}
@@ -73,6 +76,8 @@ def _volume_option(what: str, mount: MountSpec, option: str) -> MountSpec:
         return replace(mount, no_copy=True)
     if option in PROPAGATIONS and mount.type == "bind":
         return replace(mount, propagation=option)
+    if option in WITHOUT_EFFECT:
+        return mount
     raise InvalidArgument(f"{what}: the option {option!r} is not supported for a {mount.type}")
 
 
@@ -100,6 +105,10 @@ def parse_mount(text: str) -> MountSpec:
     allowed = _KEYS.get(kind)
     if allowed is None:
         raise InvalidArgument(f"{what}: the type {kind!r} is not one of {', '.join(_KEYS)}")
+    if fields.pop("consistency", "default") not in ("default", *WITHOUT_EFFECT):
+        raise InvalidArgument(f"{what}: consistency is not consistent, cached, delegated or default")
+    if (driver := fields.pop("volume-driver", "local")) != "local":
+        raise InvalidArgument(f"{what}: there is no volume driver {driver!r}, only local")
     if unknown := fields.keys() - allowed:
         raise InvalidArgument(f"{what}: {', '.join(sorted(unknown))} cannot be used with type={kind}")
     mount = MountSpec(

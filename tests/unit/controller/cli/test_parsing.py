@@ -84,6 +84,8 @@ def test_publish_raises_nothing_else(text: str) -> None:
         ("data:/data:ro,nocopy", MountSpec("volume", "data", "/data", read_only=True, no_copy=True)),
         ("/srv/./x:/data/", MountSpec("bind", "/srv/x", "/data", create_source=True)),
         ("/srv:/data:ro", MountSpec("bind", "/srv", "/data", read_only=True, create_source=True)),
+        ("/srv:/data:Z,ro,cached", MountSpec("bind", "/srv", "/data", read_only=True, create_source=True)),
+        ("data:/data:z", MountSpec("volume", "data", "/data")),
         ("/srv:/data:rw,rshared", MountSpec("bind", "/srv", "/data", propagation="rshared", create_source=True)),
     ],
 )
@@ -108,6 +110,8 @@ def test_volume_refused(text: str) -> None:
         ("target=/data,volume-nocopy", MountSpec("volume", "", "/data", no_copy=True)),
         ('type=bind,"source=/a,b",target=/data', MountSpec("bind", "/a,b", "/data")),
         ("type=tmpfs,target=/t", MountSpec("tmpfs", "", "/t")),
+        ("type=bind,src=/srv,dst=/data,consistency=cached", MountSpec("bind", "/srv", "/data")),
+        ("src=data,dst=/data,volume-driver=local", MountSpec("volume", "data", "/data")),
         (
             "type=tmpfs,target=/t,tmpfs-size=64m,tmpfs-mode=1770,ro",
             MountSpec("tmpfs", "", "/t", read_only=True, tmpfs_size=64 << 20, tmpfs_mode=0o1770),
@@ -133,7 +137,7 @@ def test_mount(text: str, mount: MountSpec) -> None:
      "target=/x,target=/y", "type=tmpfs,target=/x,source=y", "target=/x,readonly=perhaps", "target",
      "type=tmpfs,target=/x,tmpfs-size=much", "type=tmpfs,target=/x,tmpfs-mode=9", "target=/x,volume-subpath=/etc",
      "type=bind,source=/a,target=/x,bind-recursive=writable", "type=bind,source=/a,target=/x,bind-recursive=readonly",
-     "type=bind,source=/a,target=/x,volume-label=a=b"],
+     "type=bind,source=/a,target=/x,volume-label=a=b", "src=a,target=/x,volume-driver=nfs", "target=/x,consistency=no"],
 )  # fmt: skip
 def test_mount_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="--mount"):
