@@ -120,9 +120,9 @@ class RegistryClient:
         """Put a blob there."""
         await uploading.upload(self._own, repository, blob, reader, patience=self._patience)
 
-    async def put_manifest(self, repository: str, reference: str, document: Document) -> None:
-        """Put a manifest or index there."""
-        await manifests.put(self._own, repository, reference, document)
+    async def put_manifest(self, repository: str, reference: str, document: Document) -> bool:
+        """Put a manifest or index there; whether it is listed among the referrers of its subject."""
+        return await manifests.put(self._own, repository, reference, document)
 
     def tags(self, repository: str) -> AsyncIterator[str]:
         """The tags of a repository, page after page."""

@@ -50,8 +50,9 @@ async def manifest(sender: Sender, repository: str, reference: str) -> Document:
         raise InvalidDocument(f"{what} of {sender.registry}: {error.message}", hint=error.hint) from None
 
 
-async def put(sender: Sender, repository: str, reference: str, document: Document) -> None:
-    """As `Registry.put_manifest`.
+async def put(sender: Sender, repository: str, reference: str, document: Document) -> bool:
+    """As `Registry.put_manifest`: registries with a list of referrers say so by ``OCI-Subject`` (distribution-spec,
+    pushing manifests with subject).
 
     Raises:
         RegistryFailed: the registry has stored something else, or does not take it; the message has its reason.
@@ -69,6 +70,7 @@ async def put(sender: Sender, repository: str, reference: str, document: Documen
     stored = _header_digest(reply.headers)
     if stored is not None and stored != document.descriptor.digest:
         raise RegistryFailed(f"{sender.registry} has stored {what} with digest {stored}, it is another one")
+    return "OCI-Subject" in reply.headers
 
 
 def shown(repository: str, reference: str) -> str:

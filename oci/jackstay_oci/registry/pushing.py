@@ -85,7 +85,7 @@ async def push(
     blobs = blobs_of(image)
 
     async def place(blob: Descriptor) -> int:
-        return await _place(registry, repository, blob, image.sources.get(blob.digest, ()), reader, report)
+        return await place_blob(registry, repository, blob, image.sources.get(blob.digest, ()), reader, report)
 
     async def child(document: Document) -> int:
         return await _put(registry, repository, document.descriptor.digest, document)
@@ -123,10 +123,10 @@ def _is_elsewhere(layer: Descriptor) -> bool:
     return bool(layer.urls) and media_types.is_foreign(layer.media_type)
 
 
-async def _place(
+async def place_blob(
     registry: Registry, repository: str, blob: Descriptor, sources: Sequence[str], reader: BlobReader, report: Report
 ) -> int:
-    """Make one blob be there; bytes sent."""
+    """Make one blob be there: found, mounted from one of *sources*, or sent; bytes sent."""
     if await registry.has_blob(repository, blob.digest):
         report(Step(blob.digest, Phase.PRESENT, blob.size, blob.size))
         return 0

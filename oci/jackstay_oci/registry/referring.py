@@ -13,6 +13,8 @@ from jackstay_oci.registry.listing import next_page
 from jackstay_oci.registry.sending import Sender
 
 MAX_PAGES = 100
+MAX_FOUND = 1000
+"""Referrers after which no further page is asked for."""
 
 
 def fallback_tag(digest: Digest) -> str:
@@ -21,7 +23,7 @@ def fallback_tag(digest: Digest) -> str:
 
 
 async def referrers(sender: Sender, repository: str, digest: Digest) -> list[Descriptor]:
-    """The descriptors of what refers to *digest*; none when nothing does.
+    """The descriptors of what refers to *digest*, at least the first `MAX_FOUND`; none when nothing does.
 
     Raises:
         InvalidDocument: the registry's answer, or what lies under the tag, is no index.
@@ -44,7 +46,7 @@ async def referrers(sender: Sender, repository: str, digest: Digest) -> list[Des
             return await _tagged(sender, repository, digest)
         found += _manifests(reply.body, OCI_INDEX)
         target = next_page(reply)
-        if not target:
+        if not target or len(found) >= MAX_FOUND:
             return found
     raise LimitExceeded(f"{what} are more than {MAX_PAGES} pages at {sender.registry}")
 

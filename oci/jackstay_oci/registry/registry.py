@@ -72,8 +72,11 @@ class Registry(Protocol):
         """Put a blob there; goes on with what the registry has when a connection breaks."""
         ...
 
-    async def put_manifest(self, repository: str, reference: str, document: Document) -> None:
-        """Put a manifest or index there, under a tag or its digest. Everything that it names must be there."""
+    async def put_manifest(self, repository: str, reference: str, document: Document) -> bool:
+        """Put a manifest or index there, under a tag or its digest. Everything that it names must be there.
+
+        Whether the registry says that it lists it among the referrers of its subject.
+        """
         ...
 
     def tags(self, repository: str) -> AsyncIterator[str]:
@@ -85,7 +88,8 @@ class Registry(Protocol):
         ...
 
     async def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
-        """What refers to the manifest *digest*: by the referrers API, else by the tag ``sha256-<hex>``."""
+        """What refers to the manifest *digest*, or the first 1000 of that: by the referrers API, else by the tag
+        ``sha256-<hex>``."""
         ...
 
     async def delete(self, repository: str, reference: str) -> None:

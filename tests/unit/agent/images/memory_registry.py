@@ -10,6 +10,7 @@ from jackstay_agent.errors import DigestMismatch, Error, NotFound, RegistryFaile
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor, Index, parse_manifest
 from jackstay_oci.registry.authorizing import Authorizer
+from jackstay_oci.registry.referring import fallback_tag
 from jackstay_oci.registry.registry import BlobReader, Document
 
 PIECE = 1 << 16
@@ -25,6 +26,8 @@ class MemoryRegistry:
     held: dict[str, set[Digest]] = field(default_factory=dict)  # by repository, of what was pushed
     asked: list[str] = field(default_factory=list)
     failing: Error | None = None
+    lists: bool = True  # whether it has a list of referrers
+    no_referrers: Error | None = None
     breaks_after: int | None = None  # bytes of a blob
     open: int = 0  # blobs that are being read
     most: int = 0
@@ -96,7 +99,7 @@ class MemoryRegistry:
         finally:
             self.open -= 1
 
-    async def put_manifest(self, repository: str, reference: str, document: Document) -> None:
+    async def put_manifest(self, repository: str, reference: str, document: Document) -> bool:
         self.asked.append(f"PUT {repository} {reference}")
         parsed = parse_manifest(document.data, document.descriptor.media_type)
         if isinstance(parsed, Index):
@@ -107,6 +110,22 @@ class MemoryRegistry:
         self.manifests[f"{repository}@{document.descriptor.digest}"] = document
         if ":" not in reference:
             self.manifests[f"{repository}:{reference}"] = document
+        return self.lists and parsed.subject is not None
+
+    async def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
+        self.asked.append(f"referrers {repository} {digest}")
+        if self.no_referrers is not None:
+            raise self.no_referrers
+        if not self.lists:
+            there = self.manifests.get(f"{repository}:{fallback_tag(digest)}")
+            index = parse_manifest(there.data, there.descriptor.media_type) if there else None
+            return list(index.manifests) if isinstance(index, Index) else []
+        found = []
+        for name, document in self.manifests.items():
+            subject = parse_manifest(document.data, document.descriptor.media_type).subject
+            if name.startswith(f"{repository}@") and subject is not None and subject.digest == digest:
+                found.append(document.descriptor)
+        return found
 
     async def wait(self, digest: Digest, offset: int) -> None:
         """Called before each piece."""

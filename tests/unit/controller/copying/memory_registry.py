@@ -10,7 +10,7 @@ from typing import Any
 from jackstay.errors import NotFound
 from jackstay_oci import media_types
 from jackstay_oci.digest import Digest
-from jackstay_oci.documents import Descriptor
+from jackstay_oci.documents import Descriptor, parse_manifest
 from jackstay_oci.registry.registry import BlobReader, Document
 
 PIECE = 1000
@@ -105,9 +105,10 @@ class MemoryRegistry:
         assert Digest.of(data) == blob.digest
         self.blobs.setdefault(repository, {})[blob.digest] = data
 
-    async def put_manifest(self, repository: str, reference: str, document: Document) -> None:
+    async def put_manifest(self, repository: str, reference: str, document: Document) -> bool:
         there = self.manifests.setdefault(repository, {})
         there[reference] = there[str(document.descriptor.digest)] = document
+        return parse_manifest(document.data, document.descriptor.media_type).subject is not None
 
     async def tags(self, repository: str) -> AsyncIterator[str]:
         for name in self.manifests[repository]:
@@ -119,7 +120,12 @@ class MemoryRegistry:
             yield name
 
     async def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
-        return []
+        found = []
+        for name, document in self.manifests.get(repository, {}).items():
+            subject = parse_manifest(document.data, document.descriptor.media_type).subject
+            if ":" in name and subject is not None and subject.digest == digest:
+                found.append(document.descriptor)
+        return found
 
     async def delete(self, repository: str, reference: str) -> None:
         del self.manifests[repository][reference]

@@ -11,7 +11,8 @@ from aiohttp import web
 from jackstay_oci import media_types
 from jackstay_oci.digest import Digest
 from jackstay_oci.errors import InvalidDocument, LimitExceeded, NotFound, RegistryFailed
-from jackstay_oci.registry import listing
+from jackstay_oci.registry import listing, referring
+from jackstay_oci.registry.registry import Document
 from tests.unit.oci.registry.serving import REPOSITORY, Answer, Registry, client, refusal, serving
 
 
@@ -126,6 +127,28 @@ async def test_referrers_by_their_tag_where_there_is_no_api(page: bool) -> None:
 
     async with serving(answer) as server, client(server) as registry:
         assert [found.digest for found in await registry.referrers(REPOSITORY, SUBJECT)] == [ONE]
+
+
+async def test_referrers_without_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(referring, "MAX_FOUND", 4)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": media_types.OCI_INDEX, "Link": f"<?page={request.query.get('page', '')}1>; rel=next"}
+        return web.Response(body=index(ONE, TWO), headers=headers)
+
+    async with serving(answer) as server, client(server) as registry:
+        assert len(await registry.referrers(REPOSITORY, SUBJECT)) == 4
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("lists", [True, False])
+async def test_a_registry_says_whether_it_lists_a_referrer(lists: bool) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=201, headers={"OCI-Subject": SUBJECT} if lists else {})
+
+    document = Document(Registry().descriptor, Registry().manifest)
+    async with serving(answer) as server, client(server) as registry:
+        assert await registry.put_manifest(REPOSITORY, "1", document) is lists
 
 
 async def test_no_referrers() -> None:
