@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from jackstay.cli.early_errors import note_hosts
 from jackstay.cli.fleet_flags import FleetFlags
 from jackstay.cli.lazy import fleet_flags_of
 from jackstay.cli.main import print_error
@@ -67,7 +68,9 @@ def open_fleet(flags: FleetFlags) -> Fleet:
 def select(ctx: typer.Context) -> Hosts:
     """The hosts that the command is for."""
     flags = fleet_flags_of(ctx)
-    return open_fleet(flags).select(*flags.hosts, exclude=flags.exclude, limit=flags.limit)
+    hosts = open_fleet(flags).select(*flags.hosts, exclude=flags.exclude, limit=flags.limit)
+    note_hosts(ctx, hosts.names)
+    return hosts
 
 
 def select_one(ctx: typer.Context, what: str) -> Hosts:
@@ -133,6 +136,7 @@ def report(
 ) -> tuple[FleetResult[T], int]:
     """As :func:`show`; the result, and the exit code of a fleet."""
     flags = fleet_flags_of(ctx)
+    note_hosts(ctx, hosts.names)
     if flags.jsonl:
         hosts.on_outcome = lambda outcome: print_jsonl(outcome, objects)
     template = parsed_template(flags, view, document=document)

@@ -19,8 +19,11 @@ from typer.core import TyperCommand, TyperGroup
 from jackstay.cli.coercion import spared
 from jackstay.cli.color import set_color
 from jackstay.cli.commands import Entry, Group
+from jackstay.cli.early_errors import asked_for, tell
 from jackstay.cli.fleet_flags import FleetFlags, fleet_flags
 from jackstay.cli.switches import without_values
+from jackstay.errors import UsageError
+from jackstay_oci.errors import Error
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter, Parameter
@@ -40,9 +43,15 @@ class FleetCommand(TyperCommand):
         return spared(super().get_params(ctx))
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Read the line."""
-        options = super().get_params(ctx)
-        return super().parse_args(ctx, without_values(args, options, interspersed=ctx.allow_interspersed_args))
+        """Read the line; of one that is wrong, keep how that shall be printed."""
+        interspersed = ctx.allow_interspersed_args
+        words = without_values(args, super().get_params(ctx), interspersed=interspersed)
+        try:
+            return super().parse_args(ctx, list(words))
+        except typer.TyperException:
+            wanted = asked_for(words, lambda word: interspersed or word.startswith("-"))
+            ctx.meta[_FLEET] = _inherited(ctx).merged(wanted)
+            raise
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """``[OPTIONS]`` and the arguments, written as their declarations write them."""
@@ -213,11 +222,27 @@ class RootGroup(LazyGroup):
 
     collect: Callable[..., FleetFlags] = FleetFlags
 
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read the options before the verb; an error in them is told to programs, too."""
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            tell(ctx, asked_for(words, lambda word: word not in self.table), UsageError(error.format_message()))
+            raise
+
     def invoke(self, ctx: Context) -> Any:
-        """Keep the fleet's options, then run the verb."""
+        """Keep the fleet's options, then run the verb; an error of it is told to programs, too."""
         values, ctx.params = ctx.params, {}
         ctx.meta[_FLEET] = type(self).collect(**values)
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except Error as error:
+            tell(ctx, _inherited(ctx), error)
+            raise
+        except typer.TyperException as error:
+            tell(ctx, _inherited(ctx), UsageError(error.format_message()))
+            raise
 
 
 def build_root(table: Mapping[str, Entry | Group]) -> RootGroup:

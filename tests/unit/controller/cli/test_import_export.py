@@ -129,7 +129,8 @@ def test_an_export_that_fails_leaves_the_file_that_was_there(container: Any, tmp
 )
 def test_what_export_refuses(container: Any, arguments: list[str], message: str) -> None:
     result = container(*arguments)
-    assert (result.code, result.out) == (2, "")
+    assert result.code == 2
+    assert [one["ok"] for one in result.json] == [False] if "--json" in arguments else not result.out
     assert message in result.err
 
 
