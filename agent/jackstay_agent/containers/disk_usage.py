@@ -157,7 +157,7 @@ def _images(lines: Sequence[ListedImage]) -> list[dict[str, Any]]:
         )
         if line.repository != listing.NONE:
             image["RepoTags"] += [f"{line.repository}:{line.tag}"] if line.tag != listing.NONE else []
-            digest = f"{line.repository}@{line.root}"
+            digest = f"{line.repository}@{line.digest}"
             image["RepoDigests"] += [] if digest in image["RepoDigests"] else [digest]
     return list(told.values())
 

@@ -69,7 +69,7 @@ def inspect(image: StoredImage, raw_config: bytes, config: ImageConfig, stored: 
     told = {
         "Id": str(image.image_id),
         "RepoTags": [name.familiar for name in names if name.tag],
-        "RepoDigests": sorted({f"{name.familiar_name}@{image.root}" for name in names}),
+        "RepoDigests": image.repo_digests,
         "Parent": "",
         "Comment": comment if isinstance(comment, str) and comment else _last_comment(config),
         "Created": document_times.canonical(config.created),

@@ -20,6 +20,7 @@ from jackstay_agent.images.filters import Filters
 from jackstay_agent.images.service import find
 from jackstay_agent.images.sizes import ImageSize, LayerSizes
 from jackstay_agent.metadata import images as rows
+from jackstay_agent.metadata import pushed as pushed_rows
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.reference import Reference
 
@@ -34,6 +35,7 @@ class ListedImage:
 
     id: str
     root: str
+    digest: str  # by which the registry of that repository knows it, or the root
     repository: str
     tag: str
     created: int  # nanoseconds since 1970
@@ -64,6 +66,7 @@ def lines(connection: sqlite3.Connection, wanted: Filters, *, every: bool = Fals
     """See `list_images`; here within a transaction."""
     found = rows.all_rows(connection, removed=every)
     names = rows.all_names(connection)
+    pushed = pushed_rows.latest(connection)
     sizes = LayerSizes.read(connection).of_images((row["image_id"], row["chain_id"]) for row in found)
     users = Counter(row[0] for row in connection.execute("SELECT image_id FROM containers"))
     named = {row["image_id"] for row in found if row["root"] in names}
@@ -82,13 +85,15 @@ def lines(connection: sqlite3.Connection, wanted: Filters, *, every: bool = Fals
             continue
         if len(row["labels"]) > LABELS:
             labels = _short(labels)
-        for repository, tag in _shown(names[root]) if root in names else ((NONE, NONE),):
-            if root not in names or wanted.named(repository, tag):
-                listed.append(
-                    ListedImage(
-                        image_id, root, repository, tag, created, sizes[row["chain_id"]], users[image_id], labels
-                    )
-                )
+        size, containers = sizes[row["chain_id"]], users[image_id]
+        if root not in names:
+            listed.append(ListedImage(image_id, root, root, NONE, NONE, created, size, containers, labels))
+            continue
+        for each in _shown(names[root]):
+            repository, tag = each.familiar_name, each.tag or NONE
+            digest = str(each.digest) if each.digest else pushed.get((root, each.name), root)
+            if wanted.named(repository, tag):
+                listed.append(ListedImage(image_id, root, digest, repository, tag, created, size, containers, labels))
     return listed
 
 
@@ -122,10 +127,8 @@ def _patterns(reference: str) -> Iterable[re.Pattern[str]]:
         return [re.compile(re.escape(parsed.familiar))]
 
 
-def _shown(names: Sequence[str]) -> Iterable[tuple[str, str]]:
-    """Repositories and tags of an image; a name with a digest is shown, without a tag, where there is none with one."""
+def _shown(names: Sequence[str]) -> Iterable[Reference]:
+    """Which names of an image have a line; one with a digest does where its repository has none with a tag."""
     references = [Reference.parse(name) for name in names]
     tagged = {each.name for each in references if each.tag}
-    for each in references:
-        if each.tag or each.name not in tagged:
-            yield each.familiar_name, each.tag or NONE
+    return (each for each in references if each.tag or each.name not in tagged)

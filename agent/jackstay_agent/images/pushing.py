@@ -21,6 +21,7 @@ from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as image_rows
 from jackstay_agent.metadata import leases
+from jackstay_agent.metadata import pushed as pushed_rows
 from jackstay_oci import media_types, platforms
 from jackstay_oci.at_once import each
 from jackstay_oci.digest import Digest
@@ -77,6 +78,7 @@ class Pusher:
         async with self._content.lease() as lease:
             held = await self._hold(name, to, lease)
             root, manifests = await self._documents(held, wanted)
+            in_whole = root.descriptor.digest == held.image.root
             sources = blob_mounts.sources(to, held.named)
             registry = await self._connect(to.registry, authorizer)
             try:
@@ -88,6 +90,8 @@ class Pusher:
                 reference = str(to.digest) if to.digest else to.tag
                 assert reference is not None
                 pushed = await pushing.push(registry, to.repository, reference, image, self._content, report)
+                if in_whole:
+                    await self._remember(held.image, to, pushed)
             except DigestMismatch:
                 for digest in held.here:  # a load that finds all of them here would look no further
                     await self._content.drop_if_damaged(digest)
@@ -96,6 +100,11 @@ class Pusher:
                 await registry.close()
         self._images.record("image", "push", str(held.image.image_id), {"name": to.familiar}, held.image.labels)
         return pushed
+
+    async def _remember(self, image: StoredImage, to: Reference, pushed: Pushed) -> None:
+        await self._content.database.write(
+            "images.pushed", lambda c: pushed_rows.remember(c, image.root, to.name, pushed.root.digest)
+        )
 
     async def _hold(self, name: str, to: Reference, lease: str) -> _Held:
         """The image *name*, all of whose blobs *lease* holds now."""

@@ -22,6 +22,7 @@ from jackstay_agent.images.service import find, name_meant, stored
 from jackstay_agent.images.sizes import LayerSizes
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import images as rows
+from jackstay_agent.metadata import pushed as pushed_rows
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.reference import Reference
 
@@ -124,7 +125,7 @@ def _remove(connection: sqlite3.Connection, text: str, force: bool) -> tuple[lis
                 f"{users[0]['id'][:12]} is using its referenced image {shown}",
                 hint=f"remove the container {users[0]['name']} first, or use -f",
             )
-        lines = _untag(connection, image, asked)
+        lines = _untag(connection, image, asked) if asked else _forget_digests(connection, image, Reference.parse(text))
         if len(every_name) > len(asked) or any(user["state"] in _ACTIVE for user in users):
             return lines, None
         removed, layers = _delete(connection, roots)
@@ -170,7 +171,7 @@ def _names_asked(text: str, image: StoredImage) -> tuple[str, ...] | None:
 
 
 def _untag(connection: sqlite3.Connection, image: StoredImage, names: Sequence[str]) -> list[Removed]:
-    """Take *names* off *image*; with the last tag of a repository goes its digest, as docker tells it."""
+    """Take *names* off *image*; with the last tag of a repository go its digests, as docker tells it."""
     lines = []
     left = list(image.names)
     for name in names:
@@ -180,8 +181,16 @@ def _untag(connection: sqlite3.Connection, image: StoredImage, names: Sequence[s
         if reference.tag:
             lines.append(Removed(untagged=reference.familiar, image=image))
         if not any(Reference.parse(other).name == reference.name for other in left):
-            lines.append(Removed(untagged=reference.with_digest(image.root).familiar, image=image))
+            lines += _forget_digests(connection, image, reference)
     return lines
+
+
+def _forget_digests(connection: sqlite3.Connection, image: StoredImage, repository: Reference) -> list[Removed]:
+    pushed_rows.forget(connection, image.root, repository.name)
+    return [
+        Removed(untagged=repository.with_digest(digest).familiar, image=image)
+        for digest in image.digests_in(repository.name)
+    ]
 
 
 def _delete(connection: sqlite3.Connection, images: Sequence[StoredImage]) -> tuple[list[Removed], list[str]]:

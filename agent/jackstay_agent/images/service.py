@@ -25,6 +25,7 @@ from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as rows
 from jackstay_agent.metadata import leases
+from jackstay_agent.metadata import pushed as pushed_rows
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor, Index, Manifest, parse_config, parse_manifest
 from jackstay_oci.image_config import ImageConfig
@@ -216,6 +217,7 @@ def stored(connection: sqlite3.Connection, row: sqlite3.Row) -> StoredImage:
         created=row["created"],
         stored=row["stored"],
         labels=json.loads(row["labels"]),
+        pushed=pushed_rows.of_root(connection, row["root"]),
     )
 
 
@@ -243,15 +245,12 @@ def _by_reference(connection: sqlite3.Connection, text: str) -> sqlite3.Row | No
     if reference.digest is None:
         return rows.by_name(connection, str(reference.with_default_tag()))
     row = rows.by_root(connection, str(reference.digest))
-    repository = f"{reference.registry}/{reference.repository}"
-    if row is not None and any(_repository(name) == repository for name in rows.names_of(connection, row["root"])):
+    if row is not None and any(
+        Reference.parse(name).name == reference.name for name in rows.names_of(connection, row["root"])
+    ):
         return row
-    return None
-
-
-def _repository(canonical: str) -> str:
-    reference = Reference.parse(canonical)
-    return f"{reference.registry}/{reference.repository}"
+    pushed = pushed_rows.root_of(connection, reference.name, reference.digest)
+    return rows.by_root(connection, pushed) if pushed else None
 
 
 def _shown(text: str) -> str:

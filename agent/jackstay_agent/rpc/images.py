@@ -179,7 +179,7 @@ def _summary(line: listing.ListedImage) -> pb.ImageSummary:
         id=line.id,
         repository=line.repository,
         tag=line.tag,
-        digest=line.root,
+        digest=line.digest,
         created=line.created // 10**9,
         size=line.size.total,
         shared_size=line.size.shared,
