@@ -21,6 +21,7 @@ from jackstay_oci import media_types, platforms
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor, Index, Manifest, Platform, parse_config, parse_manifest
 from jackstay_oci.image_config import ImageConfig
+from jackstay_oci.reference import Reference
 
 MANIFESTS = 1000
 """Manifests of one index that are kept at most."""
@@ -41,6 +42,11 @@ class Target:
     manifests: frozenset[Digest] = frozenset()
     event: str = "load"  # what it is called when it is here: "load", "import", "pull"
 
+    @property
+    def label(self) -> str:
+        """What people call it: its first name, else its digest."""
+        return Reference.parse(self.names[0]).familiar if self.names else str(self.root.digest)
+
 
 @dataclass(frozen=True, slots=True)
 class Documents:
@@ -49,6 +55,7 @@ class Documents:
     digest: Digest  # of the manifest
     manifest: Manifest
     config: ImageConfig
+    others: tuple[Digest, ...]  # of the index's other manifests that are kept
     beside: tuple[Descriptor, ...]  # configs and layers of the index's other manifests, none of the manifest's own
     moved: tuple[Fetched, ...]
 
@@ -106,7 +113,8 @@ class DocumentReceiver:
         for other in others:
             kept = await inner(other)
             beside.update((blob.digest, blob) for blob in (kept.config, *kept.layers) if blob.digest not in own)
-        return Documents(described.digest, manifest, config, tuple(beside.values()), tuple(moved))
+        kept_others = tuple(other.digest for other in others)
+        return Documents(described.digest, manifest, config, kept_others, tuple(beside.values()), tuple(moved))
 
     async def _document(self, blob: Descriptor, sources: Sequence[Source], lease: str, report: Report) -> Fetched:
         if blob.size > self._limits.document_bytes:
@@ -144,10 +152,9 @@ def _choose(target: Target, index: Index) -> tuple[Descriptor, list[Descriptor]]
     wanted = target.platform or platforms.this_host()
     chosen = platforms.choose(held, wanted)
     if chosen is None:
-        offered = dict.fromkeys(str(one.platform) for one in held if one.platform and one.platform.os != "unknown")
         raise Unsupported(
-            f"image {target.root.digest} has no manifest for {wanted}",
-            hint=f"it is for {', '.join(offered) or 'no platform'}",
+            f"image {target.label} has no manifest for {wanted}",
+            hint=f"it is for {platforms.listed(held) or 'no platform'}",
         )
     others = {one.digest: one for one in held if one.digest != chosen.digest} if target.all_platforms else {}
     if len(others) >= MANIFESTS:
@@ -161,4 +168,4 @@ def _check_platform(target: Target, config: ImageConfig) -> None:
         return
     own = Platform(os=config.os, architecture=config.architecture, variant=config.variant)
     if not platforms.fits(own, target.platform):
-        raise Unsupported(f"image {target.root.digest} is not for {target.platform}", hint=f"it is for {own}")
+        raise Unsupported(f"image {target.label} is not for {target.platform}", hint=f"it is for {own}")

@@ -60,7 +60,7 @@ def command(
         raise UsageError(
             "copy: hosts are named in the endpoints, not with -H", hint=f"for example {ends[0]} 'web[2-3]::'"
         )
-    platform = canonical_platform(platform)
+    platform = canonical_platform(platform, all_platforms=all_platforms)
     fleet = open_fleet(flags)
     source = parse_endpoint(ends[0])
     wanted = [*([source.image] if isinstance(source, HostsEndpoint) and source.image else []), *(image or ())]

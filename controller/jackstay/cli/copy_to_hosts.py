@@ -44,8 +44,7 @@ def copy_to_hosts(
     async def relayed(hosts: Hosts) -> Result:
         from jackstay.cli.transfer import plan_transfer, transfer
 
-        platform = "" if wanted.all_platforms else wanted.platform
-        async with fleet.source(wanted.source, platform) as (opened, named):
+        async with fleet.source(wanted.source, wanted.platform) as (opened, named):
             images = await opened.images([*named, *wanted.names], all=wanted.all)
             images = wanting(_renamed(images, name), wanted.platform, wanted.all_platforms)
             if wanted.plan:

@@ -44,7 +44,7 @@ def command(
     if input_ == "-" and sys.stdin.isatty():
         raise UsageError("load: standard input is a terminal", hint="name an archive with -i FILE")
     flags = fleet_flags_of(ctx)
-    platform = canonical_platform(platform)
+    platform = canonical_platform(platform, all_platforms=all_platforms)
 
     names: dict[str, tuple[str, ...]] = {}
 

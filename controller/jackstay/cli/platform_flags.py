@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jackstay.errors import UsageError
+
 if TYPE_CHECKING:
     from jackstay.copying.sources import SourceImage
 
@@ -18,12 +20,18 @@ AllPlatformsFlag = Annotated[
 ]
 
 
-def canonical_platform(text: str) -> str:
+def canonical_platform(text: str, *, all_platforms: bool = False) -> str:
     """The platform as the protocol has it; empty when none is given.
 
     Raises:
         InvalidArgument: it is malformed.
+        UsageError: ``all_platforms`` is wanted, too.
     """
+    if text and all_platforms:
+        raise UsageError(
+            "--platform and --all-platforms exclude each other",
+            hint="with --all-platforms every host runs the part for its own platform",
+        )
     if not text:
         return ""
     from jackstay_oci import platforms

@@ -43,7 +43,7 @@ def command(
     from jackstay.library.pulling import parsed
 
     flags = fleet_flags_of(ctx)
-    platform = canonical_platform(platform)
+    platform = canonical_platform(platform, all_platforms=all_platforms)
     if all_tags and any(_names_one(name) for name in names):
         raise UsageError("pull: a tag cannot be used with --all-tags", hint="name the repository alone")
     for name in names:

@@ -13,6 +13,7 @@ from jackstay.errors import InvalidDocument, NotFound
 from jackstay_oci import platforms
 from jackstay_oci.digest import Digest, verify
 from jackstay_oci.documents import MAX_DOCUMENT, Index, Manifest, Platform, parse_config, parse_manifest
+from jackstay_oci.reference import Reference
 
 if TYPE_CHECKING:
     from jackstay_oci.documents import Descriptor
@@ -54,19 +55,23 @@ async def _chosen(source: RangeSource, image: SourceImage, wanted: Platform) -> 
         if config.os and config.architecture:
             own = Platform(os=config.os, architecture=config.architecture, variant=config.variant)
             if not platforms.fits(own, wanted):
-                raise NotFound(f"image {image.label} is not for {wanted}", hint=f"it is for {own}")
+                raise NotFound(f"image {_called(image)} is not for {wanted}", hint=f"it is for {own}")
         return image.root, document
     held = [one for one in document.manifests if one.digest in image.manifests]
     found = platforms.choose(held, wanted)
     if found is None:
         raise NotFound(
-            f"image {image.label} has no manifest for {wanted}",
+            f"image {_called(image)} has no manifest for {wanted}",
             hint=f"it is for {platforms.listed(held) or 'no platform'}",
         )
     inner = await _document(source, _blob(found))
     if isinstance(inner, Index):
         raise InvalidDocument(f"index {image.root.digest} names another index")
     return _blob(found), inner
+
+
+def _called(image: SourceImage) -> str:
+    return Reference.parse(image.names[0]).familiar if image.names else image.root.digest
 
 
 async def _document(source: RangeSource, blob: Blob) -> Manifest | Index:

@@ -43,6 +43,17 @@ def test_removing_by_force_what_is_not_there_is_no_error(loaded: Any) -> None:
     assert (element["ok"], element["data"]) == (True, [])
 
 
+def test_one_platform_or_all_of_them(jackstay: Any, archive: Path) -> None:
+    for line in (
+        ["-H", "web1", "load", "-i", archive],
+        ["copy", f"docker-archive:{archive}", "web1::"],
+        ["pull", "a:1"],
+    ):
+        result = jackstay(*map(str, line), "--platform", "linux/arm64", "--all-platforms")
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith("Error: --platform and --all-platforms exclude each other\n")
+
+
 def test_history_in_dates_and_bytes(loaded: Any) -> None:
     human = loaded("-H", "web1", "history", "app:1").out.splitlines()
     assert human[0].split("  ")[0] == "IMAGE"
