@@ -4,8 +4,8 @@ gRPC takes as much time for a layer as hashing, storing and unpacking it. A lane
 handed on, and nothing else is done to them; everything but the bytes stays with the call (``FetchStart.lane``).
 Guarantees: a lane belongs to one call and ends with it; when it breaks, the call's source is lost; a piece has at most
 1 MiB, and while a range has enough of them the lane is not read, so that whoever writes waits. A lane that nobody
-claims is closed after `_PATIENCE` seconds, and there are at most `_UNCLAIMED` of them. The socket lies beside the
-agent's, and is for the same people.
+claims is closed after `_PATIENCE` seconds, and nothing but its name is read before. The socket lies beside the agent's,
+and is for the same people.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ NAME = 32
 _LONGEST_PATH = 107  # sun_path of unix(7), without the NUL
 _HEAD = struct.Struct("<II")
 _PATIENCE = 15.0
-_UNCLAIMED = 64
 
 
 class Lanes:
@@ -70,7 +69,7 @@ class Lanes:
         if source is not None:
             self._joined[name] = lane
             lane.join(source)
-        elif name in self._here or name in self._joined or len(self._here) >= _UNCLAIMED:
+        elif name in self._here or name in self._joined:
             lane.end()
         else:
             self._here[name] = lane

@@ -6,7 +6,7 @@ import asyncio
 import os
 import struct
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -180,19 +180,27 @@ async def test_a_lane_ends_with_its_call_and_a_name_is_of_one(lanes: Lanes, tmp_
 
 async def test_lanes_that_nobody_claims_end(lanes: Lanes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes_module, "_PATIENCE", 0.3)
-    monkeypatch.setattr(lanes_module, "_UNCLAIMED", 1)
-    async with (
-        connected(tmp_path) as (silent, _),
-        connected(tmp_path) as (early, one),
-        connected(tmp_path) as (late, two),
-    ):
-        one.write(NAME.encode())
-        await asyncio.sleep(0.1)
-        two.write(b"b" * 32)
-        assert await asyncio.wait_for(late.read(), 0.15) == b""
-        assert await asyncio.wait_for(early.read(), 10) == b""
+    async with connected(tmp_path) as (silent, _), connected(tmp_path) as (named, writer):
+        writer.write(NAME.encode())
+        assert await asyncio.wait_for(named.read(), 10) == b""
         assert await asyncio.wait_for(silent.read(), 10) == b""
     assert lanes._here == {}
+
+
+async def test_many_lanes_wait_for_their_calls(lanes: Lanes, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        for number in range(100):
+            _, writer = await stack.enter_async_context(connected(tmp_path))
+            writer.write(f"{number:032}".encode() + head(1, 3) + f"{number:03}".encode())
+        while len(lanes._here) < 100:
+            await asyncio.sleep(0.01)
+        for number in range(100):
+            wanting = source()
+            reading = asyncio.create_task(collect(wanting, 3))
+            await asyncio.sleep(0)
+            lanes.join(f"{number:032}", wanting)
+            assert await reading == f"{number:03}".encode()
+            lanes.leave(f"{number:032}")
 
 
 class FromMemory:
