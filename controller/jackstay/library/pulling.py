@@ -226,10 +226,13 @@ class Pulling:
 
     async def _at(self, key: Key, giver: str) -> _Given:
         host = next(host for host in self._hosts if host.name == giver)
-        repository = Reference.parse(key[0]).name
-        return await self._first(
-            HostSource(await self._hosts.fleet.connect(host)), f"{repository}@{self._digests[key]}", key
-        )
+        name = f"{Reference.parse(key[0]).name}@{self._digests[key]}"
+        given = await self._first(HostSource(await self._hosts.fleet.connect(host)), name, key)
+        if given.image.root.digest != self._digests[key]:  # it has pushed the image, whose layers are others there
+            await given.shared.close()
+            await given.source.close()
+            raise AgentError("NOT_FOUND", f"{giver} has not the copy of {name} that the registry has")
+        return given
 
     async def _here(self, key: Key) -> _Given:
         from jackstay.copying.registry_source import RegistrySource

@@ -121,6 +121,18 @@ async def test_one_host_asks_and_the_others_copy_from_it(agents: Agents) -> None
     assert [(item["bytes_sent"], item["sources"], item["changed"]) for item in items] == [(0, [], False)] * 3
 
 
+async def test_nobody_copies_from_a_host_that_has_it_as_it_was_before_it_was_pushed(agents: Agents) -> None:
+    """Its layers are not compressed, and its digest is not the registry's."""
+    before = agents.root.replace(b"{", b'{"annotations":{"a":"b"},', 1)
+    first, digest = agents.hosts["web1"], str(Digest.of(agents.root))
+    first.blobs[str(Digest.of(before))] = before
+    first.images[f"registry.example/app@{digest}"] = str(Digest.of(before))
+    result = await agents.pull(fanout=1)
+    assert set(outcomes(result).values()) == {"ok"}
+    assert agents.asked == ["web1", "web2"]
+    assert {host.images[NAME] for host in agents.hosts.values()} == {digest}
+
+
 @pytest.mark.parametrize("options", [{"fanout": 1}, {"serial": "1"}, {"fanout": 2}])
 async def test_in_turns_too_the_registry_is_asked_once(agents: Agents, options: dict[str, Any]) -> None:
     assert set(outcomes(await agents.pull(**options)).values()) == {"ok"}
