@@ -14,6 +14,8 @@ from contextlib import aclosing
 
 from jackstay_agent.errors import Error, SourceFailed
 from jackstay_agent.fetch.ranges import AHEAD, RANGE, in_ranges
+from jackstay_oci.attached.asking import ask_registry
+from jackstay_oci.attached.gathering import Answer
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Index, parse_manifest
 from jackstay_oci.registry.registry import Document, Registry
@@ -28,7 +30,7 @@ class RegistrySource:
     """Implements `source.Source`. The registry stays the caller's to close.
 
     *root* is what the pull's reference named: manifests have addresses of their own in a registry, and those that it
-    can be asked for are the root and what that names.
+    can be asked for are the root, what that names, and what is attached to them.
     """
 
     def __init__(
@@ -49,6 +51,12 @@ class RegistrySource:
         self._manifests = _manifests(root)
         self._clock = clock
         self._places = asyncio.Semaphore(AHEAD)
+
+    async def attached(self, about: Digest) -> Answer:
+        """What is attached to the manifest *about* in the repository: an `Ask`."""
+        answer = await ask_registry(self._registry, self._repository, about)
+        self._manifests.update(offer.document.digest for offer in answer.offers)
+        return answer
 
     async def read(self, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         """See `source.Source.read`."""
@@ -105,6 +113,6 @@ class RegistrySource:
                 yield piece
 
 
-def _manifests(root: Document) -> frozenset[Digest]:
+def _manifests(root: Document) -> set[Digest]:
     document = parse_manifest(root.data, root.descriptor.media_type)
-    return frozenset(one.digest for one in document.manifests) if isinstance(document, Index) else frozenset()
+    return {one.digest for one in document.manifests} if isinstance(document, Index) else set()

@@ -1,7 +1,8 @@
 """Pulling an image from a registry: what a reference names there comes to be here.
 
-Guarantees: a name that is here and means what it means in the registry costs one question and no bytes; the manifest
-is taken once. What a registry says, and not that a source failed, is told.
+Guarantees: a name that is here and means what it means in the registry costs one question, those for what is attached
+to it, and no bytes; the manifest is taken once; what is attached comes with the image. What a registry says, and not
+that a source failed, is told.
 """
 
 from __future__ import annotations
@@ -62,20 +63,21 @@ class Puller:
         asked = name_of(Reference.parse(reference))
         registry = await self._connect(asked.registry, authorizer)
         try:
-            root = await self._root(registry, asked)
+            here = await self._here(asked)
+            root = await self._root(registry, asked, here)
             source = RegistrySource(registry, asked.registry, asked.repository, root)
+            ask = None if here is not None and asked.digest is not None else source.attached
             target = Target(root.descriptor, (str(asked),), wanted, all_platforms, event="pull")
             try:
-                received = await self._receiver.receive(target, [source], report)
+                received = await self._receiver.receive(target, [source], report, ask)
             except SourceFailed as error:
                 raise source.said or error from None
         finally:
             await registry.close()
         return Pulled(received, {source.name: source.given} if source.given else {})
 
-    async def _root(self, registry: Registry, asked: Reference) -> Document:
+    async def _root(self, registry: Registry, asked: Reference, here: Document | None) -> Document:
         """What *asked* names. Registries that count how often they are asked do not count a question by HEAD."""
-        here = await self._here(asked)
         if here is not None:
             if asked.digest is None:
                 named = await registry.resolve(asked.repository, asked.tag or "")

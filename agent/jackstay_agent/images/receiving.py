@@ -2,7 +2,8 @@
 
 Guarantees: nothing has a name before all of it is here, verified and unpacked; a failure or a cut leaves ingests to
 resume from and nothing else; a blob that this host's disk has damaged is fetched again when that shows. A layer is
-unpacked while it comes, and several at once. At most `LAYERS_AT_ONCE` layers come at the same time.
+unpacked while it comes, and several at once. At most `LAYERS_AT_ONCE` layers come at the same time, and beside them
+what is attached to the image (`attached`).
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from jackstay_agent.events.event import Record, unrecorded
 from jackstay_agent.fetch.blob import BlobFetcher, Fetched, ingest_of
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
-from jackstay_agent.images import document_times
+from jackstay_agent.images import attached, document_times
+from jackstay_agent.images.attached import Arrived, AttachedReceiver
 from jackstay_agent.images.documents import DocumentReceiver, Documents, Target
 from jackstay_agent.images.room import Room
 from jackstay_agent.images.unpacking import Unpacker
 from jackstay_agent.metadata import images as image_rows
+from jackstay_oci.attached.gathering import Ask
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from jackstay_oci.growing import Growth
@@ -43,13 +46,15 @@ LAYERS_AT_ONCE = 3
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An image that is here now. `changed` is false when it was, under these names, already."""
+    """An image that is here now. `changed` is false when it was, under these names, already; `warnings` say what is
+    attached to it and did not come."""
 
     target: Target
     image_id: Digest
     changed: bool
     sent: int
     spared: int
+    warnings: tuple[str, ...] = ()
 
 
 class Receiver:
@@ -61,10 +66,13 @@ class Receiver:
         self._room = room
         self._fetcher = BlobFetcher(content)
         self._documents = DocumentReceiver(content, self._fetcher, limits)
+        self._attached = AttachedReceiver(content, self._fetcher)
         self.record: Record = unrecorded
 
-    async def receive(self, target: Target, sources: Sequence[Source], report: Report) -> Received:
-        """Make *target* be here.
+    async def receive(
+        self, target: Target, sources: Sequence[Source], report: Report, ask: Ask | None = None
+    ) -> Received:
+        """Make *target* be here, and what *ask* says is attached to it.
 
         A full disk is a reason to give up what other fetches left for a later try, and to go on. Raises `SourceFailed`,
         `DigestMismatch`, `InvalidDocument`, `InvalidArchive` (a layer), `LimitExceeded`, `DiskFull`, `Unsupported` (no
@@ -79,24 +87,28 @@ class Receiver:
 
         try:
             try:
-                return await self._receive(target, sources, note)
+                return await self._receive(target, sources, note, ask)
             except DiskFull:
                 if not await self._room.make(keep=begun, fetch=target.root.digest):
                     raise
-            return await self._receive(target, sources, note)
+            return await self._receive(target, sources, note, ask)
         except (SourceFailed, DiskFull):
             raise
         except Error:
             await self._room.collect()
             raise
 
-    async def _receive(self, target: Target, sources: Sequence[Source], report: Report) -> Received:
+    async def _receive(self, target: Target, sources: Sequence[Source], report: Report, ask: Ask | None) -> Received:
         async with self._content.lease(fetch=target.root.digest) as lease:
             documents = await self._documents.receive(target, sources, lease, report)
             chain = chain_ids(documents.config.rootfs.diff_ids)
-            moved = [*documents.moved, *await self._layers(documents, chain, sources, lease, report)]
-            changed, replaced = await self._name(target, documents, chain)
-        if replaced:
+            image = (target.root.digest, documents.digest, *documents.others)
+            async with self._attached.receiving(image, ask, sources, lease, report) as receiving:
+                moved = [*documents.moved, *await self._layers(documents, chain, sources, lease, report)]
+                arrived = await attached.in_time(receiving)
+            moved += arrived.moved
+            changed, replaced = await self._name(target, documents, chain, arrived)
+        if replaced or arrived.warnings:  # of what did not come in whole, parts may be here
             await self._room.collect()
         image_id = str(documents.manifest.config.digest)
         for name in [Reference.parse(name).familiar for name in target.names] or [image_id]:
@@ -107,6 +119,7 @@ class Receiver:
             changed=changed,
             sent=sum(fetched.sent for fetched in moved),
             spared=sum(fetched.spared for fetched in moved),
+            warnings=arrived.warnings,
         )
 
     async def _layers(
@@ -171,7 +184,9 @@ class Receiver:
             return Fetched(fetched.sent + repaired.sent, repaired.spared)
         return fetched
 
-    async def _name(self, target: Target, documents: Documents, chain: Sequence[Digest]) -> tuple[bool, bool]:
+    async def _name(
+        self, target: Target, documents: Documents, chain: Sequence[Digest], arrived: Arrived
+    ) -> tuple[bool, bool]:
         """Give the image its row and names; whether that changed anything, and whether it took another's place."""
         config = documents.config
 
@@ -190,6 +205,7 @@ class Receiver:
                 labels=config.config.labels,
             )
             named = [image_rows.name(connection, name, target.root.digest) for name in target.names]
+            attached.keep(connection, arrived.attached, target.names)
             # The same image from another archive has another manifest. Under its old one nobody would know it.
             twins = image_rows.drop_twins(connection, target.root.digest) if named else 0
             return new or any(named), bool(twins) or (new and here is not None)

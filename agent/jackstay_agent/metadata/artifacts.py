@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from jackstay_oci.digest import Digest
 
+AT_ONCE = 1000
+"""Rows about one thing that are taken together."""
+
 _ABOUT = re.compile(r"sha256-([0-9a-f]{64})(?:\.[a-z0-9]{1,16})?", re.ASCII)
 
 
@@ -98,6 +101,16 @@ def referrers(connection: sqlite3.Connection, subject: Digest, after: str, limit
         "SELECT * FROM artifacts WHERE subject = ? AND digest > ? ORDER BY digest LIMIT ?", (str(subject), after, limit)
     )
     return [_value(row) for row in rows]
+
+
+def tagged(connection: sqlite3.Connection, subject: Digest) -> list[tuple[str, Artifact]]:
+    """The names whose tag is about *subject*, sorted, with what they mean; at most `AT_ONCE`."""
+    rows = connection.execute(
+        "SELECT name, artifacts.* FROM artifact_names JOIN artifacts USING (digest) WHERE about = ?"
+        " ORDER BY name LIMIT ?",
+        (str(subject), AT_ONCE),
+    )
+    return [(row["name"], _value(row)) for row in rows]
 
 
 def _value(row: sqlite3.Row) -> Artifact:

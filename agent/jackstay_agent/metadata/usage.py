@@ -64,7 +64,12 @@ _KEPT_BLOBS = f"""
 {_USED} kept (digest) AS (
     SELECT root FROM used UNION SELECT manifest FROM used UNION SELECT image_id FROM used
     UNION SELECT key FROM lease_items JOIN leases ON leases.id = lease WHERE kind = 'blob' AND expires = :never
-    UNION SELECT child FROM blob_references JOIN kept ON parent = kept.digest
+    UNION SELECT digest FROM artifact_names WHERE about = ''
+    UNION SELECT child FROM (
+        SELECT parent, child FROM blob_references
+        UNION ALL SELECT subject, digest FROM artifacts
+        UNION ALL SELECT about, digest FROM artifact_names
+    ) JOIN kept ON parent = kept.digest
 )
 SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blobs WHERE digest IN (SELECT digest FROM kept)
 """  # noqa: S608 - both parts are this file's
@@ -123,7 +128,11 @@ def blobs(connection: sqlite3.Connection) -> list[sqlite3.Row]:
     return connection.execute(
         """
         WITH RECURSIVE needs (root, digest) AS (
-            SELECT root, root FROM images UNION SELECT root, child FROM needs JOIN blob_references ON parent = digest
+            SELECT root, root FROM images UNION SELECT root, child FROM (
+                SELECT parent, child FROM blob_references
+                UNION ALL SELECT subject, digest FROM artifacts
+                UNION ALL SELECT about, digest FROM artifact_names
+            ) JOIN needs ON parent = needs.digest
         )
         SELECT digest, size, created, COUNT(root) AS images FROM blobs LEFT JOIN needs USING (digest)
         GROUP BY digest ORDER BY size DESC, digest

@@ -39,18 +39,19 @@ async def pull(host: ImageHost, name: str = NAME, **options: Any) -> Pulled:
     return await host.puller.pull(name, NOBODY, host.steps.append, **options)
 
 
-async def test_each_thing_is_asked_for_once_and_a_second_pull_costs_one_question(host: ImageHost) -> None:
+async def test_each_thing_is_asked_for_once_and_a_second_pull_costs_three_questions(host: ImageHost) -> None:
     made = Made([A, B], compress=True)
     registry = given(host, made)
     first = await pull(host)
     whole = made.root.size + len(made.config_bytes) + sum(layer["size"] for layer in made.manifest["layers"])
     assert (first.received.changed, first.received.sent, first.given) == (True, whole, {"registry.example": whole})
     assert registry.asked[0] == "GET app 1"
-    assert len(registry.asked) == len(set(registry.asked)) == 4
+    about = [f"referrers app {made.root.digest}", f"HEAD app sha256-{made.root.digest.hex}.sig"]
+    assert len(registry.asked) == len(set(registry.asked)) == 4 + len(about)
     registry.asked.clear()
     again = await pull(host)
     assert (again.received.changed, again.received.sent, again.given) == (False, 0, {})
-    assert registry.asked == ["HEAD app 1"]
+    assert registry.asked == ["HEAD app 1", *about]
     assert registry.closed == 2
     image = await host.images.find("registry.example/app:1")
     assert image.names == (NAME,)
