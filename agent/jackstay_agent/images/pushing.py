@@ -103,7 +103,7 @@ class Pusher:
 
     async def _remember(self, image: StoredImage, to: Reference, pushed: Pushed) -> None:
         await self._content.database.write(
-            "images.pushed", lambda c: pushed_rows.remember(c, image.root, to.name, pushed.root.digest)
+            "images.pushed", lambda c: pushed_rows.remember(c, image.root, to.name, pushed.root)
         )
 
     async def _hold(self, name: str, to: Reference, lease: str) -> _Held:

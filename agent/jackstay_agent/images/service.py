@@ -249,8 +249,8 @@ def _by_reference(connection: sqlite3.Connection, text: str) -> sqlite3.Row | No
         Reference.parse(name).name == reference.name for name in rows.names_of(connection, row["root"])
     ):
         return row
-    pushed = pushed_rows.root_of(connection, reference.name, reference.digest)
-    return rows.by_root(connection, pushed) if pushed else None
+    pushed = pushed_rows.find(connection, reference.name, reference.digest)
+    return rows.by_root(connection, pushed[0]) if pushed else None
 
 
 def _shown(text: str) -> str:

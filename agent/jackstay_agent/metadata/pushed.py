@@ -8,13 +8,15 @@ from __future__ import annotations
 import sqlite3
 
 from jackstay_oci.digest import Digest
+from jackstay_oci.documents import Descriptor
 
 
-def remember(connection: sqlite3.Connection, root: Digest, repository: str, digest: Digest) -> None:
-    """The image under *root* is in the *repository* as *digest*; an image that was removed meanwhile is not noted."""
+def remember(connection: sqlite3.Connection, root: Digest, repository: str, pushed: Descriptor) -> None:
+    """The image under *root* is in the *repository* as *pushed*; an image that was removed meanwhile is not noted."""
     connection.execute(
-        "INSERT OR REPLACE INTO pushed (root, repository, digest) SELECT root, ?, ? FROM images WHERE root = ?",
-        (repository, str(digest), str(root)),
+        "INSERT OR REPLACE INTO pushed (root, repository, digest, media_type, size)"
+        " SELECT root, ?, ?, ?, ? FROM images WHERE root = ?",
+        (repository, str(pushed.digest), pushed.media_type, pushed.size, str(root)),
     )
 
 
@@ -23,13 +25,16 @@ def forget(connection: sqlite3.Connection, root: Digest, repository: str) -> Non
     connection.execute("DELETE FROM pushed WHERE root = ? AND repository = ?", (str(root), repository))
 
 
-def root_of(connection: sqlite3.Connection, repository: str, digest: Digest) -> str | None:
-    """The root of the image here that the *repository* has as *digest*."""
+def find(connection: sqlite3.Connection, repository: str, digest: Digest) -> tuple[Digest, Descriptor] | None:
+    """The root of the image here that the *repository* has as *digest*, and what it has."""
     row = connection.execute(
-        "SELECT root FROM pushed JOIN images USING (root) WHERE repository = ? AND digest = ? AND NOT removed",
+        "SELECT root, pushed.media_type, size FROM pushed JOIN images USING (root)"
+        " WHERE repository = ? AND digest = ? AND NOT removed",
         (repository, str(digest)),
     ).fetchone()
-    return None if row is None else str(row["root"])
+    if row is None:
+        return None
+    return Digest(row["root"]), Descriptor(media_type=row["media_type"], digest=digest, size=row["size"])
 
 
 def of_root(connection: sqlite3.Connection, root: str) -> tuple[str, ...]:

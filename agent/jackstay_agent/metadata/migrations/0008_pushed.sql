@@ -5,6 +5,8 @@ CREATE TABLE pushed (
     root       TEXT NOT NULL REFERENCES images (root) ON DELETE CASCADE,
     repository TEXT NOT NULL,              -- canonical reference without tag
     digest     TEXT NOT NULL,              -- of the manifest or index there
+    media_type TEXT NOT NULL,
+    size       INTEGER NOT NULL,
     UNIQUE (repository, digest)
 ) STRICT;
 CREATE INDEX pushed_by_root ON pushed (root);
