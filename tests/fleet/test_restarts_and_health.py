@@ -16,6 +16,7 @@ from jackstay_proto.v1 import containers_pb2, containers_pb2_grpc
 from tests.fleet.conftest import settled
 from tests.lab.emptying import empty
 from tests.lab.host import Host
+from tests.lab.images import architecture
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop, data
 
@@ -132,9 +133,9 @@ def test_health(web1: Laptop, host: Host) -> None:
     assert result["Start"] < result["End"]
     assert document["Config"]["Healthcheck"]["Test"] == ["CMD-SHELL", "echo asked; test ! -e /ill"]
     assert document["ExecIDs"] is None
-    assert [row["Status"].partition(" (")[2] for row in data(web1.ok("--json", "ps", "-f", "health=healthy"))] == [
-        "healthy)"
-    ]
+    (row,) = data(web1.ok("--json", "ps", "-f", "health=healthy"))
+    told = (row["Status"].partition(" (")[2], row["HealthStatus"], row["Platform"])
+    assert told == ("healthy)", "healthy", f"linux/{architecture()}")
     inside(host, "app", "/ill").touch()
     document = until(host, "app", lambda told: health(told) == "unhealthy")
     assert document["State"]["Health"]["FailingStreak"] >= 2
@@ -175,6 +176,39 @@ def test_health(web1: Laptop, host: Host) -> None:
     assert health(document) == "unhealthy"  # docker's word for one that does not run
     assert document["State"]["Health"]["Log"]
     remove(host, "app")
+
+
+def test_what_is_done_with_unhealthy_ones(web1: Laptop, host: Host) -> None:
+    lives = "trap 'exit 5' TERM; rm -f /ill; touch /ready; while :; do sleep 0.05; done"
+    actions = ("kill", "stop", "restart", "none")
+    for action in actions:
+        flags = (*QUICK, "--health-cmd", "test ! -e /ill", "--health-on-failure", action)
+        web1.ok("run", "-d", "--name", action, *flags, "base:1", "sh", "-c", lives)
+    begun = {}
+    for action in actions:
+        until(host, action, lambda told: health(told) == "healthy" and inside(host, told["Id"], "/ready").exists())
+        begun[action] = inspect(host, action)["State"]["StartedAt"]
+        inside(host, action, "/ill").touch()
+    for action, code in (("kill", 137), ("stop", 5)):
+        document = until(host, action, lambda told: not told["State"]["Running"])
+        assert (document["State"]["ExitCode"], document["Config"]["HealthcheckOnFailureAction"]) == (code, action)
+    until(host, "restart", lambda told: told["State"]["StartedAt"] > begun["restart"] and health(told) == "healthy")
+    until(host, "none", lambda told: health(told) == "unhealthy")
+    assert inspect(host, "none")["State"]["StartedAt"] == begun["none"]
+
+    # An agent that died before it did it: the next one does.
+    ill = inside(host, "restart", "/ill")
+    host.agent.kill()
+    ill.touch()
+    host.agent.start()
+    before = inspect(host, "restart")["State"]["StartedAt"]
+    until(host, "restart", lambda told: told["State"]["StartedAt"] > before and health(told) == "healthy")
+    remove(host, *actions)
+    for words, told in [
+        (["stop"], "cannot set on-failure action to stop without a health check"),
+        (["weep"], "invalid on-failure action: 'weep'"),
+    ]:
+        assert told in web1.run("run", "--rm", "--health-on-failure", *words, "base:1", "true").ended(125).stderr
 
 
 def test_a_check_of_the_image(web1: Laptop, host: Host) -> None:

@@ -121,9 +121,10 @@ ROWS = [
     Row("--user 1234:5", "id -u; id -g", "1234\n5\n"),
     Row(
         "--hostname box --add-host db:192.0.2.7 --add-host gw=host-gateway "
-        "--dns 192.0.2.53 --dns 192.0.2.54 --dns-search example.org",
+        "--dns 192.0.2.53 --dns 192.0.2.54 --dns-search example.org --dns-option ndots:3 --dns-option timeout:1",
         "hostname; awk '$2 == \"db\" || $2 == \"gw\" { print $1 }' /etc/hosts; cat /etc/resolv.conf",
-        "box\n192.0.2.7\n10.88.0.1\nnameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch example.org\n",
+        "box\n192.0.2.7\n10.88.0.1\nnameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch example.org\n"
+        "options ndots:3 timeout:1\n",
     ),
     Row(
         "-m 64m --memory-reservation 32m --memory-swap 96m --cpus 0.5 --cpu-shares 512 --pids-limit 55 --cpuset-cpus 0",
@@ -172,6 +173,11 @@ ROWS = [
         "echo x 2>/dev/null >/dev/brim || echo brimful; : </loops && echo opened; "
         "(: >/loops) 2>/dev/null || echo refused; stat -c %t:%T /dev/brim /dev/nets/tun",
         "brimful\nopened\nrefused\n1:7\na:c8\n",
+    ),
+    Row(
+        "--device-cgroup-rule c~10:237~rm",
+        "mknod /loops c 10 237; : </loops && echo opened; (: >/loops) 2>/dev/null || echo refused",
+        "opened\nrefused\n",
     ),
     Row(f"--on 1 --platform linux/{architecture()}", "echo ran", "ran\n"),
     Row("--cgroupns private", "readlink /proc/self/ns/cgroup | cut -d: -f1", "cgroup\n"),
@@ -334,17 +340,19 @@ def test_terminal(web1: Laptop) -> None:
 def test_published_ports(web1: Laptop, host: Host) -> None:
     flags = [word for form in ("8080:80", "127.0.0.1:8081:80", "8082-8083:80-81", "80") for word in ("-p", form)]
     web1.ok("run", "-d", "--rm", "--name", "forms", *flags, "httpd:1.1")
-    web1.ok("run", "-d", "--rm", "--name", "all", "-P", "httpd:1.1")
+    web1.ok("run", "-d", "--rm", "--name", "all", "-P", "--expose", "90-91/udp", "httpd:1.1")
 
     def page(address: str, port: int | str) -> str:
         return host.exec(["curl", "-s", "--noproxy", "*", "-m", "5", f"http://{address}:{port}/"]).stdout
 
-    def ports(name: str) -> set[str]:
-        document = data(web1.ok("--json", "inspect", name))[0]
-        return {binding["HostPort"] for binding in document["NetworkSettings"]["Ports"]["80/tcp"]}
+    def ports(name: str) -> dict[str, set[str]]:
+        found = data(web1.ok("--json", "inspect", name))[0]["NetworkSettings"]["Ports"]
+        return {port: {binding["HostPort"] for binding in bindings} for port, bindings in found.items()}
 
-    (chosen,) = ports("forms") - {"8080", "8081", "8082"}
-    (every,) = ports("all")
+    (chosen,) = ports("forms")["80/tcp"] - {"8080", "8081", "8082"}
+    exposed = ports("all")
+    assert {port: len(there) for port, there in exposed.items()} == {"80/tcp": 1, "90/udp": 1, "91/udp": 1}
+    (every,) = exposed["80/tcp"]
     deadline = time.monotonic() + 10
     while not (page(host.address, 8080) and page(host.address, every)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -425,14 +433,21 @@ def test_stop_signal_and_patience(web1: Laptop) -> None:
     deaf = "trap '' TERM; touch /ready; while :; do sleep 0.05; done"
     web1.ok("run", "-d", "--name", "asked", "--stop-signal", "USR1", "base:1", "sh", "-c", asked)
     web1.ok("run", "-d", "--name", "deaf", "--stop-timeout", "1", "base:1", "sh", "-c", deaf)
-    for name in ("asked", "deaf"):
+    for name, signal in (("told", "USR1"), ("again", "USR2")):
+        script = f"trap 'echo {signal}; exit 6' {signal}; touch /ready; while :; do sleep 0.05; done"
+        web1.ok("run", "-d", "--name", name, "base:1", "sh", "-c", script)
+    for name in ("asked", "deaf", "told", "again"):
         web1.ok("exec", name, "sh", "-c", "until [ -e /ready ]; do sleep 0.02; done")
     begin = time.monotonic()
     web1.ok("stop", "asked", "deaf")
     assert time.monotonic() - begin < 8  # 10 seconds are the default
-    codes = [item["State"]["ExitCode"] for item in data(web1.ok("--json", "inspect", "asked", "deaf"))]
-    assert codes == [5, 137]
-    web1.ok("rm", "asked", "deaf")
+    web1.ok("stop", "--signal", "USR1", "told")
+    codes = [item["State"]["ExitCode"] for item in data(web1.ok("--json", "inspect", "asked", "deaf", "told"))]
+    assert codes == [5, 137, 6]
+    web1.ok("restart", "-s", "USR2", "again")
+    assert web1.ok("logs", "again").stdout == "USR2\n"
+    assert "invalid signal: NONE" in web1.run("stop", "-s", "NONE", "again").ended(1).stderr
+    web1.ok("rm", "-f", "asked", "deaf", "told", "again")
 
 
 def test_place_in_a_network(web1: Laptop) -> None:
@@ -452,8 +467,7 @@ def test_every_flag_is_shown_here() -> None:
     text = Path(__file__).read_text()
     short = {"env": "-e", "interactive": "-i", "label": "-l", "memory": "-m", "publish": "-p", "publish_all": "-P"}
     short |= {"rm": "--rm", "tty": "-it", "volume": "-v", "workdir": "-w", "network": "--network"}
-    names = set(ContainerFlags.__dataclass_fields__) - {
-        "pull"
-    }  # of the image: see test_pull.py and test_image_commands.py
+    # Of the image (see test_pull.py, test_image_commands.py), and of unhealthy ones (see test_restarts_and_health.py).
+    names = set(ContainerFlags.__dataclass_fields__) - {"pull", "quiet", "health_on_failure"}
     missing = [name for name in names if short.get(name, f"--{name.replace('_', '-')}") not in text]
     assert not missing

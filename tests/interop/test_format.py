@@ -99,7 +99,7 @@ LISTED = [
 @pytest.mark.parametrize(
     ("command", "titles", "newer"),
     [
-        ("ps --all --no-trunc", headings.CONTAINER, set()),
+        ("ps --all --no-trunc", headings.CONTAINER, {"HealthStatus", "Platform"}),
         ("images", headings.IMAGE, {"VirtualSize", "Labels"}),
         ("history made:1", headings.HISTORY, set()),
         ("volume ls", headings.VOLUME, set()),

@@ -98,6 +98,7 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     own = user_namespaces.size(settings)
     pool = await asyncio.to_thread(user_namespaces.pool) if own else range(0)
     plan = merge(settings, config)
+    health.check_action(settings, plan)
     settings = msgspec.structs.replace(settings, mounts=_mounts(settings, plan))
     await asyncio.to_thread(_check_sources, settings.mounts)
     warnings = await _rehearse(container, settings, plan)

@@ -6,19 +6,28 @@ Devices"); the rules are docker's (moby ``oci/defaults.go``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from jackstay_agent.containers.device_mappings import GivenDevice
 from jackstay_agent.containers.host_facts import Device
+from jackstay_agent.errors import InvalidArgument
 
 _DENY_ALL = {"allow": False, "access": "rwm"}
 _DEFAULT = (("c", 1, 5), ("c", 1, 3), ("c", 1, 9), ("c", 1, 8), ("c", 5, 0), ("c", 5, 1))
 """zero, null, urandom, random, tty, console."""
 
 
-def rules(given: Iterable[GivenDevice] = (), *, privileged: bool) -> list[dict[str, Any]]:
-    """``linux.resources.devices``, with what *given* allow."""
+_RULE = re.compile(r"([abc]) (\d{1,9}|\*):(\d{1,9}|\*) ([rwm]{1,3})", re.ASCII)
+
+
+def rules(given: Iterable[GivenDevice] = (), more: Iterable[str] = (), *, privileged: bool) -> list[dict[str, Any]]:
+    """``linux.resources.devices``, with what *given* allow, and the rules *more* of ``--device-cgroup-rule``.
+
+    Raises `InvalidArgument` for one of those that is malformed.
+    """
+    written = [_rule(text) for text in more]
     if privileged:
         return [{"allow": True, "access": "rwm"}]
     return [
@@ -38,7 +47,17 @@ def rules(given: Iterable[GivenDevice] = (), *, privileged: bool) -> list[dict[s
             }
             for each in given
         ),
+        *written,
     ]
+
+
+def _rule(text: str) -> dict[str, Any]:
+    match = _RULE.fullmatch(text)
+    if match is None:
+        raise InvalidArgument(f"invalid device cgroup format '{text[:60]}'", hint="write e.g. 'c 10:* rwm'")
+    kind, major, minor, access = match.groups()
+    numbers = {name: int(number) for name, number in (("major", major), ("minor", minor)) if number != "*"}
+    return {"allow": True, "type": kind, **numbers, "access": access}
 
 
 def binds(given: Iterable[GivenDevice]) -> list[dict[str, Any]]:

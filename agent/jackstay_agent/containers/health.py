@@ -12,12 +12,15 @@ from typing import Any
 import msgspec
 
 from jackstay_agent.containers.process import ProcessPlan
-from jackstay_agent.containers.settings import HealthCheck
+from jackstay_agent.containers.settings import HealthCheck, Settings
 from jackstay_agent.errors import InvalidArgument
 from jackstay_agent.images.document_times import render
 from jackstay_oci.image_config import Healthcheck
 
 STATES = ("starting", "healthy", "unhealthy")
+
+ACTIONS = ("none", "kill", "restart", "stop")
+"""What can be done with one that is unhealthy, see `health_action`."""
 
 INTERVAL = 30 * 10**9
 TIMEOUT = 30 * 10**9
@@ -66,6 +69,17 @@ def check(asked: HealthCheck | None) -> None:
         raise InvalidArgument(f"unknown healthcheck type {asked.test[0][:40]!r}", hint="NONE, CMD or CMD-SHELL")
     if any("\0" in word for word in asked.test):
         raise InvalidArgument("a NUL byte in the health check")
+
+
+def check_action(settings: Settings, plan: ProcessPlan) -> None:
+    """Raise `InvalidArgument` for an action that there is not, or that nothing would ever bring about."""
+    action = settings.health_on_failure
+    if action not in ("", *ACTIONS):
+        raise InvalidArgument(f"invalid on-failure action: {action[:40]!r}", hint=f"it is one of {', '.join(ACTIONS)}")
+    if action not in ("", "none") and not command(plan):
+        raise InvalidArgument(
+            f"cannot set on-failure action to {action} without a health check", hint="give one with --health-cmd"
+        )
 
 
 def command(plan: ProcessPlan) -> tuple[str, ...]:

@@ -29,14 +29,18 @@ Probe = Callable[[str, tuple[str, ...], int], Awaitable[Result]]
 Changed = Callable[[str, str], Awaitable[None]]
 """Told that a container's status is another."""
 
+Unhealthy = Callable[[str], Awaitable[None]]
+"""Told of a container after every probe that finds it unhealthy; cancelled when it is to be probed no more."""
+
 
 class HealthChecks:
     """The checks of one agent's containers."""
 
-    def __init__(self, layout: Layout, probe: Probe, changed: Changed) -> None:
+    def __init__(self, layout: Layout, probe: Probe, changed: Changed, unhealthy: Unhealthy) -> None:
         self._layout = layout
         self._probe = probe
         self._changed = changed
+        self._unhealthy = unhealthy
         self._known: dict[str, Health] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -102,6 +106,8 @@ class HealthChecks:
                     await self._changed(container, known.status)
                     told = known.status
                 await asyncio.to_thread(_write, self._layout.health(container), known)
+                if known.status == "unhealthy":
+                    await self._unhealthy(container)
             except FileNotFoundError:
                 continue  # the container's folder is going
             except Exception as error:

@@ -122,6 +122,8 @@ def _config(row: ContainerRow, settings: Settings, plan: ProcessPlan) -> dict[st
             "Retries": check.retries,
         }
         built["Healthcheck"] = {name: value for name, value in told.items() if value}
+    if settings.health_on_failure:
+        built["HealthcheckOnFailureAction"] = settings.health_on_failure
     if plan.stop_signal:
         built["StopSignal"] = plan.stop_signal
     if settings.stop_timeout is not None:
@@ -153,7 +155,7 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
         "CapDrop": list(settings.cap_drop) or None,
         "CgroupnsMode": settings.cgroupns or ("private" if around.cgroup_v2 else "host"),
         "Dns": list(settings.dns),
-        "DnsOptions": [],
+        "DnsOptions": list(settings.dns_options),
         "DnsSearch": list(settings.dns_search),
         "ExtraHosts": list(settings.add_host) or None,
         "GroupAdd": list(settings.group_add) or None,
@@ -201,7 +203,7 @@ def _host_config(settings: Settings, around: Surroundings) -> dict[str, Any]:
             }
             for device in settings.devices
         ],
-        "DeviceCgroupRules": None,
+        "DeviceCgroupRules": list(settings.device_cgroup_rules) or None,
         "DeviceRequests": _device_requests(settings),
         "MemoryReservation": limits.memory_reservation,
         "MemorySwap": limits.memory_swap or 2 * limits.memory,

@@ -19,6 +19,7 @@ from jackstay_agent.images.sizes import LayerSizes
 from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_agent.networks.attachment import BoundPort
+from jackstay_oci.documents import Platform
 from jackstay_oci.image_config import ImageConfig
 
 
@@ -33,6 +34,7 @@ class Listed:
     size_rw: int
     size_root: int
     networks: tuple[str, ...] = ()
+    platform: str = ""  # of its image, "linux/amd64"
 
     @property
     def exposed(self) -> tuple[str, ...]:
@@ -63,10 +65,12 @@ async def list_containers(
         if row.image_root not in configs:
             image = await engine.images.by_root(row.image_root)
             configs[row.image_root] = await engine.images.config(image)
-        plan = merge(settings, configs[row.image_root])
+        config = configs[row.image_root]
+        plan = merge(settings, config)
+        platform = str(Platform(os=config.os, architecture=config.architecture, variant=config.variant))
         # On networks that are no bridges a container has no place, but it names them.
         named = {network.name: network.id for network in networks.get(row.id, ())} or {settings.network: ""}
-        listed[row.id] = Listed(row, settings, plan, tuple(bound.get(row.id, ())), 0, 0, tuple(named))
+        listed[row.id] = Listed(row, settings, plan, tuple(bound.get(row.id, ())), 0, 0, tuple(named), platform)
         candidates.append(_candidate(listed[row.id], named))
     # "before" and "since" are of all containers, so those not shown must still be there to be named.
     chosen = filters.select(wanted, candidates, ancestor_ids=ancestors)

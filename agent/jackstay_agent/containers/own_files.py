@@ -65,7 +65,7 @@ def _resolver(settings: Settings, servers: Sequence[str], *, host_network: bool)
     text = _read(source)
     if not host_network and (better := source_of(text)) != source:
         text = _read(better)
-    return resolv_conf(text, servers, settings.dns_search, keep_loopback=host_network)
+    return resolv_conf(text, servers, settings.dns_search, settings.dns_options, keep_loopback=host_network)
 
 
 def _read(path: str) -> str:

@@ -167,8 +167,8 @@ def _image_volumes(config: ContainerConfig) -> tuple[str, ...]:
 
 def _exposed(settings: Settings, config: ContainerConfig) -> tuple[tuple[int, str], ...]:
     ports = {(port.container_port, port.protocol or "tcp") for port in settings.ports}
-    for text in config.exposed_ports:
+    for text in (*config.exposed_ports, *settings.expose):
         ports.update(parse_exposed(text))
         if len(ports) > _MAX_EXPOSED:
-            raise InvalidArgument(f"the image exposes more than {_MAX_EXPOSED} ports")
+            raise InvalidArgument(f"more than {_MAX_EXPOSED} ports are exposed")
     return tuple(sorted(ports))

@@ -18,6 +18,7 @@ from jackstay_agent.containers import (
     creating,
     ending,
     exporting,
+    health_action,
     health_status,
     listing,
     log_options,
@@ -104,7 +105,7 @@ class Containers:
             exits=Exits(layout, self._ended),
             restarts=Restarts(self._again),
             log_rotation=LogRotation(layout),
-            health_checks=HealthChecks(layout, self._probe, self._health_changed),
+            health_checks=HealthChecks(layout, self._probe, self._health_changed, self._unhealthy),
         )
 
     async def recover(self) -> None:
@@ -156,13 +157,13 @@ class Containers:
         """See `starting.start`."""
         return await self.engine.finish(starting.start(self.engine, text))
 
-    async def stop(self, text: str, timeout: int | None = None) -> str:
+    async def stop(self, text: str, timeout: int | None = None, signal: str = "") -> str:
         """See `stopping.stop`."""
-        return await self.engine.finish(stopping.stop(self.engine, text, timeout))
+        return await self.engine.finish(stopping.stop(self.engine, text, timeout, signal))
 
-    async def restart(self, text: str, timeout: int | None = None) -> str:
+    async def restart(self, text: str, timeout: int | None = None, signal: str = "") -> str:
         """See `stopping.restart`."""
-        return await self.engine.finish(stopping.restart(self.engine, text, timeout))
+        return await self.engine.finish(stopping.restart(self.engine, text, timeout, signal))
 
     async def kill(self, text: str, signal: str = "") -> str:
         """See `stopping.kill`."""
@@ -314,6 +315,9 @@ class Containers:
 
     async def _health_changed(self, container: str, status: str) -> None:
         await health_status.changed(self.engine, container, status)
+
+    async def _unhealthy(self, container: str) -> None:
+        await self.engine.finish(health_action.act(self.engine, container))
 
     async def _ended(self, container: str, how: Exit) -> None:
         await ending.ended(self.engine, container, how)

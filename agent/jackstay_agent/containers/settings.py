@@ -152,6 +152,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_opts: dict[str, str] = {}
     volumes_from: tuple[str, ...] = ()
     platform: str = ""
+    expose: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    device_cgroup_rules: tuple[str, ...] = ()
+    health_on_failure: str = ""
 
     @property
     def network(self) -> str:

@@ -80,7 +80,7 @@ def build(settings: Settings, plan: ProcessPlan, context: SpecContext) -> dict[s
         settings.cap_add, settings.cap_drop, privileged=settings.privileged, available=facts.capabilities
     )
     limits = resources.linux(settings.resources, facts, context.warnings)
-    limits["devices"] = devices.rules(_given(context), privileged=settings.privileged)
+    limits["devices"] = devices.rules(_given(context), settings.device_cgroup_rules, privileged=settings.privileged)
     mounts = spec_mounts.build(
         context.mounts,
         settings.tmpfs,

@@ -20,25 +20,27 @@ DEFAULT_TIMEOUT = 10
 _KILL_SECONDS = 30
 
 
-async def stop(engine: Engine, text: str, timeout: int | None) -> str:
-    """Stop the container that *text* means: its stop signal, then after *timeout* seconds SIGKILL; its id.
+async def stop(engine: Engine, text: str, timeout: int | None, signal: str = "") -> str:
+    """Stop the container that *text* means: *signal* ("" for its stop signal), then after *timeout* seconds SIGKILL.
 
-    *timeout* None is the container's own, else `DEFAULT_TIMEOUT`. No effect on one that does not run; one that waits to
-    be started again waits no more. Returns when its row says that it ended. Raises `NotFound`, `RuntimeFailed` when
-    even SIGKILL does not end it.
+    Its id. *timeout* None is the container's own, else `DEFAULT_TIMEOUT`. No effect on one that does not run; one that
+    waits to be started again waits no more. Returns when its row says that it ended. Raises `NotFound`,
+    `InvalidArgument` for the signal, `RuntimeFailed` when even SIGKILL does not end it.
     """
+    number = names.parse(signal) if signal else None
     row = await engine.find(text)
-    await _stop(engine, row.id, timeout)
+    await _stop(engine, row.id, timeout, number)
     return row.id
 
 
-async def restart(engine: Engine, text: str, timeout: int | None) -> str:
+async def restart(engine: Engine, text: str, timeout: int | None, signal: str = "") -> str:
     """`stop`, then start; its id. Raises what both raise."""
+    number = names.parse(signal) if signal else None
     row = await engine.find(text)
     entry = engine.entry(row.id)
     entry.kept = True
     try:
-        await _stop(engine, row.id, timeout)
+        await _stop(engine, row.id, timeout, number)
     finally:
         entry.kept = False
     async with entry.lock:
@@ -96,7 +98,7 @@ async def unpause(engine: Engine, text: str) -> None:
         await tell(engine, engine.entry(row.id), row, "unpause")
 
 
-async def _stop(engine: Engine, container: str, timeout: int | None) -> None:
+async def _stop(engine: Engine, container: str, timeout: int | None, number: int | None) -> None:
     entry = engine.entry(container)
     async with entry.lock:
         row = await engine.get(container)
@@ -112,7 +114,7 @@ async def _stop(engine: Engine, container: str, timeout: int | None) -> None:
         if timeout is None:
             timeout = settings.stop_timeout if settings.stop_timeout is not None else DEFAULT_TIMEOUT
         if timeout > 0:
-            await _signal(engine, row, (await engine.plan(row)).stop_number)
+            await _signal(engine, row, number or (await engine.plan(row)).stop_number)
     if timeout > 0 and await _within(over, timeout):
         await tell(engine, entry, row, "stop")
         return

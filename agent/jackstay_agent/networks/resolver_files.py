@@ -65,8 +65,15 @@ def source_of(text: str) -> str:
     return "/run/systemd/resolve/resolv.conf" if stub else "/etc/resolv.conf"
 
 
-def resolv_conf(host: str, dns: Sequence[str] = (), search: Sequence[str] = (), *, keep_loopback: bool = False) -> str:
-    """``/etc/resolv.conf``: *dns* and *search* when given, else those of the *host*'s text, and its options.
+def resolv_conf(
+    host: str,
+    dns: Sequence[str] = (),
+    search: Sequence[str] = (),
+    options: Sequence[str] = (),
+    *,
+    keep_loopback: bool = False,
+) -> str:
+    """``/etc/resolv.conf``: *dns*, *search* and *options* when given, else those of the *host*'s text.
 
     Loopback nameservers and ones with a zone are dropped, since in the container they would be somebody else; when none
     is left, docker's `FALLBACK` is used and a comment says so. *keep_loopback* is for the host's own network, where
@@ -84,8 +91,7 @@ def resolv_conf(host: str, dns: Sequence[str] = (), search: Sequence[str] = (), 
     domains = [domain for domain in search if domain != "."] if search else _last(host, "search", "domain")
     if domains:
         lines.append("search " + " ".join(domains))
-    options = _last(host, "options")
-    if options:
+    if options := options or _last(host, "options"):
         lines.append("options " + " ".join(options))
     return "\n".join(lines) + "\n"
 

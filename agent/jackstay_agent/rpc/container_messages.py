@@ -16,11 +16,11 @@ from jackstay_proto.v1 import containers_pb2 as pb
 _SAME = {
     *("image", "name", "user", "working_dir", "hostname", "tty", "open_stdin", "attach_stdin", "auto_remove"),
     *("publish_all", "privileged", "read_only", "stop_signal", "shm_size", "init", "ipc", "pid"),
-    *("uts", "userns", "cgroupns", "log_driver", "platform"),
+    *("uts", "userns", "cgroupns", "log_driver", "platform", "health_on_failure"),
 }
 _LISTS = {
     *("command", "env", "cap_add", "cap_drop", "security_opt", "dns", "dns_search", "add_host", "tmpfs", "group_add"),
-    *("cdi_devices", "volumes_from"),
+    *("cdi_devices", "volumes_from", "expose", "dns_options", "device_cgroup_rules"),
 }
 _RESOURCES = tuple(field.name for field in msgspec.structs.fields(values.Resources))
 
@@ -171,4 +171,5 @@ def summary(item: Listed) -> pb.ContainerSummary:
         size_rw=item.size_rw,
         size_root=item.size_root,
         health=row.health,
+        platform=item.platform,
     )

@@ -52,12 +52,12 @@ class ContainersService(ContainersServicer):
     async def Stop(self, request: pb.StopContainerRequest, context: Context) -> pb.StopContainerReply:
         """See containers.proto."""
         timeout = request.timeout if request.HasField("timeout") else None
-        return pb.StopContainerReply(id=await self._containers.stop(request.container, timeout))
+        return pb.StopContainerReply(id=await self._containers.stop(request.container, timeout, request.signal))
 
     async def Restart(self, request: pb.RestartContainerRequest, context: Context) -> pb.RestartContainerReply:
         """See containers.proto."""
         timeout = request.timeout if request.HasField("timeout") else None
-        return pb.RestartContainerReply(id=await self._containers.restart(request.container, timeout))
+        return pb.RestartContainerReply(id=await self._containers.restart(request.container, timeout, request.signal))
 
     async def Kill(self, request: pb.KillContainerRequest, context: Context) -> pb.KillContainerReply:
         """See containers.proto."""

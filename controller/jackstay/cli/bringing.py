@@ -24,11 +24,12 @@ class Bringing:
         UsageError: there is no such policy.
     """
 
-    def __init__(self, hosts: Hosts, policy: str) -> None:
+    def __init__(self, hosts: Hosts, policy: str, *, quiet: bool = False) -> None:
         if policy not in POLICIES:
             raise UsageError(f"--pull {policy[:40]}: no such policy", hint=f"one of {', '.join(POLICIES)}")
         self._hosts = hosts
         self._policy = policy
+        self._quiet = quiet
         self._pulling: Pulling | None = None
 
     async def __aenter__(self) -> Self:
@@ -68,7 +69,7 @@ class Bringing:
             f"bring the image there: jackstay copy HOST::{request.image} {host}::, or jackstay -H {host} load"
         )
         try:
-            await self._pull(agent, request, told=True)
+            await self._pull(agent, request, told=not self._quiet)
         except InvalidReference:  # an id
             raise missing from None
         except Error as error:

@@ -28,15 +28,19 @@ class ContainerFlags:
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
     device: Texts = None
+    device_cgroup_rule: Texts = None
     dns: Texts = None
+    dns_option: Texts = None
     dns_search: Texts = None
     entrypoint: str | None = None
     env: Texts = None
     env_file: Texts = None
+    expose: Texts = None
     gpus: str = ""
     group_add: Texts = None
     health_cmd: str = ""
     health_interval: str | None = None
+    health_on_failure: str = ""
     health_retries: int = 0
     health_start_interval: str | None = None
     health_start_period: str | None = None
@@ -69,6 +73,7 @@ class ContainerFlags:
     publish: Texts = None
     publish_all: bool = False
     pull: str = "missing"
+    quiet: bool = False
     read_only: bool = False
     replace: bool = False
     restart: str = ""
@@ -123,17 +128,23 @@ def container_flags(
     publish_all: Annotated[
         bool, typer.Option("--publish-all", "-P", help="Every port that the image exposes.")
     ] = False,
+    expose: Annotated[
+        Texts, typer.Option("--expose", metavar="PORT[/udp]", help="Ports, also ranges, beside the image's.")
+    ] = None,
     network: Annotated[
         Texts, typer.Option("--network", "--net", metavar="NAME", help="A network; bridge, host, none.")
     ] = None,
     network_alias: Annotated[
-        Texts, typer.Option("--network-alias", metavar="NAME", help="More names in its network.")
+        Texts, typer.Option("--network-alias", "--net-alias", metavar="NAME", help="More names in its network.")
     ] = None,
     ip: Annotated[str, typer.Option("--ip", metavar="ADDRESS", help="Its IPv4 address.")] = "",
     ip6: Annotated[str, typer.Option("--ip6", metavar="ADDRESS", help="Its IPv6 address.")] = "",
     mac_address: Annotated[str, typer.Option("--mac-address", metavar="MAC", help="Its link address.")] = "",
     dns: Annotated[Texts, typer.Option("--dns", metavar="ADDRESS", help="Name servers.")] = None,
     dns_search: Annotated[Texts, typer.Option("--dns-search", metavar="DOMAIN", help="Search domains.")] = None,
+    dns_option: Annotated[
+        Texts, typer.Option("--dns-option", "--dns-opt", metavar="OPTION", help="Of resolv.conf, e.g. ndots:2.")
+    ] = None,
     add_host: Annotated[Texts, typer.Option("--add-host", metavar="NAME:ADDRESS", help="Lines of /etc/hosts.")] = None,
     memory: Annotated[str | None, typer.Option("--memory", "-m", metavar="SIZE", help="At most, e.g. 512m.")] = None,
     memory_reservation: Annotated[
@@ -196,6 +207,9 @@ def container_flags(
         Texts,
         typer.Option("--device", metavar="HOST-PATH[:PATH][:rwm]", help="A device, a folder of them, or a CDI name."),
     ] = None,
+    device_cgroup_rule: Annotated[
+        Texts, typer.Option("--device-cgroup-rule", metavar="RULE", help="Devices it may use, e.g. 'c 10:* rw'.")
+    ] = None,
     gpus: Annotated[str, typer.Option("--gpus", metavar="all|N|device=…", help="By CDI: nvidia.com/gpu=…")] = "",
     restart: Annotated[
         str, typer.Option("--restart", metavar="POLICY", help="no, on-failure[:N], always or unless-stopped.")
@@ -219,6 +233,10 @@ def container_flags(
     health_start_interval: Annotated[
         str | None, typer.Option("--health-start-interval", metavar="DURATION", help="Between checks until then (5s).")
     ] = None,
+    health_on_failure: Annotated[
+        str,
+        typer.Option("--health-on-failure", metavar="ACTION", help="When unhealthy: none, kill, restart or stop."),
+    ] = "",
     no_healthcheck: Annotated[bool, typer.Option("--no-healthcheck", help="Not even the image's check.")] = False,
     init: Annotated[bool, typer.Option("--init", help="A small init that reaps processes.")] = False,
     label: Annotated[Texts, typer.Option("--label", "-l", metavar="KEY=VALUE", help="Labels.")] = None,
@@ -240,6 +258,7 @@ def container_flags(
     pull: Annotated[
         str, typer.Option("--pull", metavar="POLICY", help="The image, before: always, missing or never.")
     ] = "missing",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell that the image is pulled.")] = False,
     on: Annotated[
         int | None, typer.Option("--on", metavar="N", min=1, help="Only on N of the hosts, those with most room.")
     ] = None,

@@ -16,6 +16,9 @@ def command(
     time: Annotated[
         int | None, typer.Option("--time", "--timeout", "-t", metavar="SECONDS", min=0, help="Before it is killed.")
     ] = None,
+    signal: Annotated[
+        str, typer.Option("--signal", "-s", metavar="SIGNAL", help="What is sent first; else its stop signal.")
+    ] = "",
 ) -> int:
     """Restart containers.
 
@@ -27,7 +30,7 @@ def command(
     return show(
         ctx,
         select(ctx),
-        lambda hosts: hosts.containers.restart(containers, timeout=time),
+        lambda hosts: hosts.containers.restart(containers, timeout=time, signal=signal),
         names_as("Name"),
         field("Name"),
     )

@@ -56,20 +56,26 @@ class Containers:
 
         return await self._hosts.each(names, work)
 
-    async def stop(self, names: Sequence[str], *, timeout: int | None = None) -> FleetResult[list[str]]:
-        """Stop containers; ``timeout`` seconds until they are killed, absent: each container's own."""
+    async def stop(
+        self, names: Sequence[str], *, timeout: int | None = None, signal: str = ""
+    ) -> FleetResult[list[str]]:
+        """Stop containers; ``timeout`` seconds until they are killed, and the ``signal``: absent, each one's own."""
 
         async def work(agent: AgentClient, name: str) -> str:
-            await agent.containers.stop(messages.StopContainerRequest(container=name, timeout=timeout))
+            request = messages.StopContainerRequest(container=name, timeout=timeout, signal=signal)
+            await agent.containers.stop(request)
             return name
 
         return await self._hosts.each(names, work)
 
-    async def restart(self, names: Sequence[str], *, timeout: int | None = None) -> FleetResult[list[str]]:
-        """Stop containers and start them again."""
+    async def restart(
+        self, names: Sequence[str], *, timeout: int | None = None, signal: str = ""
+    ) -> FleetResult[list[str]]:
+        """Stop containers and start them again; see :meth:`stop`."""
 
         async def work(agent: AgentClient, name: str) -> str:
-            await agent.containers.restart(messages.RestartContainerRequest(container=name, timeout=timeout))
+            request = messages.RestartContainerRequest(container=name, timeout=timeout, signal=signal)
+            await agent.containers.restart(request)
             return name
 
         return await self._hosts.each(names, work)

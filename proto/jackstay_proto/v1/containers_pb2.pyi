@@ -152,6 +152,10 @@ class CreateContainerRequest(_message.Message):
     LOG_OPTS_FIELD_NUMBER: _builtins.int
     VOLUMES_FROM_FIELD_NUMBER: _builtins.int
     PLATFORM_FIELD_NUMBER: _builtins.int
+    EXPOSE_FIELD_NUMBER: _builtins.int
+    DNS_OPTIONS_FIELD_NUMBER: _builtins.int
+    DEVICE_CGROUP_RULES_FIELD_NUMBER: _builtins.int
+    HEALTH_ON_FAILURE_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     name: _builtins.str
     """or empty: one is made"""
@@ -190,6 +194,8 @@ class CreateContainerRequest(_message.Message):
     """"json-file", "local", "k8s-file" (all the same here; default), "none" """
     platform: _builtins.str
     """"os/arch[/variant]", or empty: the image's that is here"""
+    health_on_failure: _builtins.str
+    """of one that is unhealthy: "none" (default), "kill", "restart", "stop" """
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """empty: the image's"""
@@ -262,6 +268,18 @@ class CreateContainerRequest(_message.Message):
     def volumes_from(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"CONTAINER[:ro|rw]" """
 
+    @_builtins.property
+    def expose(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"80", "8000-8010/udp": more ports than the image's"""
+
+    @_builtins.property
+    def dns_options(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"ndots:2"; none: the host's"""
+
+    @_builtins.property
+    def device_cgroup_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"c 10:* rwm" """
+
     def __init__(
         self,
         *,
@@ -315,10 +333,14 @@ class CreateContainerRequest(_message.Message):
         log_opts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         volumes_from: _abc.Iterable[_builtins.str] | None = ...,
         platform: _builtins.str = ...,
+        expose: _abc.Iterable[_builtins.str] | None = ...,
+        dns_options: _abc.Iterable[_builtins.str] | None = ...,
+        device_cgroup_rules: _abc.Iterable[_builtins.str] | None = ...,
+        health_on_failure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "entrypoint", b"entrypoint", "health", b"health", "oom_score_adj", b"oom_score_adj", "resources", b"resources", "restart", b"restart", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "add_host", b"add_host", "annotations", b"annotations", "attach_stdin", b"attach_stdin", "auto_remove", b"auto_remove", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "cdi_devices", b"cdi_devices", "cgroupns", b"cgroupns", "command", b"command", "devices", b"devices", "dns", b"dns", "dns_search", b"dns_search", "entrypoint", b"entrypoint", "env", b"env", "group_add", b"group_add", "health", b"health", "hostname", b"hostname", "image", b"image", "init", b"init", "ipc", b"ipc", "labels", b"labels", "log_driver", b"log_driver", "log_opts", b"log_opts", "mounts", b"mounts", "name", b"name", "networks", b"networks", "oom_score_adj", b"oom_score_adj", "open_stdin", b"open_stdin", "pid", b"pid", "platform", b"platform", "ports", b"ports", "privileged", b"privileged", "publish_all", b"publish_all", "read_only", b"read_only", "replace", b"replace", "resources", b"resources", "restart", b"restart", "security_opt", b"security_opt", "shm_size", b"shm_size", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tmpfs", b"tmpfs", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "userns", b"userns", "uts", b"uts", "volumes_from", b"volumes_from", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "add_host", b"add_host", "annotations", b"annotations", "attach_stdin", b"attach_stdin", "auto_remove", b"auto_remove", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "cdi_devices", b"cdi_devices", "cgroupns", b"cgroupns", "command", b"command", "device_cgroup_rules", b"device_cgroup_rules", "devices", b"devices", "dns", b"dns", "dns_options", b"dns_options", "dns_search", b"dns_search", "entrypoint", b"entrypoint", "env", b"env", "expose", b"expose", "group_add", b"group_add", "health", b"health", "health_on_failure", b"health_on_failure", "hostname", b"hostname", "image", b"image", "init", b"init", "ipc", b"ipc", "labels", b"labels", "log_driver", b"log_driver", "log_opts", b"log_opts", "mounts", b"mounts", "name", b"name", "networks", b"networks", "oom_score_adj", b"oom_score_adj", "open_stdin", b"open_stdin", "pid", b"pid", "platform", b"platform", "ports", b"ports", "privileged", b"privileged", "publish_all", b"publish_all", "read_only", b"read_only", "replace", b"replace", "resources", b"resources", "restart", b"restart", "security_opt", b"security_opt", "shm_size", b"shm_size", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tmpfs", b"tmpfs", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "userns", b"userns", "uts", b"uts", "volumes_from", b"volumes_from", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__oom_score_adj: _TypeAlias = _typing.Literal["oom_score_adj"]  # noqa: Y015
     _WhichOneofArgType__oom_score_adj: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj"]  # noqa: Y015
@@ -756,18 +778,22 @@ class StopContainerRequest(_message.Message):
 
     CONTAINER_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
     container: _builtins.str
     timeout: _builtins.int
     """seconds before SIGKILL; absent: the container's own, else 10"""
+    signal: _builtins.str
+    """what is sent first; empty: the container's stop signal"""
     def __init__(
         self,
         *,
         container: _builtins.str = ...,
         timeout: _builtins.int | None = ...,
+        signal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_timeout", b"_timeout", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_timeout", b"_timeout", "container", b"container", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_timeout", b"_timeout", "container", b"container", "signal", b"signal", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__timeout: _TypeAlias = _typing.Literal["timeout"]  # noqa: Y015
     _WhichOneofArgType__timeout: _TypeAlias = _typing.Literal["_timeout", b"_timeout"]  # noqa: Y015
@@ -800,17 +826,20 @@ class RestartContainerRequest(_message.Message):
 
     CONTAINER_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
     container: _builtins.str
     timeout: _builtins.int
+    signal: _builtins.str
     def __init__(
         self,
         *,
         container: _builtins.str = ...,
         timeout: _builtins.int | None = ...,
+        signal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_timeout", b"_timeout", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_timeout", b"_timeout", "container", b"container", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_timeout", b"_timeout", "container", b"container", "signal", b"signal", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__timeout: _TypeAlias = _typing.Literal["timeout"]  # noqa: Y015
     _WhichOneofArgType__timeout: _TypeAlias = _typing.Literal["_timeout", b"_timeout"]  # noqa: Y015
@@ -1125,6 +1154,7 @@ class ContainerSummary(_message.Message):
     SIZE_RW_FIELD_NUMBER: _builtins.int
     SIZE_ROOT_FIELD_NUMBER: _builtins.int
     HEALTH_FIELD_NUMBER: _builtins.int
+    PLATFORM_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     image: _builtins.str
@@ -1142,6 +1172,8 @@ class ContainerSummary(_message.Message):
     size_root: _builtins.int
     health: _builtins.str
     """"", "starting", "healthy", "unhealthy" """
+    platform: _builtins.str
+    """of its image, "linux/amd64" """
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """entrypoint and command as run"""
@@ -1181,10 +1213,11 @@ class ContainerSummary(_message.Message):
         size_rw: _builtins.int = ...,
         size_root: _builtins.int = ...,
         health: _builtins.str = ...,
+        platform: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "created", b"created", "exit_code", b"exit_code", "exposed", b"exposed", "finished", b"finished", "health", b"health", "id", b"id", "image", b"image", "image_id", b"image_id", "labels", b"labels", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "size_root", b"size_root", "size_rw", b"size_rw", "started", b"started", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "created", b"created", "exit_code", b"exit_code", "exposed", b"exposed", "finished", b"finished", "health", b"health", "id", b"id", "image", b"image", "image_id", b"image_id", "labels", b"labels", "mounts", b"mounts", "name", b"name", "networks", b"networks", "platform", b"platform", "ports", b"ports", "size_root", b"size_root", "size_rw", b"size_rw", "started", b"started", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

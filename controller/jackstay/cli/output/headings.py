@@ -13,6 +13,7 @@ Titles = Mapping[str, str]
 CONTAINER: Titles = {
     "Command": "COMMAND",
     "CreatedAt": "CREATED AT",
+    "HealthStatus": "HEALTH STATUS",
     "ID": "CONTAINER ID",
     "Image": "IMAGE",
     "Label": "LABEL",
@@ -21,6 +22,7 @@ CONTAINER: Titles = {
     "Mounts": "MOUNTS",
     "Names": "NAMES",
     "Networks": "NETWORKS",
+    "Platform": "PLATFORM",
     "Ports": "PORTS",
     "RunningFor": "CREATED",
     "Size": "SIZE",

@@ -35,6 +35,7 @@ def container_object(item: messages.ContainerSummary, now: float, *, full: bool 
     fields = {
         "Command": f'"{command if full else ellipsis(command, COMMAND_WIDTH)}"',
         "CreatedAt": timestamp(item.created),
+        "HealthStatus": item.health,
         "ID": item.id if full else short_id(item.id),
         "Image": image,
         "Labels": _pairs(item.labels),
@@ -42,6 +43,7 @@ def container_object(item: messages.ContainerSummary, now: float, *, full: bool 
         "Mounts": ",".join(item.mounts if full else (ellipsis(mount, MOUNT_WIDTH) for mount in item.mounts)),
         "Names": item.name,
         "Networks": ",".join(item.networks),
+        "Platform": item.platform,
         "Ports": format_ports([*bound, *exposed]),
         "RunningFor": ago(item.created, now),
         "Size": f"{human_size(item.size_rw)} (virtual {human_size(item.size_root)})" if size else "0B",

@@ -66,6 +66,7 @@ def build_request(
             for port in parse_publish(text)
         ],
         publish_all=flags.publish_all,
+        expose=flags.expose or (),
         resources=resources_of(flags),
         cap_add=flags.cap_add or (),
         cap_drop=flags.cap_drop or (),
@@ -81,6 +82,7 @@ def build_request(
         ),
         dns=flags.dns or (),
         dns_search=flags.dns_search or (),
+        dns_options=flags.dns_option or (),
         add_host=[_host_line(text) for text in flags.add_host or ()],
         stop_signal=flags.stop_signal,
         stop_timeout=flags.stop_timeout,
@@ -97,6 +99,7 @@ def build_request(
         replace=flags.replace,
         restart=_restart(flags),
         health=_health(flags),
+        health_on_failure=flags.health_on_failure,
         ipc=flags.ipc,
         pid=flags.pid,
         uts=flags.uts,
@@ -109,6 +112,7 @@ def build_request(
             )
             for device in map(parse_device, [text for text in flags.device or () if not is_cdi_name(text)])
         ],
+        device_cgroup_rules=flags.device_cgroup_rule or (),
         cdi_devices=[
             *(text for text in flags.device or () if is_cdi_name(text)),
             *(parse_gpus(flags.gpus) if flags.gpus else ()),

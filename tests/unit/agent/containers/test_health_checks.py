@@ -18,12 +18,13 @@ class Bench:
         self.layout = Layout(state=str(folder), run=str(folder))
         self.asked: list[tuple[str, ...]] = []
         self.told: list[tuple[str, str]] = []
+        self.acted: list[str] = []
         self.code = 0
         self.fails = 0
         self.happened = asyncio.Event()
 
     def checks(self) -> HealthChecks:
-        return HealthChecks(self.layout, self.probe, self.changed)
+        return HealthChecks(self.layout, self.probe, self.changed, self.unhealthy)
 
     async def probe(self, container: str, command: tuple[str, ...], limit: int) -> Result:
         self.asked.append((container, *command, str(limit)))
@@ -35,6 +36,9 @@ class Bench:
             self.fails -= 1
             raise OSError("full")
         self.told.append((container, status))
+
+    async def unhealthy(self, container: str) -> None:
+        self.acted.append(container)
 
     async def probed(self) -> None:
         self.happened.clear()
@@ -62,6 +66,8 @@ async def test_probes_changes_and_what_the_next_agent_finds(tmp_path: Path) -> N
     for _ in range(2):
         await bench.probed()  # until the one that changed it has been written down
     assert bench.told == [("c", "healthy"), ("c", "unhealthy")]
+    assert set(bench.acted) == {"c"}
+    assert len(bench.acted) > 1  # after every probe
     assert set(bench.asked) == {("c", "a", "5000000")}
     await checks.close()
     asked = len(bench.asked)

@@ -89,8 +89,8 @@ def test_impossible_volumes(volume: str) -> None:
 
 def test_exposed_ports_of_both() -> None:
     config = image(cmd=("x",), exposed_ports={"80/tcp": {}, "53/udp": {}, "8000-8001": {}})
-    plan = process.merge(settings(ports=(Port(container_port=443),)), config)
-    assert plan.exposed_ports == ((53, "udp"), (80, "tcp"), (443, "tcp"), (8000, "tcp"), (8001, "tcp"))
+    plan = process.merge(settings(ports=(Port(container_port=443),), expose=("8001", "9000/udp")), config)
+    assert plan.exposed_ports == ((53, "udp"), (80, "tcp"), (443, "tcp"), (8000, "tcp"), (8001, "tcp"), (9000, "udp"))
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "80/icmp", "9-8", "-1", "", "８０", "80:80"])

@@ -50,6 +50,17 @@ def test_an_ordinary_container() -> None:
     assert linux["cgroupsPath"] == "/jackstay/c1"
 
 
+def test_device_rules_of_ones_own() -> None:
+    rules = build(device_cgroup_rules=("c 10:* rw", "a *:* m"))["linux"]["resources"]["devices"]
+    assert rules[-2:] == [
+        {"allow": True, "type": "c", "major": 10, "access": "rw"},
+        {"allow": True, "type": "a", "access": "m"},
+    ]
+    for text in ("", "c 10 rw", "x 1:1 rw", "c 1:1 x", "c 1:1 rwmr", "c -1:1 r", " c 1:1 r"):
+        with pytest.raises(InvalidArgument, match="invalid device cgroup format"):
+            build(device_cgroup_rules=(text,))
+
+
 def test_a_privileged_container() -> None:
     built = build(privileged=True)
     linux = built["linux"]

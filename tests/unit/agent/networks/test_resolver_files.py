@@ -58,6 +58,7 @@ def test_without_any_the_public_ones_are_used_and_the_file_says_so():
 def test_what_is_asked_for_comes_first():
     assert resolv_conf(HOST, ["9.9.9.9"], ["."]) == "nameserver 9.9.9.9\noptions edns0 trust-ad\n"
     assert "search c.example\n" in resolv_conf(HOST, [], ["c.example"])
+    assert resolv_conf(HOST, options=["ndots:2"]).endswith("\noptions ndots:2\n")
     with pytest.raises(InvalidArgument, match="nine"):
         resolv_conf(HOST, ["nine"])
 

@@ -42,9 +42,10 @@ def container(**values: object) -> messages.ContainerSummary:
 
 
 def test_ps_object_has_dockers_fields() -> None:
-    assert container_object(container(), NOW) == {
+    assert container_object(container(health="healthy", platform="linux/arm64"), NOW) == {
         "Command": '"httpd -f -p 80 -h /…"',
         "CreatedAt": "2023-11-14 22:13:20 +0000 UTC",
+        "HealthStatus": "healthy",
         "ID": "0123456789ab",
         "Image": "httpd:1.1",
         "Labels": "a=1,b=2",
@@ -52,11 +53,12 @@ def test_ps_object_has_dockers_fields() -> None:
         "Mounts": "data",
         "Names": "app",
         "Networks": "bridge",
+        "Platform": "linux/arm64",
         "Ports": "0.0.0.0:8080->80/tcp, 443/tcp, 53/udp",
         "RunningFor": "2 hours ago",
         "Size": "0B",
         "State": "running",
-        "Status": "Up 2 hours",
+        "Status": "Up 2 hours (healthy)",
     }
 
 

@@ -39,7 +39,8 @@ def test_everything() -> None:
         health_cmd="true", health_interval="1s", health_timeout="2s", health_retries=4, health_start_period="5s",
         health_start_interval="6ms",
         ipc="none", pid="host", uts="host", userns="auto", cgroupns="host", platform="x86_64",
-        device=["/dev/a:r", "x.org/y=z"], gpus="2",
+        device=["/dev/a:r", "x.org/y=z"], gpus="2", device_cgroup_rule=["c 1:1 r"], dns_option=["ndots:2"],
+        expose=["80"], health_on_failure="kill",
     )  # fmt: skip
     assert list(request.env) == ["HOME=/root", "A=1"]
     assert (request.tty, request.open_stdin, request.attach_stdin, request.auto_remove) == (True, True, True, True)
@@ -61,6 +62,12 @@ def test_everything() -> None:
     durations = (check.interval_ns, check.timeout_ns, check.start_period_ns, check.start_interval_ns)
     assert durations == (10**9, 2 * 10**9, 5 * 10**9, 6 * 10**6)
     assert check.retries == 4
+    assert request.health_on_failure == "kill"
+    assert (list(request.expose), list(request.dns_options), list(request.device_cgroup_rules)) == (
+        ["80"],
+        ["ndots:2"],
+        ["c 1:1 r"],
+    )
     assert list(request.add_host) == ["a:::1"]
     assert dict(request.sysctls) == {"a.b": "1"}
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}
