@@ -18,7 +18,11 @@ from jackstay_agent.fetch.progress import Report
 from jackstay_agent.fetch.registry import RegistrySource
 from jackstay_agent.images.documents import Target
 from jackstay_agent.images.receiving import Received, Receiver
+from jackstay_agent.images.service import stored
+from jackstay_agent.images.stored import StoredImage
+from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as image_rows
+from jackstay_agent.metadata import pushed as pushed_rows
 from jackstay_oci import platforms
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
@@ -61,6 +65,8 @@ class Puller:
             raise Unsupported("this agent cannot verify signatures", hint="upgrade it")
         wanted = platforms.parse(platform) if platform else None
         asked = name_of(Reference.parse(reference))
+        if not (platform or all_platforms or verify_keys) and (pushed := await self._pushed(asked)) is not None:
+            return pushed
         registry = await self._connect(asked.registry, authorizer)
         try:
             here = await self._here(asked)
@@ -75,6 +81,29 @@ class Puller:
         finally:
             await registry.close()
         return Pulled(received, {source.name: source.given} if source.given else {})
+
+    async def _pushed(self, asked: Reference) -> Pulled | None:
+        """What is *asked* for by its digest, when it was pushed from here and is whole: nobody need be asked."""
+        if (digest := asked.digest) is None:
+            return None
+
+        def held(connection: sqlite3.Connection) -> tuple[StoredImage, Descriptor, dict[Digest, int]] | None:
+            found = pushed_rows.find(connection, asked.name, digest)
+            row = image_rows.by_root(connection, str(found[0])) if found else None
+            if found is None or row is None:
+                return None
+            return stored(connection, row), found[1], dict(blob_rows.closure(connection, found[0]))
+
+        known = await self._content.database.read(held)
+        if known is None:
+            return None
+        image, root, sizes = known
+        for blob, size in sizes.items():
+            if not await self._content.has(blob, size):  # the registry's copy is whole
+                return None
+        self._receiver.record("image", "pull", str(image.image_id), {"name": asked.familiar}, image.labels)
+        target = Target(root, (str(asked),), event="pull")
+        return Pulled(Received(target, image.image_id, changed=False, sent=0, spared=sum(sizes.values())), {})
 
     async def _root(self, registry: Registry, asked: Reference, here: Document | None) -> Document:
         """What *asked* names. Registries that count how often they are asked do not count a question by HEAD."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from jackstay_agent.errors import NotFound
 from jackstay_agent.images import removing
 from jackstay_agent.images.listing import list_images
+from jackstay_agent.images.pulling import Pulled
 from jackstay_agent.images.removing import Removed
 from jackstay_oci.digest import Digest
 from tests.unit.agent.images.image_host import ImageHost, Made, tar
@@ -132,3 +134,42 @@ async def test_one_platform_of_an_image_for_several_is_not_the_image(host: Image
 
 async def removed(host: ImageHost, text: str, *, force: bool = False) -> list[Removed]:
     return await removing.remove(host.database, host.collector, text, force=force)
+
+
+async def test_a_pull_by_its_digest_finds_it_here_and_asks_nobody(host: ImageHost) -> None:
+    made = Made([A])
+    await host.load(made, NAME)
+    pushed = await push(host)
+    registry = host.registries["registry.example"]
+    registry.asked.clear()
+    pulled = await pull(host, f"registry.example/app@{pushed}")
+    received, there = pulled.received, registry.manifests["app:1"].descriptor
+    assert (received.changed, received.sent, pulled.given, registry.asked) == (False, 0, {}, [])
+    assert (received.target.root, received.image_id) == (there, made.image_id)
+    assert (await host.images.find(NAME)).root == made.root.digest
+
+
+async def test_one_that_is_not_whole_any_more_is_pulled(host: ImageHost) -> None:
+    await host.load(Made([A]), NAME)
+    pushed = await push(host)
+    await asyncio.to_thread(host.content.blobs.delete, Digest.of(A))
+    pulled = await pull(host, f"registry.example/app@{pushed}")
+    assert pulled.received.changed
+    assert pulled.given["registry.example"] > 0
+    assert (await host.images.find(f"registry.example/app@{pushed}")).root == pushed
+
+
+async def test_by_its_tag_the_registry_says_what_it_is(host: ImageHost) -> None:
+    """What is attached to it there, such as a signature, comes with the registry's own copy."""
+    await host.load(Made([A]), NAME)
+    pushed = await push(host)
+    pulled = await pull(host, NAME)
+    assert pulled.received.target.root.digest == pushed
+    assert (await host.images.find(NAME)).root == pushed
+    assert await repo_digests(host) == [f"registry.example/app@{pushed}"]
+    await host.whole()
+
+
+async def pull(host: ImageHost, name: str) -> Pulled:
+    nobody: Any = None
+    return await host.puller.pull(name, nobody, host.steps.append)
