@@ -1,7 +1,8 @@
 """Pushing images of this host: what they are made of, held until the registry has it.
 
 Guarantees: an image is pushed as it is here, or refused; the same image gives the same digest. A lease keeps its blobs
-while that lasts. Of an index, all manifests are pushed, or with a platform the one manifest for it, by itself.
+while that lasts. Of an index, all manifests are pushed, or with a platform the one manifest for it, by itself. What is
+attached to it follows (`pushing_attached`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from jackstay_agent.errors import DigestMismatch, InvalidArgument, InvalidRefere
 from jackstay_agent.fetch.connecting import Connect
 from jackstay_agent.images.compressing import AT_ONCE as COMPRESSED_AT_ONCE
 from jackstay_agent.images.compressing import Algorithm, Compressor
+from jackstay_agent.images.pushing_attached import push_attached
 from jackstay_agent.images.service import Images, find
 from jackstay_agent.images.stored import StoredImage
 from jackstay_agent.metadata import blobs as blob_rows
@@ -78,6 +80,7 @@ class Pusher:
         async with self._content.lease() as lease:
             held = await self._hold(name, to, lease)
             root, manifests = await self._documents(held, wanted)
+            here = (root, *manifests)
             in_whole = root.descriptor.digest == held.image.root
             sources = blob_mounts.sources(to, held.named)
             registry = await self._connect(to.registry, authorizer)
@@ -92,6 +95,9 @@ class Pusher:
                 pushed = await pushing.push(registry, to.repository, reference, image, self._content, report)
                 if in_whole:
                     await self._remember(held.image, to, pushed)
+                more = await push_attached(self._content, registry, to, held.image, here, image, report)
+                warnings = (*pushed.warnings, *more.warnings)
+                pushed = Pushed(pushed.root, pushed.sent + more.sent, pushed.spared + more.spared, warnings)
             except DigestMismatch:
                 for digest in held.here:  # a load that finds all of them here would look no further
                     await self._content.drop_if_damaged(digest)

@@ -31,7 +31,8 @@ async def pull(puller: Puller, requests: AsyncIterator[pb.PullRequest]) -> Async
             verify_keys=start.verify_keys,
         )
         given = [pb.GivenBytes(name=name, bytes=size) for name, size in pulled.given.items()]
-        return pb.PullReply(done=pb.PullDone(image=fetched_image(pulled.received), given=given))
+        warnings = pulled.received.warnings
+        return pb.PullReply(done=pb.PullDone(image=fetched_image(pulled.received), given=given, warnings=warnings))
 
     async with aclosing(conversation(requests, pb.PullReply, work)) as replies:
         async for reply in replies:

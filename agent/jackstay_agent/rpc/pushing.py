@@ -33,7 +33,8 @@ async def push(pusher: Pusher, requests: AsyncIterator[pb.PushRequest]) -> Async
         root = content_pb2.Descriptor(
             media_type=pushed.root.media_type, digest=str(pushed.root.digest), size=pushed.root.size
         )
-        return pb.PushReply(done=pb.PushDone(root=root, bytes_sent=pushed.sent, bytes_spared=pushed.spared))
+        done = pb.PushDone(root=root, bytes_sent=pushed.sent, bytes_spared=pushed.spared, warnings=pushed.warnings)
+        return pb.PushReply(done=done)
 
     async with aclosing(conversation(requests, pb.PushReply, work)) as replies:
         async for reply in replies:

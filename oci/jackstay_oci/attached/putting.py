@@ -53,6 +53,7 @@ class Place:
 async def put_attached(place: Place, attached: Sequence[Attached]) -> Put:
     """Put *attached*, each after what it is about."""
     put = Put()
+    failed = False
     ordered = groupby(attached, lambda one: (one.offer.about, bool(one.offer.kind)))
     for (about, by_tag), group in ordered:
         try:
@@ -62,7 +63,9 @@ async def put_attached(place: Place, attached: Sequence[Attached]) -> Put:
             else:
                 await _refer(place, about, list(group), put)
         except Error as error:
-            put.warnings.append(f"not all that is attached to the image was pushed: {error.message}")
+            if not failed:  # the others fail by the same
+                put.warnings.append(f"not all that is attached to the image was pushed: {error.message}")
+            failed = True
     return put
 
 

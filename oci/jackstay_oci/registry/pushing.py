@@ -59,11 +59,13 @@ class ImageToPush:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What came of it, in bytes: `sent` of blobs and manifests, `spared` of blobs that were there or were mounted."""
+    """What came of it, in bytes: `sent` of blobs and manifests, `spared` of blobs that were there or were mounted.
+    `warnings` are of what is attached to the image."""
 
     root: Descriptor
     sent: int
     spared: int
+    warnings: tuple[str, ...] = ()
 
 
 async def push(
