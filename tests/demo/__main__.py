@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -22,6 +23,8 @@ def main() -> int:
     parser.add_argument("--base", choices=BASES, default="busybox", help="the image that it begins with (busybox)")
     arguments = parser.parse_args()
     started = time.monotonic()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it; commands inherit that
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="jackstay-demo-") as folder:
         made = BASES[arguments.base](Path(folder))
         try:

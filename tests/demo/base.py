@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.archives import write_archive
 from tests.lab.images import IMAGE_CACHE, Image, busybox_base, debian_apache
 from tests.lab.layer import Layer
 
@@ -14,7 +13,6 @@ from tests.lab.layer import Layer
 class Base:
     """One kind of base image."""
 
-    archive: Path
     image: Image
     other: Image  # shares the base's layers
     prompt: str  # of its shell, a regular expression
@@ -27,7 +25,6 @@ def busybox(folder: Path) -> Base:
     """Two megabytes; its web server is an applet that the image has no name for yet."""
     image = busybox_base(folder)
     return Base(
-        archive=_archive(folder, image),
         image=image,
         other=_other(folder, image),
         prompt=r"[/~] # ",
@@ -41,7 +38,6 @@ def debian(folder: Path) -> Base:
     """Debian 12 with apache2, 285 MB, made by debootstrap."""
     image = debian_apache(IMAGE_CACHE, "base:1")
     return Base(
-        archive=_archive(folder, image),
         image=image,
         other=_other(folder, image),
         prompt=r"# ",
@@ -57,7 +53,3 @@ def _other(folder: Path, image: Image) -> Image:
         with Layer(path) as layer:
             layer.file("other", "another image on the same layers\n")
     return Image("other:1", (*image.layers, path), image.config, (*image.created_by, "a file"))
-
-
-def _archive(folder: Path, image: Image) -> Path:
-    return write_archive(folder / "images.tar", [image, _other(folder, image)])

@@ -1,7 +1,7 @@
 """The walkthrough: what the system does from the first image to a killed agent, step by step, each step checked.
 
-The numbers are those of the project's plan; 1 and 10 need a registry and come with it. The steps run in order, on three
-hosts, and each leaves what the next begins with.
+The numbers are those of the project's plan. The steps run in order, on three hosts, and each leaves what the next
+begins with. The registry is there for the first ten, and gone for the others.
 """
 
 from __future__ import annotations
@@ -13,18 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.demo.story import Story
+from tests.demo.registry_steps import expose, pull, push
+from tests.demo.story import PAGE, Story
 from tests.lab.laptop import data
-
-PAGE = "<h1>Carried over a line between two ships</h1>"
-
-
-def load_the_base(story: Story) -> None:
-    """A base image comes to web1 from an archive, as `docker save` writes one"""
-    story.run("-H", "web1", "load", "-i", story.base.archive)
-    story.run("-H", "web1", "images")
-    (base,) = data(story.ask("-H", "web1", "--json", "image", "inspect", "base:1"))
-    story.check("the image has the id that its maker gave it", base["Id"] == story.base.image.id, base["Id"])
 
 
 def run_it(story: Story) -> None:
@@ -203,23 +194,35 @@ def survive(story: Story) -> None:
     story.run("-H", "web1", "stop", "-t", "0", "counter")
 
 
-STEPS: tuple[Callable[[Story], None], ...] = (
-    load_the_base,
+WITH_A_REGISTRY: tuple[Callable[[Story], None], ...] = (
+    pull,
     run_it,
     run_the_new_image,
     save_several,
     remove_and_load,
     remove_the_container,
-    copy_to_the_fleet,
-    survive,
+    push,
+    expose,
 )
+WITHOUT: tuple[Callable[[Story], None], ...] = (copy_to_the_fleet, survive)
 
 
 def walk(story: Story) -> None:
     """All steps. Raises :class:`AssertionError` at the first check that does not hold."""
-    for step in STEPS:
-        story.tell(f"\n{step.__doc__}")
-        step(story)
+    with story.hub:
+        story.tell(
+            f"A registry stands: {story.hub.address}. All trust its CA; it is Docker Hub's mirror to web1 and web2."
+        )
+        for step in WITH_A_REGISTRY:
+            _take(story, step)
+    story.tell("\nThe registry is gone.")
+    for step in WITHOUT:
+        _take(story, step)
+
+
+def _take(story: Story, step: Callable[[Story], None]) -> None:
+    story.tell(f"\n{step.__doc__}")
+    step(story)
 
 
 def _ids(story: Story) -> dict[str, tuple[str, str]]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.demo.base import Base
+from tests.demo.hub import Hub
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop, Ran
 from tests.lab.terminal import Terminal
+
+PAGE = "<h1>Carried over a line between two ships</h1>"
 
 # A server that has just been started gets ten seconds to listen.
 CURL = (
@@ -27,17 +32,19 @@ class Story:
         self.base = base
         self.folder = folder
         self._say = say
+        self.hub = Hub(lab, folder)
         self.laptop = Laptop(lab, cold=True)
+        self.laptop.environment["DOCKER_CONFIG"] = str(folder / "docker")  # logins are kept there
         self.checks = 0
 
     def tell(self, text: str) -> None:
         """A sentence for who watches."""
         self._say(text)
 
-    def run(self, *argv: str | Path, code: int = 0) -> Ran:
-        """Run ``jackstay ARGV`` and show it; it must end with ``code``."""
-        self._say(f"  $ jackstay {shlex.join(map(str, argv))}")
-        ran = self.laptop.run(*argv, timeout=120)
+    def run(self, *argv: str | Path, code: int = 0, input: str = "") -> Ran:
+        """Run ``jackstay ARGV`` and show it, but not what is typed; it must end with ``code``."""
+        self._command("jackstay", *argv)
+        ran = self.laptop.run(*argv, input=input.encode(), timeout=120)
         shown = [line[:160] for line in (ran.stdout + ran.stderr).splitlines()]
         for line in [*shown[:12], *(["…"] if len(shown) > 12 else [])]:
             self._say(f"    {line}")
@@ -49,8 +56,31 @@ class Story:
 
     def terminal(self, *argv: str | Path) -> Terminal:
         """Run ``jackstay ARGV`` on a terminal."""
-        self._say(f"  $ jackstay {shlex.join(map(str, argv))}")
+        self._command("jackstay", *argv)
         return self.laptop.terminal(*argv)
+
+    @contextmanager
+    def started(self, *argv: str) -> Iterator[str]:
+        """``jackstay ARGV`` for the length of the block, which gets its first line; Ctrl-C ends it."""
+        self._command("jackstay", *argv)
+        process = self.laptop.start(*argv)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline().decode().strip()
+            self._say(f"    {line}")
+            yield line
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+            assert process.returncode == 0, said
+        finally:
+            process.kill()
+            process.communicate()
+
+    def program(self, *argv: str | Path) -> None:
+        """Run another program and show it; it must succeed."""
+        self._command(*argv)
+        ended = subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=120)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
 
     def check(self, what: str, holds: object, seen: object = "") -> None:
         """``what`` must be so. Raises :class:`AssertionError` with what was ``seen`` instead."""
@@ -67,3 +97,6 @@ class Story:
         """The page at ``url``, asked for on a host."""
         asked = self.lab.hosts[host].exec([*CURL, url])
         return asked.stdout + asked.stderr
+
+    def _command(self, *argv: str | Path) -> None:
+        self._say(f"  $ {shlex.join(map(str, argv))}")

@@ -10,10 +10,10 @@ from tests.demo import base, steps
 from tests.demo.story import Story
 from tests.lab.lab import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 def test_the_walkthrough(lab: Lab, tmp_path: Path) -> None:
     story = Story(lab, base.busybox(tmp_path), tmp_path, say=print)
     steps.walk(story)
-    assert story.checks > 40
+    assert story.checks > 50

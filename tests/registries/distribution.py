@@ -74,6 +74,7 @@ class Distribution(Server):
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         """Ask it, as its first user or with every right: status, headers in lower case, body."""
+        path = path[path.index("/v2/") :]  # a location may be a whole URL
         sent = {"User-Agent": _AGENT, **self._authorization(path), **(headers or {})}
         connection: http.client.HTTPConnection
         if self.authority:
@@ -82,7 +83,7 @@ class Distribution(Server):
         else:
             connection = http.client.HTTPConnection(self.place.address, self.port, timeout=30)
         try:
-            connection.request(method, path.removeprefix(self.url), body or None, sent)
+            connection.request(method, path, body or None, sent)
             answer = connection.getresponse()
             return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
         finally:
@@ -98,7 +99,7 @@ class Distribution(Server):
             user, password = next(iter(self.users.items()))
             return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
         if self.tokens:
-            return {"Authorization": f"Bearer {self.tokens.issue(_access(path.removeprefix(self.url)))}"}
+            return {"Authorization": f"Bearer {self.tokens.issue(_access(path))}"}
         return {}
 
     def _config(self) -> dict[str, Any]:
