@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jackstay_agent.containers import working_folder
+from jackstay_agent.containers import mount_points, working_folder
 from jackstay_agent.errors import InvalidArgument, LimitExceeded
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.kernel.jobs import Jobs
@@ -41,7 +41,8 @@ ROOT = ResolvedUser(0, 0, (0,), "/root")
 async def resolve(jobs: Jobs, rootfs: str, user: str, groups: Sequence[str] = (), *, folder: str = "/") -> ResolvedUser:
     """Who *user* ("", name, uid, name:group, uid:gid) with the additional *groups* is in the mounted folder *rootfs*.
 
-    In the same child of the spawner the working *folder* is made, if the image has none of the name.
+    In the same child of the spawner the working *folder* is made, if the image has none of the name, and what the
+    runtime mounts its own at.
 
     Raises:
         InvalidArgument: there is no such user or group, a number is out of bounds, a file is not regular.
@@ -57,6 +58,7 @@ def resolve_user(argument: Any, _descriptors: list[int]) -> list[Any]:
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         found = lookup(_read(root, "etc/passwd"), _read(root, "etc/group"), user, groups)
+        mount_points.make(root)
         working_folder.make(root, folder)
     finally:
         os.close(root)

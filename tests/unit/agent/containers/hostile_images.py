@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jackstay_agent.containers import spec
+from jackstay_agent.containers import mount_points, spec, users
 from jackstay_agent.errors import Error
 from jackstay_oci.image_config import ContainerConfig
 from tests.unit.agent.containers.container_host import Host
@@ -87,3 +88,65 @@ async def test_labels_are_not_obeyed(host: Host, tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(spec, "build", obeying)
         await ran(host, "echo", "hello")
         receiver.accept()[0].close()
+
+
+def layer(host: Host) -> Path:
+    """The files of the one layer, which the image has; to be made hostile."""
+    (found,) = Path(host.config.state).glob("layers/snapshots/*/fs")
+    return found
+
+
+@pytest.mark.parametrize("host", ["crun", "runc"], indirect=True)
+async def test_folders_of_the_runtime_that_are_links(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CVE-2026-41579 and CVE-2026-47766: a runtime makes and removes files where ``/dev`` leads on the host."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "ptmx").touch()
+    await host.up()
+    image = layer(host)
+    for name in mount_points.FOLDERS:
+        (image / name).rmdir()
+        (image / name).symlink_to(outside)
+    assert await ran(host, "ls", "-d", "/dev/null", "/proc/version", "/sys/fs") == "/dev/null\n/proc/version\n/sys/fs\n"
+    assert os.listdir(outside) == ["ptmx"]
+
+    for name in ("proc", "sys"):  # which runtimes refuse
+        (image / name).unlink()
+        (image / name).mkdir()
+    monkeypatch.setattr(host.jobs, "run", switched_off(host.jobs.run))
+    await ran(host, "true")
+    # Debian's crun 1.8 looks below its root, and does not start the container.
+    assert len(os.listdir(outside)) > 1 or host.config.runtime == "crun"
+
+
+def switched_off(run: Any) -> Any:
+    """Jobs as they were without `mount_points`: the user is looked up here, and nothing is made."""
+
+    async def without(job: str, argument: Any, *rest: Any, **options: Any) -> Any:
+        return [0, 0, [0], "/root"] if job == users.JOB else await run(job, argument, *rest, **options)
+
+    return without
+
+
+async def test_capabilities_that_a_file_inherits(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CVE-2022-24769: a program of the image gets for any user what it and the process are both to inherit."""
+    host.image_config = ContainerConfig(cmd=("cat",), user="33")
+    await host.up()
+    program = layer(host) / "bin/grep"
+    program.write_bytes((layer(host) / "bin/busybox").read_bytes())
+    program.chmod(0o755)
+    chown = 1 << 0  # CAP_CHOWN, the first of all
+    os.setxattr(program, "security.capability", struct.pack("<5I", 0x0200_0000, 0, chown, 0, 0))
+    reading = ("/bin/grep", "CapPrm", "/proc/self/status")
+    assert int((await ran(host, *reading)).split()[1], 16) == 0
+    build = spec.build
+
+    def inheriting(settings: Any, plan: Any, context: Any) -> dict[str, Any]:
+        built = build(settings, plan, context)
+        built["process"]["capabilities"]["inheritable"] = ["CAP_CHOWN"]
+        return built
+
+    monkeypatch.setattr(spec, "build", inheriting)
+    assert int((await ran(host, *reading)).split()[1], 16) == chown

@@ -11,7 +11,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_hostile_images() -> None:
     inner = [sys.executable, "-m", "pytest", str(HERE / "hostile_images.py"), "-q", "-p", "no:cacheprovider"]
     running = subprocess.Popen(
@@ -22,9 +22,9 @@ def test_hostile_images() -> None:
         text=True,
     )
     try:
-        output, _ = running.communicate(timeout=100)
+        output, _ = running.communicate(timeout=220)
     finally:
         running.terminate()  # not kill: the sandbox cleans up after itself
         running.wait()
     assert running.returncode == 0, output
-    assert "3 passed" in output, output
+    assert "6 passed" in output, output
