@@ -12,7 +12,7 @@ from jackstay.cli.lazy import group_value
 from jackstay.cli.output.view import field
 
 if TYPE_CHECKING:
-    from jackstay.client import AgentClient
+    from jackstay.client import AgentClient, messages
     from jackstay.fleet import FleetResult
     from jackstay.library import Hosts
 
@@ -32,22 +32,22 @@ def command(
       jackstay -H '@web' create --name app -p 8080:80 httpd:1.1
     """
     from jackstay.cli.bringing import Bringing
-    from jackstay.cli.creating import create, environment, id_file
+    from jackstay.cli.creating import create, created_object, environment, id_file
     from jackstay.cli.parsing.container_request import build_request
     from jackstay.cli.placing import place
 
     flags = group_value(ctx, container_flags)
     request = build_request(flags, image, args or (), environment(), detach=False)
     hosts = place(flags, select(ctx))
-    bringing = Bringing(hosts, flags.pull)
+    bringing = Bringing(hosts, flags.pull, quiet=flags.quiet)
     with id_file(flags, hosts) as file:
 
-        async def work(hosts: Hosts) -> FleetResult[str]:
+        async def work(hosts: Hosts) -> FleetResult[messages.CreateContainerReply]:
             async with bringing:
 
-                async def one(agent: AgentClient) -> str:
-                    return (await create(agent, request, file, bringing)).id
+                async def one(agent: AgentClient) -> messages.CreateContainerReply:
+                    return await create(agent, request, file, bringing)
 
                 return await hosts.run(one)
 
-        return show(ctx, hosts, work, lambda container: [{"ID": container}], field("ID"))
+        return show(ctx, hosts, work, lambda reply: [created_object(reply)], field("ID"))

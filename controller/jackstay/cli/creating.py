@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jackstay.cli.container_id_file import ContainerIdFile
 from jackstay.cli.invocation import with_host
@@ -54,6 +54,11 @@ async def create(
     if file is not None:
         await asyncio.to_thread(file.write, reply.id)
     return reply
+
+
+def created_object(reply: messages.CreateContainerReply) -> dict[str, Any]:
+    """What programs get of a container that was made; docker's API calls the warnings so, too."""
+    return {"ID": reply.id, "Warnings": list(reply.warnings)}
 
 
 def environment() -> dict[str, str]:

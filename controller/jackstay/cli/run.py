@@ -54,7 +54,7 @@ def command(
     keys = parse_detach_keys(detach_keys)
     request = build_request(flags, image, args or (), environment(), detach=detach)
     hosts = place(flags, select(ctx))
-    bringing = Bringing(hosts, flags.pull)
+    bringing = Bringing(hosts, flags.pull, quiet=flags.quiet)
     _check(flags, hosts, detach)
     if not detach and flags.tty and flags.interactive:
         require_terminal("run")
@@ -93,19 +93,19 @@ def _background(
     ctx: typer.Context, hosts: Hosts, request: messages.CreateContainerRequest, file: object, bringing: Bringing
 ) -> int:
     from jackstay.cli.container_id_file import ContainerIdFile
-    from jackstay.cli.creating import create
+    from jackstay.cli.creating import create, created_object
     from jackstay.cli.foreground import single_code
     from jackstay.library.new_container import new_container
 
-    async def work(agent: AgentClient) -> str:
+    async def work(agent: AgentClient) -> messages.CreateContainerReply:
         id_file = file if isinstance(file, ContainerIdFile) else None
         async with new_container(agent, create(agent, request, id_file, bringing)) as new:
             await new.start()
-        return new.id
+        return new.reply
 
-    async def around(hosts: Hosts) -> FleetResult[str]:
+    async def around(hosts: Hosts) -> FleetResult[messages.CreateContainerReply]:
         async with bringing:
             return await hosts.run(work)
 
-    result = report(ctx, hosts, around, lambda container: [{"ID": container}], field("ID"))
+    result = report(ctx, hosts, around, lambda reply: [created_object(reply)], field("ID"))
     return single_code(*result, len(hosts) > 1)
