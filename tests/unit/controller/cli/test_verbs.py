@@ -184,6 +184,9 @@ def test_names_taken_and_warnings(loaded: Any) -> None:
     result = loaded("-H", "web1", "run", "-d", "--privileged", "--name", "srv", "--replace", "app:1")
     assert result.code == 0
     assert "WARNING: web1: privileged is dangerous" in result.err
+    for verb in (["create"], ["run", "-d"]):
+        (element,) = loaded("-H", "web1", "--json", *verb, "--privileged", "app:1").json
+        assert element["data"][0]["Warnings"] == ["privileged is dangerous"]
 
 
 def test_save_is_whole_or_not_there(loaded: Any, tmp_path: Path) -> None:
