@@ -10,9 +10,12 @@ from typing import Any
 import grpc.aio
 
 from jackstay_agent.content.store import ContentStore
+from jackstay_agent.images.offering import offer
 from jackstay_agent.images.service import Images, name_meant
 from jackstay_agent.metadata import blobs as rows
+from jackstay_oci.attached.offer import Attached
 from jackstay_oci.digest import Digest
+from jackstay_oci.documents import Descriptor
 from jackstay_proto.v1 import content_pb2 as pb
 from jackstay_proto.v1.content_pb2_grpc import ContentServicer
 
@@ -41,7 +44,14 @@ class ContentService(ContentServicer):
                 for digest, size in closure
             ]
             name = name_meant(request.image, image.names) or next(iter(image.names), "")
-            yield pb.ResolveReply(name=name, image_id=str(image.image_id), root=blobs[0], blobs=blobs)
+            attached = await offer(self._content, image, {digest for digest, _size in closure}, name)
+            yield pb.ResolveReply(
+                name=name,
+                image_id=str(image.image_id),
+                root=blobs[0],
+                blobs=blobs,
+                attached=[_attached(one) for one in attached],
+            )
             await asyncio.Event().wait()  # until the caller ends the call
 
     async def Read(self, request: pb.ReadRequest, context: Context) -> AsyncGenerator[pb.ReadReply, None]:
@@ -56,3 +66,16 @@ class ContentService(ContentServicer):
         digests = [Digest.parse(text) for text in request.digests]
         missing = await self._content.database.read(lambda c: rows.missing(c, digests))
         return pb.MissingReply(digests=[str(digest) for digest in missing])
+
+
+def _attached(one: Attached) -> pb.Attached:
+    return pb.Attached(
+        document=_descriptor(one.offer.document),
+        about=str(one.offer.about),
+        kind=one.offer.kind,
+        blobs=[_descriptor(blob) for blob in one.blobs],
+    )
+
+
+def _descriptor(blob: Descriptor) -> pb.Descriptor:
+    return pb.Descriptor(media_type=blob.media_type, digest=str(blob.digest), size=blob.size)

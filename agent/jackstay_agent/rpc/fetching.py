@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from jackstay_agent.errors import InvalidArgument, InvalidDocument
 from jackstay_agent.fetch.progress import Phase, Progress
+from jackstay_agent.images.attached import offered
 from jackstay_agent.images.documents import Target
 from jackstay_agent.images.pulling import name_of
 from jackstay_agent.images.receiving import Received, Receiver
@@ -20,6 +21,8 @@ from jackstay_agent.images.service import canonical_name
 from jackstay_agent.rpc.lanes import Lanes
 from jackstay_agent.rpc.sources.controller import ControllerSource
 from jackstay_oci import platforms
+from jackstay_oci.attached.gathering import Ask
+from jackstay_oci.attached.offer import Offer, is_kind
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from jackstay_oci.reference import Reference
@@ -39,7 +42,7 @@ async def fetch(
     first = await anext(requests, None)
     if first is None or first.WhichOneof("request") != "start":
         raise InvalidArgument("a fetch begins with its images")
-    targets = [_target(image) for image in first.start.images]
+    targets = [(_target(image), _attached(image)) for image in first.start.images]
     replies: asyncio.Queue[pb.FetchReply | None] = asyncio.Queue(_REPLIES)
     source = ControllerSource(first.start.source or "the controller", replies.put)
 
@@ -59,7 +62,8 @@ async def fetch(
     async def work() -> None:
         try:
             received = [
-                await receiver.receive(target, [source], lambda step: _report(replies, step)) for target in targets
+                await receiver.receive(target, [source], lambda step: _report(replies, step), ask)
+                for target, ask in targets
             ]
             await replies.put(pb.FetchReply(done=_done(received)))
         finally:
@@ -107,6 +111,20 @@ def _target(image: pb.ImageTarget) -> Target:
     )
 
 
+def _attached(image: pb.ImageTarget) -> Ask | None:
+    """Answers what is attached to the image, from what the controller offers; None where that is nothing."""
+    offers = []
+    for one in image.attached:
+        if one.kind and not is_kind(one.kind):
+            raise InvalidDocument(f"{one.document.digest[:100]} is attached by a tag that is none: {one.kind[:100]!r}")
+        described = one.document
+        document = Descriptor(
+            media_type=described.media_type, digest=Digest.parse(described.digest), size=described.size
+        )
+        offers.append(Offer(document, Digest.parse(one.about), one.kind))
+    return offered(offers) if offers else None
+
+
 def _name(text: str, root: Digest) -> str:
     """A name that the image may get: with a tag, or with its own digest, as one that was pulled by that has."""
     reference = Reference.parse(text)
@@ -137,6 +155,7 @@ def _done(received: list[Received]) -> pb.FetchDone:
         images=map(fetched_image, received),
         bytes_sent=sum(each.sent for each in received),
         bytes_spared=sum(each.spared for each in received),
+        warnings=dict.fromkeys(warning for each in received for warning in each.warnings),
     )
 
 

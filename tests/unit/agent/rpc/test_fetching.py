@@ -44,7 +44,7 @@ class FakeReceiver:
         self.ranges, self.delay, self.steps = ranges, delay, steps
         self.busy = 0
 
-    async def receive(self, target: Target, sources: Sequence[Source], report: Report) -> Received:
+    async def receive(self, target: Target, sources: Sequence[Source], report: Report, ask: Any = None) -> Received:
         async def one(source: Source) -> None:
             self.busy += 1
             try:
