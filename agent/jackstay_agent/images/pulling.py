@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, InvalidReference, NotFound, SourceFailed, Unsupported
+from jackstay_agent.errors import DigestMismatch, Error, InvalidReference, NotFound, SourceFailed, Unsupported
 from jackstay_agent.fetch.connecting import Connect
 from jackstay_agent.fetch.progress import Report
 from jackstay_agent.fetch.registry import RegistrySource
@@ -76,8 +76,8 @@ class Puller:
             target = Target(root.descriptor, (str(asked),), wanted, all_platforms, event="pull")
             try:
                 received = await self._receiver.receive(target, [source], report, ask)
-            except SourceFailed as error:
-                raise source.said or error from None
+            except Error as error:
+                raise (isinstance(error, SourceFailed) and source.said) or _about(asked, error) from None
         finally:
             await registry.close()
         return Pulled(received, {source.name: source.given} if source.given else {})
@@ -131,6 +131,11 @@ class Puller:
         except (NotFound, DigestMismatch):  # damaged; it is fetched again
             return None
         return Document(Descriptor(media_type=row["media_type"], digest=digest, size=len(data)), data)
+
+
+def _about(asked: Reference, error: Error) -> Error:
+    """The same error, of what was pulled: documents and layers are named by digests alone."""
+    return type(error)(f"{asked.familiar}: {error.message}", hint=error.hint or "ask whoever pushed the image")
 
 
 def name_of(reference: Reference) -> Reference:

@@ -79,7 +79,7 @@ def unreachable(registry: str, url: URL, what: str, error: BaseException, folder
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         why = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
         return RegistryFailed(
-            f"the certificate of {where} is not trusted: {why}",
+            f"the certificate of {where} is not trusted: {why} ({what})",
             hint=f"put the CA that signed it into {folder}/ca.crt",
         )
     if _wants_certificate(error):
@@ -89,7 +89,8 @@ def unreachable(registry: str, url: URL, what: str, error: BaseException, folder
         )
     if is_forbidden(error):
         return RegistryFailed(
-            f"{registry} names the server {url.host}, whose address is link-local or this machine's own: refused",
+            f"{registry} names the server {url.host} for {what}, whose address is link-local or this machine's own: "
+            "refused",
             hint="ask who runs the registry",
         )
     if isinstance(error, aiohttp.ClientProxyConnectionError):

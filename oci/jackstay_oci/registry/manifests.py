@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from jackstay_oci import media_types
 from jackstay_oci.digest import Digest, verify
 from jackstay_oci.documents import Descriptor, parse_manifest, sniff_media_type
-from jackstay_oci.errors import InvalidDigest, InvalidDocument, RegistryFailed
+from jackstay_oci.errors import DigestMismatch, InvalidDigest, InvalidDocument, RegistryFailed
 from jackstay_oci.registry import scopes
 from jackstay_oci.registry.registry import Document
 from jackstay_oci.registry.sending import Sender
@@ -15,6 +15,8 @@ from jackstay_oci.registry.sending import Sender
 KNOWN = media_types.MANIFESTS | media_types.INDEXES
 ACCEPT = ", ".join(sorted(KNOWN))
 """Every media type that is understood; Docker's schema 1 is not among them."""
+
+_BROKEN = "a proxy before the registry may be at fault; else push it again"
 
 _VAGUE = frozenset({"", "application/json", "text/plain", "application/octet-stream"})
 """What servers that know nothing of manifests call them."""
@@ -30,7 +32,7 @@ async def resolve(sender: Sender, repository: str, reference: str) -> Descriptor
         headers={"Accept": ACCEPT},
         ok=(200, 405),
     )
-    found = described(reply.headers, reference) if reply.status == 200 else None
+    found = described(reply.headers, reference, sender.registry, repository) if reply.status == 200 else None
     return found or (await manifest(sender, repository, reference)).descriptor
 
 
@@ -44,10 +46,13 @@ async def manifest(sender: Sender, repository: str, reference: str) -> Document:
         scopes=(scopes.pull(repository),),
         headers={"Accept": ACCEPT},
     )
+    whence = f"{what} of {sender.registry}"
     try:
-        return checked(reply.body, reply.headers, reference, f"{what} of {sender.registry}")
+        return checked(reply.body, reply.headers, reference, whence)
+    except DigestMismatch as error:
+        raise DigestMismatch(error.message, hint=_BROKEN) from None
     except InvalidDocument as error:
-        raise InvalidDocument(f"{what} of {sender.registry}: {error.message}", hint=error.hint) from None
+        raise InvalidDocument(f"{whence}: {error.message}", hint=error.hint or _BROKEN) from None
 
 
 async def put(sender: Sender, repository: str, reference: str, document: Document) -> bool:
@@ -69,7 +74,9 @@ async def put(sender: Sender, repository: str, reference: str, document: Documen
     )
     stored = _header_digest(reply.headers)
     if stored is not None and stored != document.descriptor.digest:
-        raise RegistryFailed(f"{sender.registry} has stored {what} with digest {stored}, it is another one")
+        raise RegistryFailed(
+            f"{sender.registry} has stored {what} with digest {stored}, it is another one", hint=_BROKEN
+        )
     return "OCI-Subject" in reply.headers
 
 
@@ -83,7 +90,7 @@ def named(reference: str) -> Digest | None:
     return Digest.parse(reference) if ":" in reference else None
 
 
-def described(headers: Mapping[str, str], reference: str) -> Descriptor | None:
+def described(headers: Mapping[str, str], reference: str, registry: str, repository: str) -> Descriptor | None:
     """The descriptor that the headers of an answer to HEAD are, ``None`` when they say too little.
 
     Raises:
@@ -92,7 +99,9 @@ def described(headers: Mapping[str, str], reference: str) -> Descriptor | None:
     digest = _header_digest(headers)
     asked = named(reference)
     if asked is not None and digest is not None and digest != asked:
-        raise RegistryFailed(f"the registry says that {asked} has digest {digest}", hint="it, or a proxy, is broken")
+        raise RegistryFailed(
+            f"{registry} says that manifest {shown(repository, reference)} has digest {digest}", hint=_BROKEN
+        )
     digest = asked or digest
     media_type, size = _media_type(headers), headers.get("Content-Length", "")
     if digest is None or media_type not in KNOWN or not (size.isascii() and size.isdigit()):

@@ -69,15 +69,19 @@ def authorization(registry: str, body: bytes, date: str | None) -> Authorization
     try:
         reply = msgspec.json.decode(body, type=_Reply)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise RegistryFailed(f"the token server of {registry} gives no token") from None
+        raise _none(registry) from None
     token = reply.token or reply.access_token or ""
     if _BEARER.fullmatch(token) is None:
-        raise RegistryFailed(f"the token server of {registry} gives no token")
+        raise _none(registry)
     seconds = DEFAULT_SECONDS if reply.expires_in is None else reply.expires_in
     issued, now = _moment(reply.issued_at), http_date(date)
     if issued is not None and now is not None:
         seconds -= max(0.0, (now - issued).total_seconds())
     return Authorization(f"Bearer {token}", min(max(0.0, seconds), LONGEST_SECONDS))
+
+
+def _none(registry: str) -> RegistryFailed:
+    return RegistryFailed(f"the token server of {registry} gives no token", hint="try again; ask who runs the registry")
 
 
 def _moment(text: str | None) -> datetime | None:

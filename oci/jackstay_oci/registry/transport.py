@@ -34,6 +34,7 @@ MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WITH_BODY = frozenset({307, 308})  # redirects that keep the method and the body
 _ERROR_BODY = 64 << 10
+_NO_REGISTRY = "is it a registry?"
 _AUTHORIZATIONS = 2  # a header that was held may have ended early, a new one may be too little
 
 
@@ -84,13 +85,16 @@ class Transport:
         attempts: int | None = None,
     ) -> Reply:
         """See `Sender.send`."""
-        request = _Request(method, self._url(target, params), what, scopes, headers or {}, body)
+        request = _Request(method, self._url(target, params, what), what, scopes, headers or {}, body)
 
         async def whole(response: aiohttp.ClientResponse) -> Reply:
             async with response, asyncio.timeout(self.patience.document):
                 data = await bodies.whole(response, limit)
                 if data is None:
-                    raise LimitExceeded(f"{what} of {self.registry} has more than {limit} bytes")
+                    raise LimitExceeded(
+                        f"{what} of {self.registry} has more than {limit} bytes",
+                        hint="no document may have more; ask whoever pushed it",
+                    )
                 return Reply(response.status, response.headers, data, str(response.url))
 
         return await self._attempts(request, ok, attempts, whole)
@@ -107,7 +111,7 @@ class Transport:
         attempts: int | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         """An answer to GET whose body is still to be read. Raises as `Sender.send`, until the body begins."""
-        request = _Request("GET", self._url(target, None), what, scopes, headers, None)
+        request = _Request("GET", self._url(target, None, what), what, scopes, headers, None)
 
         async def begun(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
             return response
@@ -122,7 +126,7 @@ class Transport:
         """The error of a body that broke off with one of `connecting.BROKEN`."""
         return self._connections.unreachable(self.registry, self._base, what, error)
 
-    def _url(self, target: str, params: Mapping[str, str] | None) -> URL:
+    def _url(self, target: str, params: Mapping[str, str] | None, what: str) -> URL:
         query = dict(params or {})
         if "://" in target:
             text = target
@@ -132,24 +136,21 @@ class Transport:
                 query["ns"] = self.registry
         if query:
             text += ("&" if "?" in text else "?") + urlencode(query)
-        url = self._parsed(text)
+        url = self._parsed(text, what)
         if url.scheme not in ("http", "https") or not url.host:
-            raise RegistryFailed(f"{self.registry} names an address that is none of HTTP", hint="is it a registry?")
+            raise RegistryFailed(f"{self.registry} names an address that is none of HTTP ({what})", hint=_NO_REGISTRY)
         if loses_tls(self._base, url):
-            raise self._unencrypted(url)
+            raise RegistryFailed(
+                f"{self.registry} redirects {what} to {url.host}, without TLS: refused",
+                hint="the registry, or the storage behind it, must be set up to give https addresses",
+            )
         return url
 
-    def _parsed(self, text: str) -> URL:
+    def _parsed(self, text: str, what: str) -> URL:
         try:
             return URL(text, encoded=True)
         except ValueError:
-            raise RegistryFailed(f"{self.registry} names an address that is none", hint="is it a registry?") from None
-
-    def _unencrypted(self, url: URL) -> RegistryFailed:
-        return RegistryFailed(
-            f"{self.registry} redirects to {url.host}, without TLS: refused",
-            hint="the registry, or the storage behind it, must be set up to give https addresses",
-        )
+            raise RegistryFailed(f"{self.registry} names an address that is none ({what})", hint=_NO_REGISTRY) from None
 
     async def _attempts(
         self,
@@ -224,9 +225,14 @@ class Transport:
                 return response, home
             await self._drained(response)
             if method not in ("GET", "HEAD") and response.status not in _WITH_BODY:
-                raise RegistryFailed(f"{self.registry} redirects {request.what} to another place")
-            url = self._url(str(self._joined(url, location)), None)
-        raise RegistryFailed(f"{self.registry} redirects {request.what} again and again: gave up after {MAX_REDIRECTS}")
+                raise RegistryFailed(
+                    f"{self.registry} redirects {request.what} to another place", hint="use the name of that place"
+                )
+            url = self._url(str(self._joined(url, location, request.what)), None, request.what)
+        raise RegistryFailed(
+            f"{self.registry} redirects {request.what} again and again: gave up after {MAX_REDIRECTS}",
+            hint="ask who runs the registry, or the proxy before it",
+        )
 
     async def _sent(
         self, method: str, url: URL, headers: Mapping[str, str], body: Body | None, home: bool
@@ -246,10 +252,10 @@ class Transport:
         async with response, asyncio.timeout(self.patience.document):
             await bodies.whole(response, _ERROR_BODY)
 
-    def _joined(self, url: URL, location: str) -> URL:
-        joined = url.join(self._parsed(location))
+    def _joined(self, url: URL, location: str, what: str) -> URL:
+        joined = url.join(self._parsed(location, what))
         if not joined.absolute:
-            raise RegistryFailed(f"{self.registry} redirects to an address that is none", hint="is it a registry?")
+            raise RegistryFailed(f"{self.registry} redirects {what} to an address that is none", hint=_NO_REGISTRY)
         return joined
 
 
