@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jackstay.cli.fleet_flags import FleetFlags
-from jackstay.cli.invocation import open_fleet, show
+from jackstay.cli.invocation import open_fleet, report, with_host
 from jackstay.cli.lazy import fleet_flags_of
+from jackstay.cli.main import print_warning
 from jackstay.cli.output.firewalls import firewall_word
+from jackstay.cli.output.runtimes import runtime_warning
 from jackstay.cli.output.view import Table
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ def command(
     """Check the way to hosts and what they can do.
 
     Without a set, and without -H, every host of the inventory. What stands in the way is told host by host. Firewalls
-    are those that drop what is forwarded; with "!", containers may not get through.
+    are those that drop what is forwarded; with "!", containers may not get through. A runtime that is older than fixes
+    against hostile images is warned of.
 
     \b
     Examples:
@@ -54,10 +57,17 @@ def command(
             "Platform": f"{reply.os}/{reply.architecture}",
             "Firewalls": ", ".join(map(firewall_word, info.get("Firewalls", ()))) or "-",
             "Answers": answers,
+            "Warnings": [told for told in [runtime_warning(reply.runtime)] if told],
         }
 
-    hosts = _chosen(fleet_flags_of(ctx), sets or [])
-    return show(ctx, hosts, lambda hosts: hosts.run(work), lambda item: [item], Table(COLUMNS))
+    flags = fleet_flags_of(ctx)
+    hosts = _chosen(flags, sets or [])
+    result, code = report(ctx, hosts, lambda hosts: hosts.run(work), lambda item: [item], Table(COLUMNS))
+    if not (flags.json or flags.jsonl):
+        for outcome in result.outcomes:
+            for warning in outcome.value["Warnings"] if outcome.value else ():
+                print_warning(with_host(outcome.host, warning))
+    return code
 
 
 def _chosen(flags: FleetFlags, sets: list[str]) -> Hosts:
