@@ -63,7 +63,7 @@ def command(
     flags = fleet_flags_of(ctx)
     hosts = _chosen(flags, sets or [])
     result, code = report(ctx, hosts, lambda hosts: hosts.run(work), lambda item: [item], Table(COLUMNS))
-    if not (flags.json or flags.jsonl):
+    if not (flags.json or flags.jsonl or flags.format):
         for outcome in result.outcomes:
             for warning in outcome.value["Warnings"] if outcome.value else ():
                 print_warning(with_host(outcome.host, warning))
