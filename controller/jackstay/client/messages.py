@@ -74,6 +74,7 @@ from jackstay_proto.v1.containers_pb2 import (
     WindowSize,
 )
 from jackstay_proto.v1.content_pb2 import (
+    Attached,
     Descriptor,
     MissingReply,
     MissingRequest,
@@ -180,6 +181,7 @@ from jackstay_proto.v1.volumes_pb2 import (
 
 __all__ = [
     "AttachStart",
+    "Attached",
     "AuthorizationGiven",
     "AuthorizationWanted",
     "CheckDone",

@@ -66,7 +66,7 @@ def fetched_objects(
     wire = dict(fetched.wire)
     wires: dict[str, int] = {}
     for image in images:
-        digests = {blob.digest for blob in (image.root, *image.blobs)}
+        digests = {blob.digest for blob in image.everything}
         wires.setdefault(image.root.digest, 0)
         wires[image.root.digest] += sum(wire.pop(digest, 0) for digest in digests)
     if images:  # what belongs to no known closure: count it, never lose it

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from jackstay.client import messages
-from jackstay.copying.sources import Blob, SourceImage
+from jackstay.copying.sources import AttachedDocument, Blob, SourceImage
 from jackstay.errors import AgentError, NotFound, UsageError
 from jackstay_oci.documents import MAX_DOCUMENT, parse_manifest
 from jackstay_oci.media_types import is_index
@@ -60,12 +60,16 @@ class HostSource:
             reply = await anext(held)
         except AgentError as error:
             raise self._named(error) from error
-        blobs = tuple(Blob(blob.digest, blob.size, blob.media_type) for blob in reply.blobs)
+        blobs = tuple(_blob(blob) for blob in reply.blobs)
         self._readable.update(blob.digest for blob in blobs)
-        root = Blob(reply.root.digest, reply.root.size, reply.root.media_type)
+        root = _blob(reply.root)
         self._readable.add(root.digest)
         manifests = await self._manifests(root, blobs) if is_index(root.media_type) else ()
-        return SourceImage(root, (reply.name,) if reply.name else (), blobs, manifests, event="pull")
+        names = (reply.name,) if reply.name else ()
+        attached = tuple(_attached(one) for one in reply.attached)
+        image = SourceImage(root, names, blobs, manifests, event="pull", attached=attached)
+        self._readable.update(blob.digest for blob in image.everything)
+        return image
 
     async def _manifests(self, root: Blob, blobs: tuple[Blob, ...]) -> tuple[str, ...]:
         """The manifests of the index *root* that are there."""
@@ -113,6 +117,14 @@ class HostSource:
             await held.aclose()
         self._held.clear()
         await self._agent.close()
+
+
+def _attached(one: messages.Attached) -> AttachedDocument:
+    return AttachedDocument(_blob(one.document), one.about, one.kind, tuple(_blob(blob) for blob in one.blobs))
+
+
+def _blob(one: messages.Descriptor) -> Blob:
+    return Blob(one.digest, one.size, one.media_type)
 
 
 def canonical(name: str) -> str:

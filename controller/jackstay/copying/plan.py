@@ -43,7 +43,7 @@ def plan_images(images: Sequence[SourceImage], missing: Collection[str], source_
     lacking = set(missing)
     plans = []
     for image in images:
-        sizes = {blob.digest: blob.size for blob in (image.root, *image.blobs)}
+        sizes = {blob.digest: blob.size for blob in image.everything}
         sent = sum(size for digest, size in sizes.items() if digest in lacking)
         lacking -= sizes.keys()
         sources = (SourceShare(source_name, via, sent),) if sent else ()
@@ -52,8 +52,8 @@ def plan_images(images: Sequence[SourceImage], missing: Collection[str], source_
 
 
 def closure(images: Sequence[SourceImage]) -> list[str]:
-    """Every digest of the images, once, in order."""
-    return list(dict.fromkeys(blob.digest for image in images for blob in (image.root, *image.blobs)))
+    """Every digest of the images, and of what is attached to them, once, in order."""
+    return list(dict.fromkeys(blob.digest for image in images for blob in image.everything))
 
 
 async def plan_agent(agent: AgentClient, source: RangeSource, images: Sequence[SourceImage]) -> list[HostPlan]:

@@ -32,7 +32,8 @@ async def taken(source: RangeSource, image: SourceImage, own: Platform) -> Sourc
     chosen, manifest = await _chosen(source, image, wanted)
     below = (_blob(manifest.config), *(_blob(layer) for layer in manifest.layers))
     held = {blob.digest for blob in image.blobs}
-    return replace(image, blobs=(image.root, chosen, *(blob for blob in below if blob.digest in held)))
+    taking = (image.root, chosen, *(blob for blob in below if blob.digest in held))
+    return replace(image, blobs=taking).without_strangers()
 
 
 async def alone(source: RangeSource, image: SourceImage) -> SourceImage:
@@ -44,7 +45,8 @@ async def alone(source: RangeSource, image: SourceImage) -> SourceImage:
         return image
     fitting = await taken(source, replace(image, all_platforms=False), platforms.this_host())
     chosen = fitting.blobs[1] if image.manifests else image.root
-    return replace(fitting, root=chosen, blobs=fitting.blobs[1:], manifests=(), platform="")
+    left = replace(fitting, root=chosen, blobs=fitting.blobs[1:], manifests=(), platform="")
+    return left.without_strangers()
 
 
 async def _chosen(source: RangeSource, image: SourceImage, wanted: Platform) -> tuple[Blob, Manifest]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jackstay.client import messages
-from jackstay.copying.sources import PIECE, RangeSource, SourceImage
+from jackstay.copying.sources import PIECE, AttachedDocument, Blob, RangeSource, SourceImage
 from jackstay.errors import AgentError, Error, NotFound
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ async def serve(
     """
     async with agent.images.fetch() as call:
         await call.write(messages.FetchRequest(start=start_request(source.name, images, lane)))
-        known = {blob.digest for image in images for blob in (image.root, *image.blobs)}
+        known = {blob.digest for image in images for blob in image.everything}
         answerer = _Answerer(call, source, known, lane)
         try:
             async for reply in call:
@@ -82,18 +82,30 @@ def start_request(source: str, images: Sequence[SourceImage], lane: FetchLane | 
         lane=lane.name if lane else "",
         images=[
             messages.ImageTarget(
-                root=messages.Descriptor(
-                    media_type=image.root.media_type, digest=image.root.digest, size=image.root.size
-                ),
+                root=_descriptor(image.root),
                 names=image.names,
                 platform=image.platform,
                 all_platforms=image.all_platforms,
                 manifests=image.manifests,
                 event=image.event,
+                attached=[_attached(one) for one in image.attached],
             )
             for image in images
         ],
     )
+
+
+def _attached(one: AttachedDocument) -> messages.Attached:
+    return messages.Attached(
+        document=_descriptor(one.document),
+        about=one.about,
+        kind=one.kind,
+        blobs=[_descriptor(blob) for blob in one.blobs],
+    )
+
+
+def _descriptor(blob: Blob) -> messages.Descriptor:
+    return messages.Descriptor(media_type=blob.media_type, digest=blob.digest, size=blob.size)
 
 
 class _Answerer:

@@ -29,7 +29,7 @@ class SharedSource:
     def __init__(self, source: RangeSource, images: Sequence[SourceImage]) -> None:
         self._source = source
         self._images = list(images)
-        self._sizes = {blob.digest: blob.size for image in images for blob in (image.root, *image.blobs)}
+        self._sizes = {blob.digest: blob.size for image in images for blob in image.everything}
         self._pieces: OrderedDict[Key, asyncio.Task[bytes]] = OrderedDict()
 
     @property

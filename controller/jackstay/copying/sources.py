@@ -20,6 +20,16 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedDocument:
+    """What is attached to an image: a signature, a bill of materials."""
+
+    document: Blob  # its manifest
+    about: str  # digest of what it is attached to
+    kind: str  # "sig" when a tag ``sha256-HEX.sig`` attaches it, empty: its own subject does
+    blobs: tuple[Blob, ...]  # that the manifest names
+
+
+@dataclass(frozen=True, slots=True)
 class SourceImage:
     """An image that a source has: its root (manifest or index), and the names it shall get at the destination."""
 
@@ -30,6 +40,7 @@ class SourceImage:
     platform: str = ""  # of an index, what the destination unpacks, "os/architecture[/variant]"; empty: its own
     all_platforms: bool = False  # of an index, the destination keeps every one of the manifests
     event: str = "load"  # how the destination's event that tells of it is called: "load", "import", "pull"
+    attached: tuple[AttachedDocument, ...] = ()  # each after what it is attached to
 
     def wanting(self, platform: str = "", *, all_platforms: bool = False) -> SourceImage:
         """The same image, of which the destination is to unpack *platform*, and to keep the others or not."""
@@ -38,6 +49,21 @@ class SourceImage:
     def named(self, *names: str) -> SourceImage:
         """The same image with other names."""
         return replace(self, names=names)
+
+    @property
+    def everything(self) -> tuple[Blob, ...]:
+        """The image's blobs and those of what is attached to it, each once."""
+        beside = (blob for one in self.attached for blob in (one.document, *one.blobs))
+        return tuple({blob.digest: blob for blob in (self.root, *self.blobs, *beside)}.values())
+
+    def without_strangers(self) -> SourceImage:
+        """The same image without what is attached to manifests that are not among its blobs."""
+        there, kept = {self.root.digest, *(blob.digest for blob in self.blobs)}, []
+        for one in self.attached:
+            if one.about in there:
+                there.add(one.document.digest)
+                kept.append(one)
+        return replace(self, attached=tuple(kept))
 
     @property
     def label(self) -> str:
