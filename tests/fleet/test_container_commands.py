@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,13 @@ def test_prune_asks(web1: Laptop) -> None:
         terminal.expect(r"\[y/N\]")
         terminal.type("n\n")
         assert terminal.wait() == 130
+    unanswered = web1.run("container", "prune", input=b"").ended(2)
+    assert "[y/N]" in unanswered.stderr
+    assert "nothing was removed: nobody answered" in unanswered.stderr
+    answered = web1.run("container", "prune", input=b"y\n").ok()
+    assert answered.lines[0] == "Deleted Containers:"
     ran = web1.ok("-H", "web[1-2]", "container", "prune", "--yes", "--json")
-    assert [len(each["data"]) for each in ran.json] == [2, 2]
+    assert [len(each["data"]) for each in ran.json] == [1, 2]
     assert web1.ok("-H", "web[1-2]", "ps", "-aq").stdout == ""
 
 
@@ -137,3 +143,21 @@ def test_verbs_on_several_and_where_they_cannot_be(web1: Laptop) -> None:
         ran = web1.run(*words.split()).ended(1 if told else 0)
         assert (ran.stdout.split(), told in ran.stderr) == (printed.split(), True), ran
     assert web1.run("wait", "none", "ended").ended(125).stdout == "3\n"
+    assert web1.ok("container", "list", "-q").stdout == web1.ok("ps", "-q").stdout
+
+
+def test_waiting_for_what_is_to_come(web1: Laptop) -> None:
+    """A container that does not run is not waited for without a condition."""
+    conditions = ("next-exit", "removed", "not-running")
+    for patience in (0.5, 2, 8):  # until the commands have come to the agent, which nobody tells
+        web1.ok("create", "--name", "made", "base:1", "sh", "-c", "exit 7")
+        waits = [web1.start("wait", "--condition", condition, "made") for condition in conditions]
+        time.sleep(patience)
+        web1.run("start", "-a", "made").ended(7)
+        web1.ok("container", "remove", "made")
+        told = [waiting.communicate(timeout=20)[0] for waiting in waits]
+        if told == [b"7\n", b"7\n", b"0\n"]:
+            break
+    else:
+        raise AssertionError(told)
+    assert "not one of" in web1.run("wait", "--condition", "tired", "made").ended(2).stderr

@@ -170,7 +170,7 @@ def test_rows_that_were_changed_behind_the_agent(damaged: Damaged) -> None:
     # Whatever collection may take now is a finding, and comes back to its manifest before one comes.
     damaged.sql("DELETE FROM blob_references WHERE child = ?", digest)
     damaged.repairs(("missing", "blob", digest))
-    damaged.laptop.ok("-H", "web1", "image", "prune")
+    damaged.laptop.ok("-H", "web1", "image", "prune", "-f")
     assert blob.exists()
 
     # A damaged blob that nothing needs goes.

@@ -6,7 +6,7 @@ A command's module is imported when the command is run, so that ``--help``, ``--
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class Group:
 
 def _entry(module: str, summary: str) -> Entry:
     return Entry(f"jackstay.cli.{module}", summary)
+
+
+def _alias(entry: Entry) -> Entry:
+    """Another word of docker's for it, which the help does not tell."""
+    return replace(entry, hidden=True)
 
 
 RUN = _entry("run", "Create a container from an image and start it.")
@@ -63,6 +68,10 @@ SAVE = _entry("save", "Save images to an archive.")
 TAG = _entry("tag", "Give an image another name.")
 RMI = _entry("rmi", "Remove images.")
 HISTORY = _entry("history", "Show how an image came to be.")
+VOLUME_LS = _entry("volume_ls", "List volumes.")
+VOLUME_RM = _entry("volume_rm", "Remove volumes.")
+NETWORK_LS = _entry("network_ls", "List networks.")
+NETWORK_RM = _entry("network_rm", "Remove networks.")
 
 ROOT: Mapping[str, Entry | Group] = {
     "copy": _entry("copy", "Copy images between hosts, registries and archives."),
@@ -135,6 +144,9 @@ ROOT: Mapping[str, Entry | Group] = {
             "exists": _entry("container_exists", "Tell by the exit code whether a container exists."),
             "prune": _entry("container_prune", "Remove the containers that do not run."),
             "inspect": _entry("container_inspect", "Show everything about containers."),
+            "list": _alias(PS),
+            "ps": _alias(PS),
+            "remove": _alias(RM),
         },
     ),
     "image": Group(
@@ -152,28 +164,34 @@ ROOT: Mapping[str, Entry | Group] = {
             "load": LOAD,
             "save": SAVE,
             "import": IMPORT,
+            "list": _alias(IMAGES),
+            "remove": _alias(RMI),
         },
     ),
     "volume": Group(
         "Volumes.",
         {
             "create": _entry("volume_create", "Create a volume."),
-            "ls": _entry("volume_ls", "List volumes."),
+            "ls": VOLUME_LS,
             "inspect": _entry("volume_inspect", "Show everything about volumes."),
-            "rm": _entry("volume_rm", "Remove volumes."),
+            "rm": VOLUME_RM,
             "prune": _entry("volume_prune", "Remove volumes that no container uses."),
+            "list": _alias(VOLUME_LS),
+            "remove": _alias(VOLUME_RM),
         },
     ),
     "network": Group(
         "Networks.",
         {
             "create": _entry("network_create", "Create a network."),
-            "ls": _entry("network_ls", "List networks."),
+            "ls": NETWORK_LS,
             "inspect": _entry("network_inspect", "Show everything about networks."),
-            "rm": _entry("network_rm", "Remove networks."),
+            "rm": NETWORK_RM,
             "prune": _entry("network_prune", "Remove the networks that no container is in."),
             "connect": _entry("network_connect", "Connect a container to a network."),
             "disconnect": _entry("network_disconnect", "Disconnect a container from a network."),
+            "list": _alias(NETWORK_LS),
+            "remove": _alias(NETWORK_RM),
         },
     ),
     "registry": Group(

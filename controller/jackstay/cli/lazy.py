@@ -162,7 +162,7 @@ class LazyGroup(TyperGroup):
 
     def list_commands(self, ctx: Context) -> list[str]:
         """Their names, in the table's order."""
-        return list(self.table)
+        return [name for name, entry in self.table.items() if isinstance(entry, Group) or not entry.hidden]
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
         """The command, its module imported now."""
@@ -174,7 +174,11 @@ class LazyGroup(TyperGroup):
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Their lines in the help, from the table: no module is imported."""
         for title, kind in (("Commands", Entry), ("Groups", Group)):
-            rows = [(name, entry.summary) for name, entry in self.table.items() if isinstance(entry, kind)]
+            rows = [
+                (name, self.table[name].summary)
+                for name in self.list_commands(ctx)
+                if isinstance(self.table[name], kind)
+            ]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)

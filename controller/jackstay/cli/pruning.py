@@ -13,6 +13,7 @@ from jackstay.cli.invocation import confirm
 from jackstay.cli.lazy import fleet_flags_of
 from jackstay.cli.output.units import human_size
 from jackstay.cli.output.view import Lines, Object, Rows
+from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
     from jackstay.fleet import Outcome
@@ -29,10 +30,11 @@ ANONYMOUS = "all anonymous volumes not used by at least one container"
 def ask(ctx: typer.Context, hosts: Hosts, what: Sequence[str], *, filters: Sequence[str] = (), force: bool) -> None:
     """Ask before ``what`` goes, in docker's words, and name the hosts when there are several.
 
-    On one host only where somebody is there to answer; on several see :func:`confirm`. With ``force`` not at all.
+    The answer is a line of standard input, whatever that is; on several hosts see :func:`confirm`. With ``force`` not
+    at all.
 
     Raises:
-        UsageError: several hosts, nobody to ask, and no ``--yes``.
+        UsageError: nobody answered, and no ``--yes``.
         typer.Abort: the answer was no.
     """
     if force:
@@ -41,14 +43,19 @@ def ask(ctx: typer.Context, hosts: Hosts, what: Sequence[str], *, filters: Seque
     if len(hosts) != 1:
         confirm(ctx, hosts, f"remove {_listed(what)}{_filtered(filters)}")
         return
-    if flags.yes or flags.json or flags.jsonl or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if flags.yes:
         return
     if len(what) == 1:
         typer.echo(f"WARNING! This will remove {what[0]}{_filtered(filters)}.", err=True)
     else:
         lines = "".join(f"  - {each}\n" for each in what)
         typer.echo(f"WARNING! This will remove{_filtered(filters)}:\n{lines}", err=True)
-    if not typer.confirm("Are you sure you want to continue?", err=True):
+    # typer.confirm would write to standard output, too, where it is not a terminal.
+    typer.echo("Are you sure you want to continue? [y/N] ", nl=False, err=True)
+    answer = sys.stdin.readline()
+    if not answer and not sys.stdin.isatty():
+        raise UsageError("nothing was removed: nobody answered", hint="do not ask: --force")
+    if answer.strip().lower() not in ("y", "yes"):
         raise typer.Abort
 
 

@@ -17,17 +17,18 @@ def loaded(jackstay: Any, archive: Path) -> Any:
 
 
 def test_prune_tells_what_went(loaded: Any) -> None:
-    assert loaded("-H", "web1", "image", "prune").out == (
+    assert loaded("-H", "web1", "image", "prune", "-f").out == (
         "Deleted Images:\ndeleted: sha256:1\n\nTotal reclaimed space: 1.235MB\n"
     )
     assert loaded("-H", "web1", "image", "prune", "-af").out.splitlines()[1] == "untagged: app:1"
-    assert loaded("-H", "web1", "image", "prune", "--filter", "until=1h").out == "Total reclaimed space: 0B\n"
+    assert loaded("-H", "web1", "image", "prune", "-f", "--filter", "until=1h").out == "Total reclaimed space: 0B\n"
     assert loaded("-H", "web[1-2]", "image", "prune", "-f").out == (
         "Deleted Images:\nweb1: deleted: sha256:1\nweb2: deleted: sha256:1\n\nTotal reclaimed space: 2.469MB\n"
     )
-    assert (loaded("-H", "down", "image", "prune").code, loaded("-H", "down", "image", "prune").out) == (4, "")
-    assert loaded("-H", "down", "volume", "prune").out == ""
-    (element,) = loaded("-H", "web1", "--json", "image", "prune", "-a").json
+    down = loaded("-H", "down", "image", "prune", "-f")
+    assert (down.code, down.out) == (4, "")
+    assert loaded("-H", "down", "volume", "prune", "-f").out == ""
+    (element,) = loaded("-H", "web1", "--json", "image", "prune", "-af").json
     assert element["data"] == [{"Untagged": "app:1"}, {"Deleted": "sha256:1"}, {"SpaceReclaimed": 1234567}]
 
 

@@ -274,7 +274,7 @@ def test_volumes_networks_and_the_system(loaded: Any) -> None:
     assert (document["Labels"], document["CreatedAt"]) == ({"a": "1"}, "2023-11-14T22:13:20Z")
     assert loaded("-H", "web1", "volume", "rm", "data").out == "data\n"
     assert loaded("-H", "web1", "volume", "rm", "data").code == 1
-    assert loaded("-H", "web1", "volume", "prune").out.endswith("Total reclaimed space: 5MB\n")
+    assert loaded("-H", "web1", "volume", "prune", "-f").out.endswith("Total reclaimed space: 5MB\n")
     assert loaded("-H", "web1", "network", "ls").out.splitlines()[1].split() == ["b" * 12, "bridge", "bridge", "local"]
     assert loaded("-H", "web1", "network", "inspect", "bridge").json[0]["Name"] == "bridge"
     assert "Name: web1" in loaded("-H", "web1", "info").out
