@@ -10,7 +10,7 @@ from tests.demo import base, steps
 from tests.demo.story import Story
 from tests.lab.lab import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 
 def test_the_walkthrough(lab: Lab, tmp_path: Path) -> None:
