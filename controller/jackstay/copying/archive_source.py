@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from jackstay.copying.sources import PIECE, Blob, SourceImage
-from jackstay.errors import Error, NotFound, UsageError
+from jackstay.errors import Error, LimitExceeded, NotFound, UsageError
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Index, Manifest, parse_manifest
 from jackstay_oci.media_types import is_index, is_manifest
@@ -62,11 +62,18 @@ class ArchiveSource:
 
         Raises:
             NotFound, InvalidArchive, InvalidDocument, DigestMismatch, LimitExceeded, DiskFull: see ``open_archive``.
+            UsageError: the user's bounds on archives are malformed.
         """
+        from jackstay.inventory.archive_limits import HINT, archive_limits
         from jackstay_oci.archives.archive import open_archive
 
         def work() -> Archive:
-            return open_archive(source, spool_dir=spool_folder(environ), name=name)
+            limits = archive_limits(environ)
+            try:
+                return open_archive(source, spool_dir=spool_folder(environ), limits=limits, name=name)
+            except LimitExceeded as error:
+                error.hint = HINT
+                raise
 
         return cls(await asyncio.to_thread(work), name)
 

@@ -20,7 +20,7 @@ from jackstay_oci import media_types
 from jackstay_oci.archives.spool import unnamed
 from jackstay_oci.compression import Peeked, decompressing, detect
 from jackstay_oci.digest import Digest, hasher
-from jackstay_oci.limits import DEFAULT_LIMITS
+from jackstay_oci.limits import DEFAULT_LIMITS, Limits
 from jackstay_oci.reading import DescriptorReader
 from jackstay_oci.store.disk_errors import full_disk_named
 from jackstay_oci.tar.header import BLOCK, ZERO_BLOCK, parse_header
@@ -50,7 +50,9 @@ class TarLayer:
     media_type: str
 
 
-def read_file(fd: int, name: str, folder: Callable[[], Path], stop: threading.Event) -> TarLayer:
+def read_file(
+    fd: int, name: str, folder: Callable[[], Path], stop: threading.Event, limits: Limits = DEFAULT_LIMITS
+) -> TarLayer:
     """The layer in the descriptor *fd*, which is closed unless the layer has it.
 
     Args:
@@ -58,6 +60,7 @@ def read_file(fd: int, name: str, folder: Callable[[], Path], stop: threading.Ev
         name: what errors call it.
         folder: gives the spool folder, when one is needed.
         stop: set by who does not want it any more.
+        limits: of these, the bounds on bytes and on what compression gives.
 
     Raises:
         InvalidArchive: it is empty, no tar, or its compression is broken.
@@ -67,7 +70,7 @@ def read_file(fd: int, name: str, folder: Callable[[], Path], stop: threading.Ev
     kept = False
     try:
         seekable = stat.S_ISREG(os.fstat(fd).st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0
-        layer = read_stream(DescriptorReader(fd), name, folder, stop, in_place=fd if seekable else None)
+        layer = read_stream(DescriptorReader(fd), name, folder, stop, limits, in_place=fd if seekable else None)
         kept = layer.fd == fd
         return layer
     finally:
@@ -76,7 +79,13 @@ def read_file(fd: int, name: str, folder: Callable[[], Path], stop: threading.Ev
 
 
 def read_stream(
-    source: BinaryReader, name: str, folder: Callable[[], Path], stop: threading.Event, *, in_place: int | None = None
+    source: BinaryReader,
+    name: str,
+    folder: Callable[[], Path],
+    stop: threading.Event,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    in_place: int | None = None,
 ) -> TarLayer:
     """The layer that *source* gives; *in_place* is the file that it reads, when its bytes can be had from there.
 
@@ -90,8 +99,11 @@ def read_stream(
     fd = in_place if in_place is not None and as_it_came else unnamed(folder())
     try:
         kept = None if fd == in_place else fd
-        raw = _Passing(peeked, kept if as_it_came else None, stop)
-        plain = raw if kind == "none" else _Passing(decompressing(raw, kind=kind), None if as_it_came else fd, stop)
+        total = limits.total_bytes
+        plain = raw = _Passing(peeked, kept if as_it_came else None, stop, total)
+        if kind != "none":
+            unpacked = decompressing(raw, kind=kind, limits=limits)
+            plain = _Passing(unpacked, None if as_it_came else fd, stop, total)
         with full_disk_named("a copy of the tar on this machine"):
             try:
                 _check(plain)
@@ -110,8 +122,9 @@ def read_stream(
 class _Passing:
     """Passes bytes on: hashed, counted, and written to *out* unless it is None."""
 
-    def __init__(self, source: BinaryReader, out: int | None, stop: threading.Event) -> None:
+    def __init__(self, source: BinaryReader, out: int | None, stop: threading.Event, total: int) -> None:
         self._source = source
+        self._total = total
         self._out = out
         self._stop = stop
         self.hash = hasher()
@@ -123,8 +136,8 @@ class _Passing:
         data = self._source.read(size)
         self.hash.update(data)
         self.size += len(data)
-        if self.size > DEFAULT_LIMITS.total_bytes:
-            raise LimitExceeded(f"more than {DEFAULT_LIMITS.total_bytes} bytes (limit total_bytes)")
+        if self.size > self._total:
+            raise LimitExceeded(f"more than {self._total} bytes (limit total_bytes)")
         if self._out is not None:
             write_all(self._out, data)
         return data

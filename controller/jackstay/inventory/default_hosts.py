@@ -34,7 +34,7 @@ def default_hosts(environ: Mapping[str, str], cwd: Path) -> DefaultHosts:
             continue
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path}: {error}", hint="the file is TOML; strings need quotes") from None
-        if unknown := document.keys() - {"host", "output", "registries"}:
+        if unknown := document.keys() - {"host", "limits", "output", "registries"}:
             raise UsageError(f"{path}: no setting is called {min(unknown)!r}", hint='settings are: host = "@web"')
         if "host" not in document:
             continue

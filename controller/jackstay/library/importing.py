@@ -22,7 +22,8 @@ from jackstay.copying.host_source import canonical
 from jackstay.copying.import_source import ImportSource
 from jackstay.copying.imported_image import make_image
 from jackstay.copying.tar_layer import TarLayer, read_file, read_stream
-from jackstay.errors import InvalidReference, NotFound, UsageError
+from jackstay.errors import InvalidReference, LimitExceeded, NotFound, UsageError
+from jackstay.inventory.archive_limits import HINT, archive_limits
 from jackstay_oci import platforms
 from jackstay_oci.changes import instructions
 from jackstay_oci.documents import Platform
@@ -72,7 +73,7 @@ async def open_layer(source: str, environ: Mapping[str, str]) -> AsyncIterator[T
     """The tar *source* (a path, ``-`` for standard input, a URL) as a layer, for as long as the block runs.
 
     Raises:
-        NotFound, UsageError: the file is not there, or is none.
+        NotFound, UsageError: the file is not there, or is none; the user's bounds on archives are malformed.
         DownloadFailed: see :func:`jackstay.copying.download.download`.
         InvalidArchive, LimitExceeded, DiskFull: see :func:`jackstay.copying.tar_layer.read_file`.
     """
@@ -93,11 +94,15 @@ async def open_layer(source: str, environ: Mapping[str, str]) -> AsyncIterator[T
 def _read(source: str, environ: Mapping[str, str], stop: threading.Event) -> TarLayer:
     from jackstay.copying.archive_source import spool_folder
 
-    folder = partial(spool_folder, environ)
-    if download.is_url(source):
-        with download.download(source) as body:
-            return read_stream(body, _shown(source), folder, stop)
-    return read_file(os.dup(0) if source == "-" else _open(source), _shown(source), folder, stop)
+    folder, limits = partial(spool_folder, environ), archive_limits(environ)
+    try:
+        if download.is_url(source):
+            with download.download(source) as body:
+                return read_stream(body, _shown(source), folder, stop, limits)
+        return read_file(os.dup(0) if source == "-" else _open(source), _shown(source), folder, stop, limits)
+    except LimitExceeded as error:
+        error.hint = HINT
+        raise
 
 
 def _open(path: str) -> int:
