@@ -116,8 +116,9 @@ class BlobFetcher:
                 sent += ingest.offset - begun
                 growing.stop()  # what is read along now is not the blob
                 await finish(ingest.abort)
-                if begun:
-                    continue  # what an earlier try left may be what is wrong: the same source begins anew
+                # What an earlier try left may be what is wrong, or one of several places that the source gets it from.
+                if begun or source.distrust(blob.digest):
+                    continue  # the same source begins anew
                 failures.append(
                     DigestMismatch(
                         f"{source.name} gave wrong bytes for {blob.digest}: {error.message}",

@@ -3,6 +3,7 @@
 A blob comes as one stream, which costs least. One whose stream proves to be slow goes on in ranges, several at once: a
 far registry, or one that slows each connection down, then gives as much as several connections carry. Over all blobs of
 the source `ranges.AHEAD` ranges at most are under way or wait to be taken: so much is lost when the agent is killed.
+From a registry that ignores ranges it is one stream, however slow.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 
 from jackstay_agent.errors import Error, SourceFailed
 from jackstay_agent.fetch.ranges import AHEAD, RANGE, in_ranges
@@ -18,7 +20,7 @@ from jackstay_oci.attached.asking import ask_registry
 from jackstay_oci.attached.gathering import Answer
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Index, parse_manifest
-from jackstay_oci.registry.registry import Document, Registry
+from jackstay_oci.registry.registry import Document, RangesIgnored, Registry
 
 JUDGED = 4 << 20
 """Bytes after which a stream is judged, again and again."""
@@ -75,6 +77,10 @@ class RegistrySource:
             self.said = error
             raise SourceFailed(error.message, hint=error.hint) from error
 
+    def distrust(self, digest: Digest) -> bool:
+        """See `source.Source.distrust`: it may have come from a mirror."""
+        return self._registry.distrust(digest)
+
     async def _document(self, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         data = self._documents.get(digest)
         if data is None:
@@ -98,19 +104,22 @@ class RegistrySource:
                 offset += len(piece)
                 yield piece
                 if offset - judged >= JUDGED:
-                    if offset - judged < SLOW * waited and end - offset > JUDGED:
+                    slow = offset - judged < SLOW * waited
+                    if slow and end - offset > JUDGED and self._registry.gives_parts(digest):
                         break
                     judged, waited = offset, 0.0
-        async with aclosing(
-            in_ranges(
-                lambda start, size: self._registry.read(self._repository, digest, start, size),
-                offset,
-                end,
-                self._places,
-            )
-        ) as pieces:
-            async for piece in pieces:
-                yield piece
+        try:
+            async with aclosing(in_ranges(partial(self._part, digest), offset, end, self._places)) as ranges:
+                async for piece in ranges:
+                    offset += len(piece)
+                    yield piece
+        except RangesIgnored:
+            async with aclosing(self._registry.read(self._repository, digest, offset, end - offset)) as stream:
+                async for piece in stream:
+                    yield piece
+
+    def _part(self, digest: Digest, start: int, size: int) -> AsyncGenerator[bytes, None]:
+        return self._registry.read(self._repository, digest, start, size, part=True)
 
 
 def _manifests(root: Document) -> set[Digest]:

@@ -22,3 +22,7 @@ class Source(Protocol):
         also in the middle; the next source then goes on where it stopped.
         """
         ...
+
+    def distrust(self, digest: Digest) -> bool:
+        """What it gave of *digest* proved wrong. Whether to ask it again: it has other places to get the bytes from."""
+        ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import aiohttp
 
@@ -22,9 +22,12 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASC
 
 
 async def read(
-    transport: Transport, repository: str, digest: Digest, offset: int, length: int
+    transport: Transport, repository: str, digest: Digest, offset: int, length: int, ignored: Callable[[], None]
 ) -> AsyncGenerator[bytes, None]:
-    """As `Registry.read`, from one server. The tries are counted anew whenever one has brought something."""
+    """As `Registry.read`, from one server. The tries are counted anew whenever one has brought something.
+
+    *ignored* is called when the server gives the whole in place of a range; what it raises ends the reading.
+    """
     what = f"blob {digest} of {repository}"
     end = offset + length
     fruitless = 0
@@ -39,6 +42,8 @@ async def read(
                 ok=(200, 206, 416),
             ) as response:
                 skip = _skipped(transport.registry, what, response, offset)
+                if response.status == 200:
+                    ignored()
                 while offset < end and (piece := await response.content.read(PIECE)):
                     if skip:
                         skip, piece = max(0, skip - len(piece)), piece[skip:]

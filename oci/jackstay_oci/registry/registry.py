@@ -22,6 +22,10 @@ class Document:
     data: bytes
 
 
+class RangesIgnored(Exception):
+    """A part of a blob was asked for, and the registry gives the whole: no failure, but parts cost too much there."""
+
+
 class BlobReader(Protocol):
     """Gives the bytes of a blob again and again, from any offset: an upload that broke off goes on."""
 
@@ -52,12 +56,24 @@ class Registry(Protocol):
         more than 4 MiB, `InvalidDocument` when it is of no known media type."""
         ...
 
-    def read(self, repository: str, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
+    def read(
+        self, repository: str, digest: Digest, offset: int, length: int, *, part: bool = False
+    ) -> AsyncGenerator[bytes, None]:
         """The bytes of a blob from *offset*, exactly *length* of them, in pieces of at most 1 MiB.
 
         A connection that breaks is made anew, and goes on where it broke; a registry that ignores ranges gives the
-        bytes before *offset* too, which are thrown away.
+        bytes before *offset* too, which are thrown away. Where this is a *part* and others are asked for as well, that
+        would be done for each of them: then `RangesIgnored` is raised before anything is read.
         """
+        ...
+
+    def gives_parts(self, digest: Digest) -> bool:
+        """Whether parts of the blob can be asked for: true until the whole came in place of one."""
+        ...
+
+    def distrust(self, digest: Digest) -> bool:
+        """What was read of the blob proved wrong: the mirrors that it came from are left out from now on; whether there
+        are any, so that another try may bring other bytes."""
         ...
 
     async def has_blob(self, repository: str, digest: Digest) -> bool:

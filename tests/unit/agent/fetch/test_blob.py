@@ -24,8 +24,9 @@ DATA = bytes(range(251)) * 5000
 class FakeSource:
     """Gives `data`, in pieces of 1,000 bytes, up to byte `until`, then fails; notes what it was asked for."""
 
-    def __init__(self, data: bytes, name: str = "fake", until: int | None = None) -> None:
+    def __init__(self, data: bytes, name: str = "fake", until: int | None = None, then: bytes = b"") -> None:
         self.name = name
+        self._then = then  # what it gives instead once it was told that its bytes are wrong
         self.asked: list[tuple[int, int]] = []
         self._data = data
         self._until = len(data) if until is None else until
@@ -39,6 +40,10 @@ class FakeSource:
             yield piece
         if offset < len(self._data):
             raise SourceFailed(f"{self.name} broke")
+
+    def distrust(self, digest: Digest) -> bool:
+        self._data, self._then = self._then, b""
+        return bool(self._data)
 
 
 @pytest.fixture
@@ -93,6 +98,13 @@ async def test_wrong_bytes_are_not_stored_and_a_good_source_begins_anew(content:
         await fetch(content, blob(other), FakeSource(b"x" * len(other), name="bad"))
     assert not await content.has(Digest.of(other))
     assert await asyncio.to_thread(lambda: list(content.blobs.ingests())) == []
+
+
+async def test_a_source_that_knows_another_place_is_asked_again_before_the_next_one(content: ContentStore) -> None:
+    mirrored, next_one = FakeSource(b"x" * len(DATA), then=DATA), FakeSource(DATA)
+    assert (await fetch(content, blob(), mirrored, next_one))[0] == 2 * len(DATA)
+    assert mirrored.asked == [(0, len(DATA))] * 2
+    assert next_one.asked == []
 
 
 async def test_what_an_earlier_try_left_wrong_is_not_the_sources_fault(content: ContentStore) -> None:

@@ -126,6 +126,9 @@ class Memory:
             await asyncio.sleep(0)
             yield self.blobs[digest][start : min(start + (1 << 16), offset + length)]
 
+    def distrust(self, digest: Digest) -> bool:
+        return False
+
 
 class ImageHost:
     """The parts of an agent that images need."""

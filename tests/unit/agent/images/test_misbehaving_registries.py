@@ -29,6 +29,7 @@ from jackstay_agent.errors import (
 )
 from jackstay_agent.fetch.blob import ingest_of
 from jackstay_agent.images.pulling import Puller
+from jackstay_agent.images.receiving import LAYERS_AT_ONCE
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.rpc.pulling import pull
 from jackstay_oci import media_types
@@ -402,4 +403,28 @@ async def test_a_registry_that_asks_to_wait_a_moment_is_waited_for(pulling: Pull
         await pulling(server)
     paths = [seen.path for seen in server.seen]
     assert {path for path in paths if paths.count(path) == 2} == refused == set(paths)
+    await pulling.host.whole()
+
+
+@pytest.mark.parametrize("also_the_config", [True, False])
+async def test_of_wrong_bytes_from_a_mirror_the_next_place_is_asked_and_the_mirror_no_more(
+    pulling: Pulling, also_the_config: bool
+) -> None:
+    made = Made([tar({str(number): bytes(100_000)}) for number in range(8)])
+    shop = Shop(made)
+
+    async def lying(request: web.Request) -> web.StreamResponse:
+        right = await shop(request)
+        lies = "/blobs/" in request.path and (also_the_config or made.image_id not in request.path)
+        return await wrong_bytes(request, right) if lies else right
+
+    async with serving(lying) as first, serving(lying) as second, serving(shop) as server:
+        await pulling(server, first, second)
+    blobs = [[seen.path for seen in each.seen if "/blobs/" in seen.path] for each in (first, second, server)]
+    if also_the_config:  # which comes alone
+        assert [len(paths) for paths in blobs] == [1, 1, 9]
+    else:
+        assert len(blobs[0]) <= 1 + LAYERS_AT_ONCE
+        assert 1 <= len(blobs[1]) <= LAYERS_AT_ONCE
+        assert len(blobs[2]) == 8
     await pulling.host.whole()

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from jackstay_oci.digest import Digest
 from jackstay_oci.errors import InvalidArgument, NotFound
-from jackstay_oci.registry.client import connect
+from jackstay_oci.registry.client import RegistryClient, connect
 from jackstay_oci.registry.settings import RegistrySettings
 from jackstay_oci.registry.tokens import AnonymousAuthorizer
 from tests.unit.oci.registry.serving import REPOSITORY, Registry, Server, client, refusal, serving
@@ -98,6 +98,26 @@ async def test_the_next_server_goes_on_where_a_mirror_broke_off() -> None:
             pieces = registry.read(REPOSITORY, image.layer_digest, 0, len(image.layer))
             assert b"".join([piece async for piece in pieces]) == image.layer
     assert [seen.range for seen in server.seen] == [f"bytes=1000-{len(image.layer) - 1}"]
+
+
+async def test_mirrors_whose_bytes_proved_wrong_are_left_out() -> None:
+    image, other = Registry(), Registry(bytes(200_000))
+    other.blobs[image.layer_digest] = bytes(200_000)
+
+    async def all_of_it(registry: RegistryClient) -> bytes:
+        pieces = registry.read(REPOSITORY, image.layer_digest, 0, len(image.layer))
+        return b"".join([piece async for piece in pieces])
+
+    async with serving(other) as wrong, serving(image) as good, serving(image) as server:
+        async with client(server, settings=mirrored(server, wrong.url, good.url)) as registry:
+            assert await all_of_it(registry) == bytes(200_000)
+            assert not registry.distrust(Digest.of(b"another"))
+            assert registry.distrust(image.layer_digest)
+            assert await all_of_it(registry) == image.layer
+            assert registry.distrust(image.layer_digest)
+            assert await all_of_it(registry) == image.layer
+            assert not registry.distrust(image.layer_digest)  # it was the registry itself
+    assert [len(each.seen) for each in (wrong, good, server)] == [1, 1, 1]
 
 
 async def test_a_mirror_that_is_not_there_hinders_nobody() -> None:

@@ -13,6 +13,7 @@ from jackstay_oci.digest import Digest
 from jackstay_oci.errors import NotFound, RegistryFailed
 from jackstay_oci.registry.blob_reading import PIECE
 from jackstay_oci.registry.client import RegistryClient
+from jackstay_oci.registry.registry import RangesIgnored
 from tests.unit.oci.registry.serving import QUICK, REPOSITORY, Registry, client, serving
 
 
@@ -46,6 +47,29 @@ async def test_a_part_also_where_ranges_are_ignored(ranges: bool, offset: int, l
     image = Registry(ranges=ranges)
     async with serving(image) as server, client(server) as registry:
         assert await read(registry, image, offset, length) == image.layer[offset : offset + length]
+
+
+async def test_a_part_that_comes_whole_is_not_read_and_ranges_count_as_ignored_from_then_on() -> None:
+    image = Registry(bytes(5 * PIECE))
+    async with serving(image) as server, client(server) as registry:
+        for ranges in (True, False):
+            image.ranges = ranges
+            assert registry.gives_parts(image.layer_digest)
+            pieces = registry.read(REPOSITORY, image.layer_digest, 2 * PIECE, 10, part=True)
+            if ranges:
+                assert b"".join([piece async for piece in pieces]) == bytes(10)
+            else:
+                with pytest.raises(RangesIgnored):
+                    await anext(pieces)
+        assert not registry.gives_parts(image.layer_digest)
+        assert registry.gives_parts(Digest.of(b"another"))
+
+
+async def test_a_stream_that_comes_whole_tells_that_ranges_are_ignored() -> None:
+    image = Registry(ranges=False)
+    async with serving(image) as server, client(server) as registry:
+        assert await read(registry, image) == image.layer
+        assert not registry.gives_parts(image.layer_digest)
 
 
 async def test_pieces_are_bounded_and_leaving_early_is_allowed() -> None:
