@@ -119,27 +119,20 @@ class ImagesService(ImagesServicer):
             ]
         )
 
-    async def Layers(self, request: pb.LayersRequest, context: Context) -> pb.LayersReply:
+    async def Layers(self, request: pb.LayersRequest, context: Context) -> AsyncGenerator[pb.ImageLayers, None]:
         """See images.proto."""
-        return pb.LayersReply(
-            images=[
-                pb.ImageLayers(
-                    id=str(image.image_id),
-                    names=image.names,
-                    root=str(image.root),
-                    layers=[
-                        pb.Layer(
-                            chain_id=layer.chain_id,
-                            diff_id=layer.diff_id,
-                            size=layer.size,
-                            created_by=layer.created_by,
-                        )
-                        for layer in layers
-                    ],
-                )
-                for image, layers in await self._images.layers(request.images)
-            ]
-        )
+        for image, layers in await self._images.layers(request.images):
+            yield pb.ImageLayers(
+                id=str(image.image_id),
+                names=image.names,
+                root=str(image.root),
+                layers=[
+                    pb.Layer(
+                        chain_id=layer.chain_id, diff_id=layer.diff_id, size=layer.size, created_by=layer.created_by
+                    )
+                    for layer in layers
+                ],
+            )
 
     async def Tag(self, request: pb.TagRequest, context: Context) -> pb.TagReply:
         """See images.proto."""

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
         FetchRequest,
         HistoryReply,
         HistoryRequest,
+        ImageLayers,
         InspectImageReply,
         InspectImageRequest,
-        LayersReply,
         LayersRequest,
         ListImagesReply,
         ListImagesRequest,
@@ -86,9 +86,9 @@ class Images:
         """How an image came to be, newest first."""
         return await self._calls.unary(self._stub.History, request, timeout)
 
-    async def layers(self, request: LayersRequest, *, timeout: float | None = None) -> LayersReply:
-        """What images are made of."""
-        return await self._calls.unary(self._stub.Layers, request, timeout)
+    def layers(self, request: LayersRequest) -> AsyncIterator[ImageLayers]:
+        """What images are made of, one after the other."""
+        return self._calls.stream(self._stub.Layers, request)
 
     async def tag(self, request: TagRequest, *, timeout: float | None = None) -> TagReply:
         """Give an image another name."""

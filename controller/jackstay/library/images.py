@@ -187,7 +187,7 @@ class Images:
         """What the images are made of; without ``names`` every image, newest first."""
 
         async def work(agent: AgentClient) -> list[messages.ImageLayers]:
-            return list((await agent.images.layers(messages.LayersRequest(images=names))).images)
+            return [image async for image in agent.images.layers(messages.LayersRequest(images=names))]
 
         return await self._hosts.run(work)
 

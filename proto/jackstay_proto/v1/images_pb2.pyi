@@ -1113,26 +1113,6 @@ class LayersRequest(_message.Message):
 Global___LayersRequest: _TypeAlias = LayersRequest  # noqa: Y015
 
 @_typing.final
-class LayersReply(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    IMAGES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImageLayers]: ...
-    def __init__(
-        self,
-        *,
-        images: _abc.Iterable[Global___ImageLayers] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___LayersReply: _TypeAlias = LayersReply  # noqa: Y015
-
-@_typing.final
 class ImageLayers(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -69,10 +69,10 @@ class ImagesStub:
                 request_serializer=jackstay__proto_dot_v1_dot_images__pb2.HistoryRequest.SerializeToString,
                 response_deserializer=jackstay__proto_dot_v1_dot_images__pb2.HistoryReply.FromString,
                 _registered_method=True)
-        self.Layers = channel.unary_unary(
+        self.Layers = channel.unary_stream(
                 '/jackstay.v1.Images/Layers',
                 request_serializer=jackstay__proto_dot_v1_dot_images__pb2.LayersRequest.SerializeToString,
-                response_deserializer=jackstay__proto_dot_v1_dot_images__pb2.LayersReply.FromString,
+                response_deserializer=jackstay__proto_dot_v1_dot_images__pb2.ImageLayers.FromString,
                 _registered_method=True)
         self.Tag = channel.unary_unary(
                 '/jackstay.v1.Images/Tag',
@@ -149,7 +149,7 @@ class ImagesServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Layers(self, request, context):
-        """Layers tells what images are made of, so that shared layers show.
+        """Layers tells what images are made of, so that shared layers show: an image a message, however many there are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -217,10 +217,10 @@ def add_ImagesServicer_to_server(servicer, server):
                     request_deserializer=jackstay__proto_dot_v1_dot_images__pb2.HistoryRequest.FromString,
                     response_serializer=jackstay__proto_dot_v1_dot_images__pb2.HistoryReply.SerializeToString,
             ),
-            'Layers': grpc.unary_unary_rpc_method_handler(
+            'Layers': grpc.unary_stream_rpc_method_handler(
                     servicer.Layers,
                     request_deserializer=jackstay__proto_dot_v1_dot_images__pb2.LayersRequest.FromString,
-                    response_serializer=jackstay__proto_dot_v1_dot_images__pb2.LayersReply.SerializeToString,
+                    response_serializer=jackstay__proto_dot_v1_dot_images__pb2.ImageLayers.SerializeToString,
             ),
             'Tag': grpc.unary_unary_rpc_method_handler(
                     servicer.Tag,
@@ -453,12 +453,12 @@ class Images:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/jackstay.v1.Images/Layers',
             jackstay__proto_dot_v1_dot_images__pb2.LayersRequest.SerializeToString,
-            jackstay__proto_dot_v1_dot_images__pb2.LayersReply.FromString,
+            jackstay__proto_dot_v1_dot_images__pb2.ImageLayers.FromString,
             options,
             channel_credentials,
             insecure,

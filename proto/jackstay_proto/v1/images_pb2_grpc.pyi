@@ -47,8 +47,8 @@ class ImagesStub:
     List: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesReply]
     Inspect: _grpc.UnaryUnaryMultiCallable[_images_pb2.InspectImageRequest, _images_pb2.InspectImageReply]
     History: _grpc.UnaryUnaryMultiCallable[_images_pb2.HistoryRequest, _images_pb2.HistoryReply]
-    Layers: _grpc.UnaryUnaryMultiCallable[_images_pb2.LayersRequest, _images_pb2.LayersReply]
-    """Layers tells what images are made of, so that shared layers show."""
+    Layers: _grpc.UnaryStreamMultiCallable[_images_pb2.LayersRequest, _images_pb2.ImageLayers]
+    """Layers tells what images are made of, so that shared layers show: an image a message, however many there are."""
     Tag: _grpc.UnaryUnaryMultiCallable[_images_pb2.TagRequest, _images_pb2.TagReply]
     Remove: _grpc.UnaryUnaryMultiCallable[_images_pb2.RemoveImageRequest, _images_pb2.RemoveImageReply]
     Prune: _grpc.UnaryUnaryMultiCallable[_images_pb2.PruneImagesRequest, _images_pb2.PruneImagesReply]
@@ -73,8 +73,8 @@ class ImagesAsyncStub(ImagesStub):
     List: _aio.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesReply]  # type: ignore[assignment]
     Inspect: _aio.UnaryUnaryMultiCallable[_images_pb2.InspectImageRequest, _images_pb2.InspectImageReply]  # type: ignore[assignment]
     History: _aio.UnaryUnaryMultiCallable[_images_pb2.HistoryRequest, _images_pb2.HistoryReply]  # type: ignore[assignment]
-    Layers: _aio.UnaryUnaryMultiCallable[_images_pb2.LayersRequest, _images_pb2.LayersReply]  # type: ignore[assignment]
-    """Layers tells what images are made of, so that shared layers show."""
+    Layers: _aio.UnaryStreamMultiCallable[_images_pb2.LayersRequest, _images_pb2.ImageLayers]  # type: ignore[assignment]
+    """Layers tells what images are made of, so that shared layers show: an image a message, however many there are."""
     Tag: _aio.UnaryUnaryMultiCallable[_images_pb2.TagRequest, _images_pb2.TagReply]  # type: ignore[assignment]
     Remove: _aio.UnaryUnaryMultiCallable[_images_pb2.RemoveImageRequest, _images_pb2.RemoveImageReply]  # type: ignore[assignment]
     Prune: _aio.UnaryUnaryMultiCallable[_images_pb2.PruneImagesRequest, _images_pb2.PruneImagesReply]  # type: ignore[assignment]
@@ -144,8 +144,8 @@ class ImagesServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _images_pb2.LayersRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_images_pb2.LayersReply, _abc.Awaitable[_images_pb2.LayersReply]]:
-        """Layers tells what images are made of, so that shared layers show."""
+    ) -> _typing.Union[_abc.Iterator[_images_pb2.ImageLayers], _abc.AsyncIterator[_images_pb2.ImageLayers]]:
+        """Layers tells what images are made of, so that shared layers show: an image a message, however many there are."""
 
     @_abc_1.abstractmethod
     def Tag(

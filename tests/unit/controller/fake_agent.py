@@ -350,14 +350,11 @@ class FakeImages(images_pb2_grpc.ImagesServicer):
         entry = images_pb2.HistoryEntry(id="sha256:" + "a" * 64, created=CREATED, created_by="COPY . /", size=1234)
         return images_pb2.HistoryReply(entries=[entry])
 
-    async def Layers(self, request: Any, context: Any) -> images_pb2.LayersReply:
+    async def Layers(self, request: Any, context: Any) -> AsyncIterator[images_pb2.ImageLayers]:  # type: ignore[override]
         base = images_pb2.Layer(chain_id="sha256:" + "1" * 64, diff_id="sha256:" + "1" * 64, size=5, created_by="ADD x")
-        images = [
-            images_pb2.ImageLayers(id=self.config_of(root), names=[name], root=root, layers=[base])
-            for name, root in self.host.images.items()
-            if not request.images or canonical(name) in [canonical(image) for image in request.images]
-        ]
-        return images_pb2.LayersReply(images=images)
+        for name, root in self.host.images.items():
+            if not request.images or canonical(name) in [canonical(image) for image in request.images]:
+                yield images_pb2.ImageLayers(id=self.config_of(root), names=[name], root=root, layers=[base])
 
     async def Tag(self, request: Any, context: Any) -> images_pb2.TagReply:
         root = self.host.images.get(canonical(request.source))
