@@ -75,7 +75,10 @@ class Spawner:
         if self._listening:
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
         self._channel.close()
-        await asyncio.to_thread(os.waitpid, self._pid, 0)
+        await asyncio.to_thread(self._reap)
+
+    def _reap(self) -> None:
+        os.waitpid(self._pid, 0)
 
     async def _kill(self, number: int, ended: asyncio.Future[Any]) -> None:
         with contextlib.suppress(Exception):
