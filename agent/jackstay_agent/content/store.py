@@ -2,7 +2,7 @@
 
 Guarantees: a row is written only after its file is durable, and with the row goes the lease item that keeps it; a file
 without a row is rubbish that `clean` removes; an ingest has a row while it lies on disk. Blobs are kept exactly as they
-came. The files are the business of `jackstay_oci.store`; what may be deleted is `gc`'s.
+came. The files are the business of `jackstay_oci.store` and `on_disk`; what may be deleted is `gc`'s.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import asynccontextmanager
 
 from jackstay_agent import faults
+from jackstay_agent.content import on_disk
 from jackstay_agent.errors import DigestMismatch, DiskFull, NotFound, SourceFailed
 from jackstay_agent.kernel.threads import acquire, finish, to_end
 from jackstay_agent.metadata import blobs as rows
 from jackstay_agent.metadata import leases
 from jackstay_agent.metadata.database import Database
-from jackstay_oci.digest import Digest, hasher
+from jackstay_oci.digest import Digest
 from jackstay_oci.documents import MAX_DOCUMENT
 from jackstay_oci.store.blobs import BlobStore
 from jackstay_oci.store.ingest import Ingest
@@ -60,7 +61,7 @@ class ContentStore:
         known = await self._database.read(lambda c: rows.size_of(c, digest))
         if known is None or (size is not None and known != size):
             return False
-        return await finish(self._file_fits, digest, known)
+        return await finish(on_disk.fits, self.blobs, digest, known)
 
     async def size(self, digest: Digest) -> int:
         """Bytes of the blob. Raises `NotFound`."""
@@ -91,7 +92,7 @@ class ContentStore:
 
         The row stays: as a row without its file, it is what the next fetch of the blob repairs.
         """
-        return await finish(self._drop_if_damaged, digest)
+        return await finish(on_disk.drop_if_damaged, self.blobs, digest)
 
     async def read(self, digest: Digest, offset: int = 0, length: int = 0) -> AsyncGenerator[bytes, None]:
         """The bytes of the blob from *offset*, *length* of them (0: to the end), in pieces of at most 1 MiB."""
@@ -167,7 +168,9 @@ class ContentStore:
         """
         async with self._beginning:  # so that none is given up while its next writer opens it
             await self._database.write("content.ingest", lambda c: rows.begin_ingest(c, ref, expected, total))
-            await self._end_ingests(await finish(self._give_up_oldest, ref, total or 0))
+            await self._end_ingests(
+                await finish(on_disk.give_up_oldest, self.blobs, ref, self._ingest_bytes - (total or 0))
+            )
             # One that nobody gets is closed, since its lock would keep everybody else out.
             return await acquire(self.blobs.ingest, Ingest.close, ref, expected=expected, total=total)
 
@@ -263,7 +266,7 @@ class ContentStore:
         root = str(fetch) if fetch is not None else ""
         await self._database.write("lease.end_suspended", lambda c: leases.end_other_suspended(c, root))
         async with self._beginning:
-            freed = await finish(self._evict_ingests, frozenset(keep))
+            freed = await finish(on_disk.give_up, self.blobs, frozenset(keep))
             await self._end_ingests(freed)
         return sum(freed.values())
 
@@ -281,7 +284,7 @@ class ContentStore:
         known = await self._database.read(rows.all_digests)
         ingests = await self._database.read(rows.ingest_refs)
         oldest = time.time_ns() - self._resumable_for
-        removed, lost = await finish(self._sweep, known, ingests, oldest)
+        removed, lost = await finish(on_disk.sweep, self.blobs, known, ingests, oldest)
 
         def work(connection: sqlite3.Connection) -> None:
             for ref in lost:
@@ -290,64 +293,6 @@ class ContentStore:
         if lost:
             await self._database.write("content.clean", work)
         return removed
-
-    def _sweep(self, known: set[str], ingests: dict[str, int], oldest: int) -> tuple[int, list[str]]:
-        removed = self.blobs.sweep()
-        for digest, _size in self.blobs.walk():
-            if str(digest) not in known:
-                removed += self.blobs.delete(digest)
-        kept = set()
-        for status in self.blobs.ingests():
-            resumable = status.ref in ingests and not status.ref.startswith("made-") and status.updated_ns >= oldest
-            if resumable:
-                kept.add(status.ref)
-            else:
-                self.blobs.abort(status.ref)
-                removed += 1
-        return removed, [ref for ref in ingests if ref not in kept]
-
-    def _give_up_oldest(self, ref: str, total: int) -> list[str]:
-        """Give up partial blobs until *total* more bytes fit; which."""
-        others = sorted((one for one in self.blobs.ingests() if one.ref != ref), key=lambda one: one.updated_ns)
-        left = sum(one.offset for one in others) + total
-        given_up = []
-        for one in others:
-            if left <= self._ingest_bytes:
-                break
-            if self.blobs.evict(one.ref):
-                given_up.append(one.ref)
-                left -= one.offset
-        return given_up
-
-    def _evict_ingests(self, keep: frozenset[str]) -> dict[str, int]:
-        return {
-            status.ref: status.offset
-            for status in list(self.blobs.ingests())
-            if status.ref not in keep and self.blobs.evict(status.ref)
-        }
-
-    def _drop_if_damaged(self, digest: Digest) -> bool:
-        hashing = hasher()
-        try:
-            file = self.blobs.open_blob(digest)
-        except NotFound:
-            return False
-        with file:
-            while piece := file.read(_PIECE):
-                hashing.update(piece)
-            # Others may have found the same, and a fetch may have brought the blob anew: that file stays.
-            if Digest.finish(hashing) == digest or not self._is_at(digest, file.fileno()):
-                return False
-            return self.blobs.delete(digest)
-
-    def _is_at(self, digest: Digest, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.lstat(self.blobs.path(digest)), os.fstat(descriptor))
-        except FileNotFoundError:
-            return False
-
-    def _file_fits(self, digest: Digest, size: int) -> bool:
-        return self.blobs.has(digest) and self.blobs.size(digest) == size
 
 
 def _nobody(_lease: str) -> None:
