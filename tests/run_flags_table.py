@@ -69,11 +69,16 @@ def _flags_of(function: Callable[..., Any]) -> Iterator[Flag]:
 
 
 def shown_by(flag: Flag, tests: dict[str, str]) -> str:
-    """The file that types *flag*: the one of all flags if it does, else the first by name; "" for none."""
-    patterns = [re.compile(_LONG % re.escape(name) if name[:2] == "--" else _SHORT % name) for name in flag.names]
-    for file in sorted(tests, key=lambda file: (file != _FIRST, file)):
-        if any(pattern.search(tests[file]) for pattern in patterns):
-            return file
+    """The file that types *flag*: the one of all flags if it does, else the first by name; "" for none.
+
+    A letter may be another command's option, so it counts where nobody types the name.
+    """
+    files = sorted(tests, key=lambda file: (file != _FIRST, file))
+    for name in flag.names:
+        pattern = re.compile(_LONG % re.escape(name) if name[:2] == "--" else _SHORT % name)
+        for file in files:
+            if pattern.search(tests[file]):
+                return file
     return ""
 
 

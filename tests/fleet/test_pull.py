@@ -175,6 +175,9 @@ def test_run_pulls_what_is_missing_and_says_what_it_does(lab: Lab, logged_in: La
     before = len(served.registry.requests())
     assert logged_in.ok("-H", "web1", "run", "--rm", served.app, "echo", "hello").stdout == "hello\n"
     assert len(served.registry.requests()) == before
+    logged_in.ok("-H", "web1", "rmi", served.app)
+    quiet = logged_in.ok("-H", "web1", "run", "--rm", "--quiet", served.app, "echo", "hello")
+    assert (quiet.stdout, quiet.stderr) == ("hello\n", "")
     logged_in.ok("-H", "web1", "create", "--pull", "always", served.app)
     assert served.registry.requests()[-1].method == "HEAD"
 

@@ -127,7 +127,7 @@ ROWS = [
         "options ndots:3 timeout:1\n",
     ),
     Row(
-        "-m 64m --memory-reservation 32m --memory-swap 96m --cpus 0.5 --cpu-shares 512 --pids-limit 55 --cpuset-cpus 0",
+        "--memory 64m --memory-reservation 32m --memory-swap 96m --cpus 0.5 --cpu-shares 512 --pids-limit 55 --cpuset-cpus 0",
         CGROUPS + "awk '/Cpus_allowed_list/ { print $2 }' /proc/self/status",
         f"{64 << 20}\n{32 << 20}\n{32 << 20}\n50000 100000\n55\n0\nfewer shares\n0\n",
     ),
@@ -394,7 +394,7 @@ def test_a_published_udp_port(web1: Laptop, host: Host) -> None:
 
 
 def test_names_ids_and_words_about_it(web1: Laptop, host: Host, folder: Path) -> None:
-    words = ["-l", "a=1", "--label-file", folder / "labels", "--annotation", "org.example.x=y"]
+    words = ["--label", "a=1", "--label-file", folder / "labels", "--annotation", "org.example.x=y"]
     web1.ok("run", "-d", "--name", "named", *words, "--cidfile", folder / "cid", "base:1", "sleep", "60")
     container = (folder / "cid").read_text()
     document = data(web1.ok("--json", "inspect", "named"))[0]
@@ -465,7 +465,7 @@ def test_place_in_a_network(web1: Laptop) -> None:
 
 def test_every_flag_is_shown_here() -> None:
     text = Path(__file__).read_text()
-    short = {"env": "-e", "interactive": "-i", "label": "-l", "memory": "-m", "publish": "-p", "publish_all": "-P"}
+    short = {"env": "-e", "interactive": "-i", "publish": "-p", "publish_all": "-P"}
     short |= {"rm": "--rm", "tty": "-it", "volume": "-v", "workdir": "-w", "network": "--network"}
     # Of the image (see test_pull.py, test_image_commands.py), and of unhealthy ones (see test_restarts_and_health.py).
     names = set(ContainerFlags.__dataclass_fields__) - {"pull", "quiet", "health_on_failure"}

@@ -31,22 +31,21 @@ def command(
     Examples:
       jackstay -H '@web' create --name app -p 8080:80 httpd:1.1
     """
-    from jackstay.cli.bringing import Bringing
-    from jackstay.cli.creating import create, created_object, environment, id_file
+    from jackstay.cli.creating import bringing, create, created_object, environment, id_file
     from jackstay.cli.parsing.container_request import build_request
     from jackstay.cli.placing import place
 
     flags = group_value(ctx, container_flags)
     request = build_request(flags, image, args or (), environment(), detach=False)
     hosts = place(flags, select(ctx))
-    bringing = Bringing(hosts, flags.pull, quiet=flags.quiet)
+    bringer = bringing(flags, hosts)
     with id_file(flags, hosts) as file:
 
         async def work(hosts: Hosts) -> FleetResult[messages.CreateContainerReply]:
-            async with bringing:
+            async with bringer:
 
                 async def one(agent: AgentClient) -> messages.CreateContainerReply:
-                    return await create(agent, request, file, bringing)
+                    return await create(agent, request, file, bringer)
 
                 return await hosts.run(one)
 

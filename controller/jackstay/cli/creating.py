@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,10 @@ from jackstay.cli.main import print_warning
 from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
-    from jackstay.cli.bringing import Bringing
     from jackstay.cli.container_flags import ContainerFlags
     from jackstay.client import AgentClient, messages
     from jackstay.library import Hosts
+    from jackstay.library.bringing import Bringing
 
 
 @contextmanager
@@ -39,8 +40,23 @@ def id_file(flags: ContainerFlags, hosts: Hosts) -> Iterator[ContainerIdFile | N
         file.close()
 
 
+def bringing(flags: ContainerFlags, hosts: Hosts) -> Bringing:
+    """What pulls the image where it is missing, as ``--pull`` says, and tells that on stderr unless ``--quiet``.
+
+    Raises:
+        UsageError: there is no such policy.
+    """
+    from jackstay.library.bringing import Bringing
+
+    def missing(host: str, image: str) -> None:
+        text = f"Unable to find image '{image}' locally"
+        print(with_host(host, text) if len(hosts) > 1 else text, file=sys.stderr, flush=True)
+
+    return Bringing(hosts, flags.pull, None if flags.quiet else missing)
+
+
 async def create(
-    agent: AgentClient, request: messages.CreateContainerRequest, file: ContainerIdFile | None, bringing: Bringing
+    agent: AgentClient, request: messages.CreateContainerRequest, file: ContainerIdFile | None, bringer: Bringing
 ) -> messages.CreateContainerReply:
     """Make the container; warnings go to stderr.
 
@@ -48,7 +64,7 @@ async def create(
         Error: the agent's, or why the image cannot be pulled.
     """
     host = agent.host.name
-    reply = await bringing.create(agent, request)
+    reply = await bringer.create(agent, request)
     for warning in reply.warnings:
         print_warning(with_host(host, warning))
     if file is not None:

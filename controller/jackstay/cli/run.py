@@ -14,12 +14,12 @@ from jackstay.cli.parsing.detach_keys import DEFAULT, parse_detach_keys
 from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
-    from jackstay.cli.bringing import Bringing
     from jackstay.cli.sinks import Sink
     from jackstay.cli.streams import Signals, StreamEnd
     from jackstay.client import AgentClient, messages
     from jackstay.fleet import FleetResult
     from jackstay.library import Hosts
+    from jackstay.library.bringing import Bringing
 
 OPTION_GROUPS = (container_flags,)
 INTERSPERSED = False
@@ -44,8 +44,7 @@ def command(
       jackstay -H web1 run -it --rm debian:12 bash
       jackstay -H '@web' run --rm -m 256m app:1 /bin/selftest
     """
-    from jackstay.cli.bringing import Bringing
-    from jackstay.cli.creating import environment, id_file
+    from jackstay.cli.creating import bringing, environment, id_file
     from jackstay.cli.parsing.container_request import build_request
     from jackstay.cli.placing import place
     from jackstay.cli.terminal import require_terminal
@@ -54,13 +53,13 @@ def command(
     keys = parse_detach_keys(detach_keys)
     request = build_request(flags, image, args or (), environment(), detach=detach)
     hosts = place(flags, select(ctx))
-    bringing = Bringing(hosts, flags.pull, quiet=flags.quiet)
+    bringer = bringing(flags, hosts)
     _check(flags, hosts, detach)
     if not detach and flags.tty and flags.interactive:
         require_terminal("run")
     with id_file(flags, hosts) as file:
         if detach:
-            return _background(ctx, hosts, request, file, bringing)
+            return _background(ctx, hosts, request, file, bringer)
         from jackstay.cli.creating import create
         from jackstay.cli.foreground import run_foreground
         from jackstay.library.new_container import new_container
@@ -68,7 +67,7 @@ def command(
         async def work(agent: AgentClient, sink: Sink, signals: Signals) -> StreamEnd:
             from jackstay.cli.attaching import attach_streams
 
-            async with new_container(agent, create(agent, request, file, bringing)) as new:
+            async with new_container(agent, create(agent, request, file, bringer)) as new:
                 return await attach_streams(
                     agent,
                     new.id,
@@ -79,7 +78,7 @@ def command(
                     joined=new.start,
                 )
 
-        return run_foreground(ctx, hosts, work, proxy=sig_proxy and not flags.tty, terminal=flags.tty, around=bringing)
+        return run_foreground(ctx, hosts, work, proxy=sig_proxy and not flags.tty, terminal=flags.tty, around=bringer)
 
 
 def _check(flags: ContainerFlags, hosts: Hosts, detach: bool) -> None:
@@ -90,7 +89,7 @@ def _check(flags: ContainerFlags, hosts: Hosts, detach: bool) -> None:
 
 
 def _background(
-    ctx: typer.Context, hosts: Hosts, request: messages.CreateContainerRequest, file: object, bringing: Bringing
+    ctx: typer.Context, hosts: Hosts, request: messages.CreateContainerRequest, file: object, bringer: Bringing
 ) -> int:
     from jackstay.cli.container_id_file import ContainerIdFile
     from jackstay.cli.creating import create, created_object
@@ -99,12 +98,12 @@ def _background(
 
     async def work(agent: AgentClient) -> messages.CreateContainerReply:
         id_file = file if isinstance(file, ContainerIdFile) else None
-        async with new_container(agent, create(agent, request, id_file, bringing)) as new:
+        async with new_container(agent, create(agent, request, id_file, bringer)) as new:
             await new.start()
         return new.reply
 
     async def around(hosts: Hosts) -> FleetResult[messages.CreateContainerReply]:
-        async with bringing:
+        async with bringer:
             return await hosts.run(work)
 
     result = report(ctx, hosts, around, lambda reply: [created_object(reply)], field("ID"))

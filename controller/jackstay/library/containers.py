@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jackstay.client import messages
 from jackstay.errors import Error
+from jackstay.library.bringing import Bringing
 from jackstay.library.log_following import read_log
 from jackstay.library.merging import merged
 from jackstay.library.new_container import new_container
@@ -29,23 +30,33 @@ class Containers:
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
 
-    async def create(self, request: messages.CreateContainerRequest) -> FleetResult[messages.CreateContainerReply]:
-        """Make a container."""
+    async def create(
+        self, request: messages.CreateContainerRequest, *, pull: str = "missing"
+    ) -> FleetResult[messages.CreateContainerReply]:
+        """Make a container; its image is pulled before, as ``pull`` ("always", "missing", "never") says.
 
-        async def work(agent: AgentClient) -> messages.CreateContainerReply:
-            return await agent.containers.create(request)
+        Raises:
+            UsageError: there is no such policy.
+        """
+        async with Bringing(self._hosts, pull) as bringing:
 
-        return await self._hosts.run(work)
+            async def work(agent: AgentClient) -> messages.CreateContainerReply:
+                return await bringing.create(agent, request)
 
-    async def run(self, request: messages.CreateContainerRequest) -> FleetResult[messages.CreateContainerReply]:
-        """Make a container and start it, in the background. One that cannot be started is removed."""
+            return await self._hosts.run(work)
 
-        async def work(agent: AgentClient) -> messages.CreateContainerReply:
-            async with new_container(agent, agent.containers.create(request)) as new:
-                await new.start()
-            return new.reply
+    async def run(
+        self, request: messages.CreateContainerRequest, *, pull: str = "missing"
+    ) -> FleetResult[messages.CreateContainerReply]:
+        """:meth:`create`, and start it, in the background. One that cannot be started is removed."""
+        async with Bringing(self._hosts, pull) as bringing:
 
-        return await self._hosts.run(work)
+            async def work(agent: AgentClient) -> messages.CreateContainerReply:
+                async with new_container(agent, bringing.create(agent, request)) as new:
+                    await new.start()
+                return new.reply
+
+            return await self._hosts.run(work)
 
     async def start(self, names: Sequence[str]) -> FleetResult[list[str]]:
         """Start containers; their names."""

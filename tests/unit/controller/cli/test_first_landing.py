@@ -94,3 +94,5 @@ def test_unknown_image_says_how_to_bring_it(jackstay: Any) -> None:
     assert f"Unable to find image '{image}:latest' locally\n" in result.err
     assert f"Error: web1: no image {image} on this host, and the registry cannot be reached\n" in result.err
     assert f"jackstay copy HOST::{image} web1::" in result.err
+    quiet = jackstay("-H", "web1", "run", "-q", image, "sh")
+    assert (quiet.code, "Unable to find" in quiet.err) == (125, False)

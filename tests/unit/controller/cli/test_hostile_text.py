@@ -13,13 +13,13 @@ from typing import Any, cast
 import pytest
 
 from jackstay.cli import creating, update
-from jackstay.cli.bringing import Bringing
 from jackstay.cli.main import print_error
 from jackstay.cli.output import formatted, table, units, view
 from jackstay.cli.output.envelope import render_json, render_line
 from jackstay.cli.output.safe_json import safe_json
 from jackstay.cli.output.table import render_table
 from jackstay.cli.output.view import field
+from jackstay.library.bringing import Bringing
 
 CLIPBOARD = "RUN true \x1b]52;c;cm0gLXJmIH4K\x07\x1b[2J\u202e\rRUN harmless"
 """Sets the clipboard, empties the screen, turns the direction of writing, and writes over its beginning."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from jackstay.client import connect
-from jackstay.errors import InvalidReference, Unreachable
+from jackstay.client import connect, messages
+from jackstay.errors import InvalidReference, Unreachable, UsageError
 from jackstay.fleet import FleetOptions, FleetResult
 from jackstay.inventory import Host, Inventory
-from jackstay.library import Fleet, pulling
+from jackstay.library import Fleet, Hosts, pulling
 from jackstay_oci.digest import Digest
 from jackstay_oci.errors import Unauthorized
 from jackstay_oci.registry.authorizing import Authorization, AuthorizationWanted
@@ -64,12 +64,15 @@ class Agents:
         return connect(Host(host.name, "localhost", socket=str(self.folder / f"{host.name}.sock"), kind="local"))
 
     async def pull(self, *sets: str, names: tuple[str, ...] = (NAME,), **options: Any) -> FleetResult[list[Any]]:
+        return await self.select(*sets, **options).images.pull(names, authorizer=self.known)
+
+    def select(self, *sets: str, **options: Any) -> Hosts:
         async def connector(host: Host) -> Any:
             return await self.connect(host)
 
         inventory = Inventory({name: Host(name, "192.0.2.1") for name in (*self.hosts, "down")}, {})
         fleet = Fleet(inventory, FleetOptions(**options), connector=connector)
-        return await fleet.select(*(sets or ("web[1-3]",))).images.pull(names, authorizer=self.known)
+        return fleet.select(*(sets or ("web[1-3]",)))
 
     @property
     def asked(self) -> list[str]:
@@ -244,3 +247,21 @@ async def test_when_nobody_reaches_it_each_says_so(agents: Agents, monkeypatch: 
     monkeypatch.setattr(pulling.Pulling, "_here", here)
     result = await agents.pull()
     assert set(outcomes(result).values()) == {"REGISTRY_FAILED"}
+
+
+async def test_containers_are_made_of_images_that_are_pulled(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(agents.folder))
+    request = messages.CreateContainerRequest(image=NAME)
+    never = await agents.select("web1").containers.create(request, pull="never")
+    assert [outcome.error.kind for outcome in never.outcomes if outcome.error] == ["NOT_FOUND"]
+    assert agents.asked == []
+    ran = await agents.select().containers.run(request)
+    assert [outcome.outcome for outcome in ran.outcomes] == ["ok"] * 3
+    assert len(agents.asked) == 1
+    made = await agents.select().containers.create(request)
+    assert [outcome.outcome for outcome in made.outcomes] == ["ok"] * 3
+    assert len(agents.asked) == 1
+    await agents.select("web1").containers.create(request, pull="always")
+    assert len(agents.asked) == 2
+    with pytest.raises(UsageError, match="no such policy"):
+        await agents.select().containers.create(request, pull="sometimes")

@@ -1,12 +1,11 @@
-"""``--pull``: how ``run`` and ``create`` bring the image to a host before a container is made of it."""
+"""How the image is brought to a host before a container is made of it: docker's ``--pull``."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from jackstay.cli.invocation import with_host
 from jackstay.errors import AgentError, Error, InvalidReference, UsageError
 
 if TYPE_CHECKING:
@@ -20,16 +19,18 @@ POLICIES = ("always", "missing", "never")
 class Bringing:
     """Makes containers, and pulls their image as ``policy`` says; an async context manager around a run over ``hosts``.
 
+    ``missing`` is told of a host and the image that it has not, before that is pulled.
+
     Raises:
         UsageError: there is no such policy.
     """
 
-    def __init__(self, hosts: Hosts, policy: str, *, quiet: bool = False) -> None:
+    def __init__(self, hosts: Hosts, policy: str, missing: Callable[[str, str], None] | None = None) -> None:
         if policy not in POLICIES:
             raise UsageError(f"--pull {policy[:40]}: no such policy", hint=f"one of {', '.join(POLICIES)}")
         self._hosts = hosts
         self._policy = policy
-        self._quiet = quiet
+        self._missing = missing
         self._pulling: Pulling | None = None
 
     async def __aenter__(self) -> Self:
@@ -69,7 +70,7 @@ class Bringing:
             f"bring the image there: jackstay copy HOST::{request.image} {host}::, or jackstay -H {host} load"
         )
         try:
-            await self._pull(agent, request, told=not self._quiet)
+            await self._pull(agent, request, told=True)
         except InvalidReference:  # an id
             raise missing from None
         except Error as error:
@@ -81,9 +82,8 @@ class Bringing:
         from jackstay.library.pulling import Pulling, parsed
 
         reference = parsed(request.image)
-        if told:
-            text = f"Unable to find image '{reference.familiar}' locally"
-            print(with_host(agent.host.name, text) if len(self._hosts) > 1 else text, file=sys.stderr, flush=True)
+        if told and self._missing is not None:
+            self._missing(agent.host.name, reference.familiar)
         if self._pulling is None:
             self._pulling = Pulling(self._hosts, platform=request.platform)
         await self._pulling.pull(agent, reference)
