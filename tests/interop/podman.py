@@ -44,6 +44,17 @@ class Podman:
         """``podman push`` to an archive or a folder."""
         self._run("push", "--quiet", *options, name, target)
 
+    def import_tar(self, tar: Path, name: str) -> None:
+        """``podman import``."""
+        self._run("import", "--quiet", str(tar), name)
+
+    def export(self, image: str, tar: Path) -> Path:
+        """``podman export`` of a container of an image, which is made for it."""
+        container = self._run("create", "--network=none", image, "/bin/sh").strip()
+        self._run("export", "-o", str(tar), container)
+        self._run("rm", container)
+        return tar
+
     def id(self, name: str) -> str:
         """An image's id."""
         return f"sha256:{self._inspect(name)['Id']}"

@@ -69,3 +69,8 @@ def test_compressed_layers(
     podman = engines[debian].podman
     podman.empty()
     assert podman.pull(f"oci-archive:{saved}:{NAME}") == written.configs[0]
+    docker = engines["debian13"].docker  # the older knows no zstd
+    docker.empty()
+    docker.load(jackstay.save(Path(f"{folder}-docker.tar"), "made:2"))
+    assert docker.id("made:2") == written.configs[0]
+    assert docker.tree("made:2") == original.trees["made:2"]

@@ -111,3 +111,20 @@ def test_a_container_here_becomes_an_image_there_and_here(
         each.docker.import_tar(tar, "again:1")
         assert each.docker.inspect("again:1")["RootFS"] == jackstay.inspect("again:1")["RootFS"]
         assert comparable(each.docker.tree("again:1")) == comparable(tree)
+
+
+@pytest.mark.parametrize("original", ["debian12"], indirect=True)
+@pytest.mark.parametrize("through", DEBIANS)
+def test_a_tar_goes_to_podman_and_comes_back(
+    original: Original, engines: dict[str, Engines], jackstay: Jackstay, through: str, exchange: Path
+) -> None:
+    jackstay.load(original.archives["made:2"])
+    jackstay.run("create", "--name", "idle", "made:2")
+    jackstay.run("export", "-o", exchange / "there.tar", "idle")
+    jackstay.run("rm", "idle")
+    podman = engines[through].podman
+    podman.empty()
+    podman.import_tar(exchange / "there.tar", "again:1")
+    (exchange / "back.tar").unlink(missing_ok=True)
+    jackstay.run("import", podman.export("again:1", exchange / "back.tar"), "again:1")
+    assert comparable(jackstay.tree("again:1")) == comparable(original.trees["made:2"])
