@@ -108,6 +108,17 @@ else
 fi
 """
 
+LIMITS = (
+    Row(
+        "--memory 64m --memory-reservation 32m --memory-swap 96m --cpus 0.5 --cpu-shares 512 --pids-limit 55 "
+        "--cpuset-cpus 0",
+        CGROUPS + "awk '/Cpus_allowed_list/ { print $2 }' /proc/self/status",
+        f"{64 << 20}\n{32 << 20}\n{32 << 20}\n50000 100000\n55\n0\nfewer shares\n0\n",
+    ),
+    Row("--cpu-period 50000 --cpu-quota 20000 --cpuset-mems 0", MORE_CGROUPS, "20000 50000\n0\n"),
+)
+"""What ``update`` takes, too."""
+
 SAFETY = "awk '/^(CapEff|NoNewPrivs|Seccomp):/ { print $2 }' /proc/self/status"
 
 ROWS = [
@@ -126,16 +137,7 @@ ROWS = [
         "box\n192.0.2.7\n10.88.0.1\nnameserver 192.0.2.53\nnameserver 192.0.2.54\nsearch example.org\n"
         "options ndots:3 timeout:1\n",
     ),
-    Row(
-        "--memory 64m --memory-reservation 32m --memory-swap 96m --cpus 0.5 --cpu-shares 512 --pids-limit 55 --cpuset-cpus 0",
-        CGROUPS + "awk '/Cpus_allowed_list/ { print $2 }' /proc/self/status",
-        f"{64 << 20}\n{32 << 20}\n{32 << 20}\n50000 100000\n55\n0\nfewer shares\n0\n",
-    ),
-    Row(
-        "--cpu-period 50000 --cpu-quota 20000 --cpuset-mems 0",
-        MORE_CGROUPS,
-        "20000 50000\n0\n",
-    ),
+    *LIMITS,
     Row("--cap-drop all --cap-add net_admin --cap-add CAP_CHOWN", SAFETY, "0000000000001001\n0\n2\n"),
     Row("--cap-drop MKNOD", "mknod /x c 1 3 2>/dev/null || echo refused", "refused\n"),
     Row(
@@ -218,6 +220,16 @@ def test_seen_from_inside(web1: Laptop, folder: Path, row: Row) -> None:
 def test_seen_from_inside_by_runc(web3: Laptop, folder: Path, row: Row) -> None:
     ran = web3.run("run", "--rm", *row.options(folder), "base:1", "sh", "-c", row.script)
     assert (ran.code, ran.stdout) == (0, row.prints), ran
+
+
+@pytest.mark.parametrize("row", LIMITS)
+def test_limits_of_one_that_runs_already(web1: Laptop, web3: Laptop, folder: Path, row: Row) -> None:
+    for laptop in (web1, web3):
+        laptop.ok("run", "-d", "--name", "free", "base:1", "sleep", "86400")
+        assert laptop.ok("exec", "free", "sh", "-c", row.script).stdout != row.prints
+        assert laptop.ok("update", *row.options(folder), "free").stdout == "free\n"
+        assert laptop.ok("exec", "free", "sh", "-c", row.script).stdout == row.prints
+        laptop.ok("rm", "-f", "free")
 
 
 def test_which_runtime_runs_them(web1: Laptop, web3: Laptop) -> None:

@@ -111,11 +111,12 @@ def test_a_large_stream_passes_through_little_memory(web1: Laptop, host: Host) -
     web1.ok("exec", "app", "rm", "/large")
 
 
-def test_execs_flags_seen_from_inside(web1: Laptop) -> None:
+def test_execs_flags_seen_from_inside(web1: Laptop, tmp_path: Path) -> None:
     look = "echo $A $B $(id -u):$(id -g) $PWD; awk '/^CapEff/ { print $2 }' /proc/self/status"
     plain = web1.ok("exec", "app", "sh", "-c", look).lines
     assert plain == ["0:0 /", "00000000a80425fb"]
-    flags = ("-e", "A=1", "--env", "B=x y", "-u", "www:5", "-w", "/var/www")
+    (tmp_path / "variables").write_text("# of the application\nA=0\nB=x y\n")
+    flags = ("-e", "A=1", "--env-file", tmp_path / "variables", "-u", "www:5", "-w", "/var/www")
     assert web1.ok("exec", *flags, "app", "sh", "-c", look).lines == ["1 x y 33:5 /var/www", "0000000000000000"]
     (all_capabilities,) = web1.ok("exec", "--privileged", "app", "sh", "-c", look).lines[1:]
     assert int(all_capabilities, 16) & ~int(plain[1], 16)
@@ -123,6 +124,17 @@ def test_execs_flags_seen_from_inside(web1: Laptop) -> None:
     web1.run("exec", "app", "sh", "-c", "exit 9").ended(9)
     web1.run("exec", "app", "no-such-program").ended(127)
     web1.run("exec", "app", "/etc/passwd").ended(126)
+    for flags, told in [
+        (("-u", "nobody-here"), "unable to find user nobody-here"),
+        (("-w", "relative"), "needs to be an absolute path"),
+        (("-w", "/none"), "/none"),
+    ]:
+        assert told in web1.run("exec", *flags, "app", "true").stderr
+    web1.ok("pause", "app")
+    for command in (("exec", "app", "true"), ("attach", "app")):
+        told = f"is paused, unpause the container before {command[0]}"
+        assert told in web1.run(*command).ended(125).stderr
+    web1.ok("unpause", "app")
 
     assert web1.ok("exec", "-d", "app", "sh", "-c", "sleep 0.2; echo later >/told").stdout == ""
     deadline = time.monotonic() + 10
