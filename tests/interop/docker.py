@@ -21,11 +21,16 @@ class Docker:
         self._daemon: subprocess.Popen[bytes] | None = None
         self.version = ""
 
-    def start(self, timeout: float = 60) -> None:
-        """Start the daemon and wait until it answers. Raises :class:`AssertionError` with the end of its log."""
+    def start(self, timeout: float = 60, **features: bool) -> None:
+        """Start the daemon with its *features* switched, and wait until it answers.
+
+        Raises :class:`AssertionError` with the end of its log.
+        """
+        settings = self.peer.data / "daemon.json"
+        settings.write_text(json.dumps({"features": {name.replace("_", "-"): on for name, on in features.items()}}))
         command = ["dockerd", "--data-root", str(self.peer.data / "docker"), "--exec-root", "/run/docker"]
         command += ["-H", "unix:///run/docker.sock", "--pidfile", "/run/docker.pid"]
-        command += ["--bridge=none", "--iptables=false"]
+        command += ["--bridge=none", "--iptables=false", "--config-file", str(settings)]
         with self.log.open("wb") as log:
             self._daemon = subprocess.Popen(
                 self.peer.command(command),
