@@ -84,7 +84,7 @@ def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Benches]:
         write_archive(folder / "web.archive", [busybox_web(folder)]),
         write_archive(folder / "big.archive", [synthetic(folder, 4 * MIB)]),
     )
-    with Lab(2, runtimes={"web2": "runc"}) as lab:
+    with Lab(2, runtimes={"web2": "runc"}, forked=True) as lab:
         crun, runc = lab.hosts["web1"], lab.hosts["web2"]
         benches = Benches({"crun": Bench(crun, runc, *archives), "runc": Bench(runc, crun, *archives)})
         for bench in benches.of.values():

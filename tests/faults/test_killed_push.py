@@ -65,7 +65,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with Lab(1) as lab:
+    with Lab(1, forked=True) as lab:
         host = lab.hosts["web1"]
         host.agent.stop()
         yield Bench(host, busybox_web(tmp_path_factory.mktemp("web")))

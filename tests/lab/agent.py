@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.lab.agents import Agents
 from tests.lab.errors import LabError
 from tests.lab.namespace import Namespace
 from tests.lab.processes import Process, find_inner
@@ -23,12 +24,21 @@ _LAUNCH = 'log=$1; pid=$2; shift 2; exec >>"$log" 2>&1 </dev/null; echo $$ >"$pi
 class Agent:
     """``jackstayd`` on one host."""
 
-    def __init__(self, name: str, namespace: Namespace, command: Sequence[str], log: Path, path: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        namespace: Namespace,
+        command: Sequence[str],
+        log: Path,
+        path: str,
+        forked_by: Agents | None = None,
+    ) -> None:
         self._name = name
         self._namespace = namespace
         self.command = list(command)
         self.log = log
         self._path = path
+        self._forked_by = forked_by
         self.process: Process | None = None
 
     @property
@@ -65,9 +75,12 @@ class Agent:
         if self.find() is not None:
             raise LabError(f"{self._name}: the agent is running already")
         self._namespace.path(_PID_FILE).unlink(missing_ok=True)
-        launch = ["setsid", "--fork", "sh", "-c", _LAUNCH, "launch", str(self.log), _PID_FILE, *self.command]
         environment = {"PATH": self._path, "HOME": "/root", "LANG": "C.UTF-8", **(env or {})}
-        subprocess.run(self._namespace.command(launch), check=True, env=environment, stdin=subprocess.DEVNULL)
+        if self._forked_by is not None:
+            self._forked_by.start(self._namespace, self.command[1:], environment, self.log, _PID_FILE)
+        else:
+            launch = ["setsid", "--fork", "sh", "-c", _LAUNCH, "launch", str(self.log), _PID_FILE, *self.command]
+            subprocess.run(self._namespace.command(launch), check=True, env=environment, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + (20 if wait is None else wait)
         while not self._namespace.path(_PID_FILE).exists():
             if time.monotonic() > deadline:

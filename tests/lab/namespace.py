@@ -28,7 +28,8 @@ class Namespace:
     def __init__(self, folder: Path, process: Process, joins: Sequence[str]) -> None:
         self.folder = folder
         self.process = process
-        self._joins = tuple(joins)
+        self.joins = tuple(joins)
+        """The files of its cgroups, as the host sees them, that a process joins it by."""
 
     @classmethod
     def create(cls, folder: Path, config: dict[str, Any], lifeline: int | None) -> Namespace:
@@ -68,7 +69,7 @@ class Namespace:
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """What to run here so that ``argv`` runs in there, in the host's own cgroup."""
-        return ["sh", "-c", ENTER, "enter", str(self.process.pid), *self._joins, "--", *argv]
+        return ["sh", "-c", ENTER, "enter", str(self.process.pid), *self.joins, "--", *argv]
 
     def path(self, inside: str) -> Path:
         """The path here of a file in there, sockets included."""

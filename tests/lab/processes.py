@@ -24,12 +24,12 @@ class Process:
         return cls(pid, _start_of(pid))
 
     def alive(self) -> bool:
-        """Whether it is there and not a zombie."""
+        """Whether it is there and not a zombie. A first thread that has ended before the others leaves it alive."""
         try:
             fields = _stat(self.pid)
         except ProcessLookupError:
             return False
-        return int(fields[19]) == self.start and fields[0] not in "ZX"
+        return int(fields[19]) == self.start and (fields[0] not in "ZX" or int(fields[17]) > 1)
 
     def signal(self, number: int) -> bool:
         """Send a signal; false when the process is gone."""
