@@ -97,6 +97,11 @@ def test_what_one_host_pushes_another_pulls_by_its_digest_and_a_second_push_send
     assert {request.method for request in asked if request.status != 401} == {"HEAD"}
 
     by_digest = f"{to}@{first['digest']}"
+    (here,) = data(alice.ok("-H", "web1", "pull", "--json", by_digest))
+    assert (here["digest"], here["bytes_wire"], here["changed"]) == (first["digest"], 0, False)
+    (document,) = data(alice.ok("-H", "web1", "image", "inspect", "--json", by_digest))
+    assert document["RepoTags"] == ["httpd:1.1"]
+    assert by_digest in document["RepoDigests"]
     (pulled,) = data(alice.ok("-H", "web2", "pull", "--json", by_digest))
     assert (pulled["digest"], pulled["bytes_spared"]) == (first["digest"], 0)
     assert alice.ok("-H", "web2", "run", "--rm", by_digest, "echo", "hello").stdout == "hello\n"
