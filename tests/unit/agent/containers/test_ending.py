@@ -139,8 +139,7 @@ async def test_one_that_is_to_be_removed_goes_when_there_is_room(tmp_path: Path)
     assert (await agent.get(ID)).state == "exited"
     assert agent.the_entry.code == 0
     assert agent.the_entry.ends == 1
-    await until(lambda: agent.row is None)
-    assert agent.the_entry.gone
+    await until(lambda: agent.row is None and agent.the_entry.gone)
     await agent.retries.close()
 
 
