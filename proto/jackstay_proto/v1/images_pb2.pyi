@@ -941,7 +941,7 @@ class ImageSummary(_message.Message):
     tag: _builtins.str
     """or "<none>" """
     digest: _builtins.str
-    """of manifest or index"""
+    """of manifest or index, as the registry of the repository has it where it was pushed"""
     created: _builtins.int
     """seconds since 1970"""
     size: _builtins.int
