@@ -1,7 +1,8 @@
 """Listing images as `docker images` does: one line a name, `<none>` for an image id without one.
 
 A few queries and no file, however many images there are. No image makes the list so long that it fits no message: of
-labels a list tells as many as `LABELS` bytes hold, `inspect` tells them all.
+labels a list tells as many as `LABELS` bytes hold, and those of lines beyond `ALL_LABELS` not at all; `inspect` tells
+them all.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from jackstay_oci.reference import Reference
 NONE = "<none>"
 LABELS = 16 << 10
 """Bytes of an image's labels, as JSON, that a list tells."""
+ALL_LABELS = 8 << 20
+"""Bytes of the labels of all lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,15 @@ def lines(connection: sqlite3.Connection, wanted: Filters, *, every: bool = Fals
             digest = str(each.digest) if each.digest else pushed.get((root, each.name), root)
             if wanted.named(repository, tag):
                 listed.append(ListedImage(image_id, root, digest, repository, tag, created, size, containers, labels))
-    return listed
+    return list(_fitting(listed))
+
+
+def _fitting(listed: Iterable[ListedImage]) -> Iterable[ListedImage]:
+    """The lines, those without labels for whose there is no room."""
+    room = ALL_LABELS
+    for line in listed:
+        room -= sum(len(key.encode()) + len(value.encode()) for key, value in line.labels.items())
+        yield line if room >= 0 else replace(line, labels={})
 
 
 def _bounds(connection: sqlite3.Connection, wanted: Filters) -> tuple[int | None, int | None]:

@@ -62,6 +62,15 @@ async def test_labels_that_would_fill_the_list_are_left_out(host: ImageHost) -> 
     assert (await host.images.inspect("web:1", "overlay"))["Config"]["Labels"] == labels
 
 
+async def test_no_number_of_labelled_images_fills_the_list(host: ImageHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two", "three"):
+        config = {"author": name, "config": {"Labels": {"of": name * 10}}}
+        await host.load(Made([], config=config), f"docker.io/library/{name}:1")
+    monkeypatch.setattr(listing, "ALL_LABELS", 90)
+    told = [line.labels for line in await lines(host)]
+    assert [bool(labels) for labels in told] == [True, True, False]
+
+
 async def test_an_image_whose_name_was_taken_keeps_its_digest(host: ImageHost) -> None:
     await host.load(old := Made([A], config=NEW), "docker.io/library/web:1")
     await host.load(Made([B], config=OLD), "docker.io/library/web:1")
