@@ -19,7 +19,7 @@ from tests.lab.laptop import Laptop
 @pytest.fixture(scope="session")
 def shared_lab() -> Iterator[Lab]:
     """The hosts, as the last test has left them: use ``lab``. web1 and web2 run crun, web3 runs runc."""
-    with Lab(3, runtimes={"web3": "runc"}) as lab:
+    with Lab(3, runtimes={"web3": "runc"}, forked=True) as lab:
         yield lab
 
 

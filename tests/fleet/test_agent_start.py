@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
 
 
 def loaded(host: Host, since: int) -> set[str]:
@@ -12,18 +16,15 @@ def loaded(host: Host, since: int) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
 
 
-def test_http_is_loaded_when_the_registry_is_asked(lab: Lab) -> None:
-    host = lab.hosts["web1"]
-    host.agent.stop()
-    since = len(host.log_text())
-    host.agent.start(env={"PYTHONPROFILEIMPORTTIME": "1"})
-    try:
+def test_http_is_loaded_when_the_registry_is_asked() -> None:
+    with Lab(1) as lab:
+        host = lab.hosts["web1"]
+        host.agent.stop()
+        since = len(host.log_text())
+        host.agent.start(env={"PYTHONPROFILEIMPORTTIME": "1"})
         at_first = loaded(host, since)
         assert {"grpc", "structlog"} <= at_first
         assert not {"aiohttp", "rich.console"} & at_first
         asked = host.exec(["curl", "-sS", "--unix-socket", "/run/jackstay/registry.sock", "http://localhost/v2/"])
         assert (asked.stdout, asked.stderr) == ("{}", "")
         assert "aiohttp" in loaded(host, since)
-    finally:
-        host.agent.stop()
-        host.agent.start()

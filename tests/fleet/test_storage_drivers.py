@@ -31,7 +31,7 @@ STATE = "/var/lib/jackstay"
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Three hosts, each with another driver."""
     image = tmp_path_factory.mktemp("btrfs") / "image"
-    with Lab(3) as lab:
+    with Lab(3, forked=True) as lab:
         for name, driver in DRIVERS.items():
             host = lab.hosts[name]
             if driver == "btrfs":

@@ -23,7 +23,7 @@ WORKS = "It works!\n"
 @contextmanager
 def two_hosts(*archives: Path) -> Iterator[Lab]:
     """web1 and web2; web1 has the images of *archives*, and in the end nothing of the tests."""
-    with Lab(2) as lab:
+    with Lab(2, forked=True) as lab:
         for name, address in (("web1", FD1), ("web2", FD2)):
             lab.hosts[name].namespace.ip(f"addr add {address}/64 dev eth0 nodad")
         for archive in archives:

@@ -76,7 +76,7 @@ class Agent:
             raise LabError(f"{self._name}: the agent is running already")
         self._namespace.path(_PID_FILE).unlink(missing_ok=True)
         environment = {"PATH": self._path, "HOME": "/root", "LANG": "C.UTF-8", **(env or {})}
-        if self._forked_by is not None:
+        if self._forked_by is not None and Path(self.command[0]).name == "jackstayd":
             self._forked_by.start(self._namespace, self.command[1:], environment, self.log, _PID_FILE)
         else:
             launch = ["setsid", "--fork", "sh", "-c", _LAUNCH, "launch", str(self.log), _PID_FILE, *self.command]

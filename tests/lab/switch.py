@@ -35,6 +35,9 @@ class Switch:
 
     def __init__(self, namespace: Namespace) -> None:
         self.namespace = namespace
+        # Ports that are known to be on, and those known to have no limit: after every test all are set so.
+        self._on: set[str] = set()
+        self._unlimited: set[str] = set()
 
     @classmethod
     def create(cls, folder: Path, token: str, subnet: str, lifeline: int | None) -> Switch:
@@ -65,16 +68,27 @@ class Switch:
             f"link set {name} master bridge up",
         )
         host.ip("link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up")
+        self._on.add(name)
+        self._unlimited.add(name)
 
     def power(self, name: str, on: bool) -> None:
         """Switch one port on or off, as a pulled cable does."""
+        if on and name in self._on:
+            return
+        self._on.discard(name)
         self.namespace.ip(f"link set {name} {'up' if on else 'down'}")
+        if on:
+            self._on.add(name)
 
     def limit(self, name: str, host: Namespace, rate: str | None, delay: str | None) -> None:
         """Give both directions of one host's link a ``rate`` (as tc writes it, ``100mbit``) and a ``delay`` (``20ms``).
 
         Raises :class:`LabError` when a delay is asked for and this kernel has no netem.
         """
+        unlimited = rate is None and delay is None
+        if unlimited and name in self._unlimited:
+            return
+        self._unlimited.discard(name)
         for side, device in ((self.namespace, name), (host, "eth0")):
             subprocess.run(
                 ["nsenter", "--target", str(side.process.pid), "--net", "tc", "qdisc", "del", "dev", device, "root"],
@@ -92,6 +106,8 @@ class Switch:
                 raise LabError(
                     f"{name}: this kernel cannot limit the link ({' '.join(discipline)}): {error.stderr}"
                 ) from error
+        if unlimited:
+            self._unlimited.add(name)
 
     def link_bytes(self, name: str) -> LinkBytes:
         """The counters of a host's link, from the host's point of view."""
