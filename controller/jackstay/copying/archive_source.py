@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from jackstay.copying.sources import PIECE, Blob, SourceImage
+from jackstay.copying.unwaited import begin
 from jackstay.errors import Error, LimitExceeded, NotFound, UsageError
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Index, Manifest, parse_manifest
@@ -58,7 +59,7 @@ class ArchiveSource:
 
     @classmethod
     async def open(cls, source: str | int, name: str, environ: Mapping[str, str]) -> ArchiveSource:
-        """Open a path or a descriptor; a stream is read to its end first.
+        """Open a path or a descriptor; a stream is read to its end first. Who is cancelled waits for nothing.
 
         Raises:
             NotFound, InvalidArchive, InvalidDocument, DigestMismatch, LimitExceeded, DiskFull: see ``open_archive``.
@@ -75,7 +76,7 @@ class ArchiveSource:
                 error.hint = HINT
                 raise
 
-        return cls(await asyncio.to_thread(work), name)
+        return cls(await begin(work, lambda archive: archive.close()), name)
 
     async def images(self, wanted: Sequence[str] = (), *, all: bool = False) -> list[SourceImage]:
         """The images named, by name, id or digest; none named: the only one, or with ``all`` every one.

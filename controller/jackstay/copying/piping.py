@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from jackstay.copying.unwaited import begin
 from jackstay_oci.tar.window import write_all
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def produced(produce: Callable[[PipeWriter], None]) -> AsyncGenerator[byte
         finally:
             os.close(writing)
 
-    ended = _begin(work)
+    ended = begin(work)
     try:
         while piece := await _read(reading):
             yield piece
@@ -84,7 +84,7 @@ async def consumed(consume: Callable[[int], None], feed: Callable[[Write], Await
         finally:
             os.close(reading)
 
-    ended = _begin(work)
+    ended = begin(work)
 
     async def write(data: memoryview) -> None:
         done = 0
@@ -114,32 +114,6 @@ def _pipe() -> tuple[int, int]:
     with suppress(OSError, AttributeError):  # a lower limit, or a system without, only makes smaller pieces
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIECE)
     return reading, writing
-
-
-def _begin(work: Callable[[], None]) -> asyncio.Future[None]:
-    """Run *work* in a thread that nobody waits for at the end of the program."""
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-
-    def tell(error: BaseException | None) -> None:
-        if ended.done():  # cancelled
-            return
-        if error is None:
-            ended.set_result(None)
-        else:
-            ended.set_exception(error)
-
-    def run() -> None:
-        failed: BaseException | None = None
-        try:
-            work()
-        except BaseException as error:  # the future's to tell
-            failed = error
-        with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(tell, failed)
-
-    threading.Thread(target=run, daemon=True).start()
-    return ended
 
 
 async def _read(fd: int) -> bytes:

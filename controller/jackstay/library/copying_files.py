@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import ExitStack
 from functools import partial
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from jackstay.copying import container_copy
 from jackstay.copying.container_paths import STREAM, parse_ends
 from jackstay.copying.progress import CopyProgress
+from jackstay.copying.unwaited import begin
 
 if TYPE_CHECKING:
     from jackstay.client import AgentClient
@@ -41,7 +41,7 @@ async def copy_files(
                 from jackstay.copying.archive_source import spool_folder
 
                 spooled = container_copy.for_many(partial(spool_folder, os.environ))
-                stream = await asyncio.to_thread(held.enter_context, spooled)
+                stream = await begin(partial(held.enter_context, spooled))
 
         async def work(agent: AgentClient) -> Copied:
             host = shown.host(agent.host.name)

@@ -22,6 +22,7 @@ from jackstay.copying.host_source import canonical
 from jackstay.copying.import_source import ImportSource
 from jackstay.copying.imported_image import make_image
 from jackstay.copying.tar_layer import TarLayer, read_file, read_stream
+from jackstay.copying.unwaited import begin
 from jackstay.errors import InvalidReference, LimitExceeded, NotFound, UsageError
 from jackstay.inventory.archive_limits import HINT, archive_limits
 from jackstay_oci import platforms
@@ -78,12 +79,10 @@ async def open_layer(source: str, environ: Mapping[str, str]) -> AsyncIterator[T
         InvalidArchive, LimitExceeded, DiskFull: see :func:`jackstay.copying.tar_layer.read_file`.
     """
     stop = threading.Event()
-    reading = asyncio.ensure_future(asyncio.to_thread(_read, source, environ, stop))
     try:
-        layer = await asyncio.shield(reading)
+        layer = await begin(partial(_read, source, environ, stop), lambda late: os.close(late.fd))
     except asyncio.CancelledError:
         stop.set()
-        reading.add_done_callback(_discard)
         raise
     try:
         yield layer
@@ -116,11 +115,6 @@ def _open(path: str) -> int:
         os.close(fd)
         raise UsageError(f"{path} is a folder", hint=f"import takes a tar: tar -C {path} -c . | jackstay import -")
     return fd
-
-
-def _discard(reading: asyncio.Future[TarLayer]) -> None:
-    if not reading.cancelled() and reading.exception() is None:
-        os.close(reading.result().fd)
 
 
 def _shown(source: str) -> str:
