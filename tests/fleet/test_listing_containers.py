@@ -88,3 +88,12 @@ def test_what_is_shown(web1: Laptop) -> None:
     assert web1.ok("ps", "-f", "name=first", "--format", template).stdout.startswith("first front tier=front ")
     header = "table {{.ID}}\t{{.LocalVolumes}}\t{{.Mounts}}\t{{.Size}}\t{{.CreatedAt}}"
     assert web1.ok("ps", "--format", header).lines[0].split("   ")[0] == "CONTAINER ID"
+
+
+def test_everything_about_anything(web1: Laptop) -> None:
+    ended, image, network, volume = data(web1.ok("--json", "inspect", "--size", "last", "base:1", "bridge", "data"))
+    assert ended["SizeRootFs"] > ended["SizeRw"] >= 50_000
+    assert (image["RepoTags"], network["Driver"], volume["Name"]) == (["base:1"], "bridge", "data")
+    told = web1.run("inspect", "nothing").ended(1).stderr
+    assert "no container, image, network or volume is called 'nothing'" in told
+    assert web1.run("inspect", "--type", "volume", "last").ended(1).stdout == "[]\n"

@@ -16,7 +16,7 @@ STEPS = [
     "pause aa", "kill aa", "start aa", "pause aa", "start aa", "stop -t 0 aa", "ps", "start aa",
     "rename aa bb", "rename none x", "rename aa aa", "rename aa !", "rename aa cc", "rename cc aa",
     "restart -t 0 aa ended", "restart -t 0 made none", "ps", "stop -t 0 aa none ended made", "start aa none",
-    "rm aa ended", "pause bb", "rm bb none made", "ps", "rm -f aa bb", "ps",
+    "rm aa ended", "pause bb", "rm bb none made", "ps", "rm -f none aa bb", "ps",
 ]  # fmt: skip
 
 WAITS = ["wait ended", "wait none ended", "wait made ended"]

@@ -107,7 +107,7 @@ ROOT: Mapping[str, Entry | Group] = {
     "tag": TAG,
     "rmi": RMI,
     "history": HISTORY,
-    "inspect": _entry("inspect", "Show everything about containers or images."),
+    "inspect": _entry("inspect", "Show everything about containers, images, networks or volumes."),
     "search": _entry("search", "Search a registry for images."),
     "login": _entry("login", "Log in to a registry."),
     "logout": _entry("logout", "Log out of a registry."),

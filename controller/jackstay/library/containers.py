@@ -121,11 +121,19 @@ class Containers:
     async def remove(
         self, names: Sequence[str], *, force: bool = False, volumes: bool = False
     ) -> FleetResult[list[str]]:
-        """Remove containers; running ones only with ``force``; with ``volumes`` their anonymous volumes too."""
+        """Remove containers; running ones only with ``force``; with ``volumes`` their anonymous volumes too.
+
+        With ``force`` it is no error that there is no container of a name: then "" is in its place.
+        """
 
         async def work(agent: AgentClient, name: str) -> str:
             request = messages.RemoveContainerRequest(container=name, force=force, volumes=volumes)
-            await agent.containers.remove(request)
+            try:
+                await agent.containers.remove(request)
+            except Error as error:
+                if not (force and error.reason == "NOT_FOUND"):
+                    raise
+                return ""
             return name
 
         return await self._hosts.each(names, work)

@@ -671,6 +671,8 @@ class FakeNetworks(networks_pb2_grpc.NetworksServicer):
         return networks_pb2.ListNetworksReply(networks=[network])
 
     async def Inspect(self, request: Any, context: Any) -> networks_pb2.InspectNetworkReply:
+        if request.network != "bridge":
+            await fail(context, "NOT_FOUND", f"no network {request.network}")
         return networks_pb2.InspectNetworkReply(document=json.dumps({"Name": request.network, "Id": "b" * 64}))
 
 

@@ -40,7 +40,12 @@ def test_inspect_of_nothing(loaded: Any) -> None:
     result = loaded("-H", "web1", "inspect", "srv", "nothing")
     assert result.code == 1
     assert len(result.json) == 1  # what was found is shown
-    assert "no container and no image is called 'nothing'" in result.err
+    assert "no container, image, network or volume is called 'nothing'" in result.err
+    assert loaded("-H", "web1", "volume", "create", "data").code == 0
+    found = loaded("-H", "web1", "inspect", "app:1", "data", "bridge").json
+    assert [document.get("Name") for document in found] == [None, "data", "bridge"]
+    assert loaded("-H", "web1", "inspect", "--type", "network", "data").code == 1
+    assert "not container, image, network or volume" in loaded("-H", "web1", "inspect", "--type", "x", "srv").err
 
 
 def test_format_has_dockers_short_form(loaded: Any) -> None:
@@ -121,9 +126,17 @@ def test_destroying_on_several_hosts_needs_a_yes(loaded: Any) -> None:
 
 
 def test_what_succeeded_is_told_beside_what_failed(loaded: Any) -> None:
+    result = loaded("-H", "web1", "rm", "nothing", "srv", "neither")
+    assert result.code == 1
+    assert "no container nothing" in result.err
+    assert "no container neither" in result.err
+
+
+def test_what_is_not_there_needs_no_removal_by_force(loaded: Any) -> None:
     result = loaded("-H", "web1", "rm", "-f", "nothing", "srv", "neither")
-    assert (result.code, result.out) == (1, "srv\n")
-    assert result.err == "Error: web1: no container nothing; no container neither\n"
+    assert (result.code, result.out) == (0, "srv\n")
+    assert result.err == "Error: web1: no such container: nothing\nError: web1: no such container: neither\n"
+    assert loaded("-H", "web1", "--json", "rm", "-f", "nothing").json[0]["data"] == []
 
 
 def test_jsonl_tells_objects_then_outcomes(loaded: Any) -> None:
