@@ -9,6 +9,7 @@ import msgspec
 
 from jackstay_agent.errors import InvalidArgument
 from jackstay_oci.registry.settings import RegistrySettings
+from jackstay_oci.signatures.policy import Policy, check_scopes
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -30,6 +31,17 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     subnet: str = "10.88.0.0/16"
 
 
+class Registries(RegistrySettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How registries are reached, and which images of theirs this host pulls."""
+
+    policy: dict[str, Policy] = msgspec.field(default_factory=dict)
+    """By registry, repository, the first parts of its path, or `*`: "accept", "reject", or the keys one of which must
+    have signed an image. See `images.verifying` for what it holds for."""
+
+    def __post_init__(self) -> None:
+        check_scopes(self.policy)
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be set for an agent."""
 
@@ -45,7 +57,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     log_level: str = "info"
     limits: Limits = Limits()
     network: Network = Network()
-    registries: RegistrySettings = RegistrySettings()
+    registries: Registries = Registries()
 
 
 def load(path: str | None) -> Config:

@@ -45,6 +45,7 @@ __all__ = [
     "LimitExceeded",
     "NameTaken",
     "NotFound",
+    "PolicyRefused",
     "PortTaken",
     "RateLimited",
     "RegistryFailed",
@@ -123,6 +124,12 @@ class Unsupported(Error):
     """This host cannot do that."""
 
     reason = "UNSUPPORTED"
+
+
+class PolicyRefused(Error):
+    """This host's policy does not let an image be pulled, or not in this way."""
+
+    reason = "REFUSED_BY_POLICY"
 
 
 class Busy(Error):

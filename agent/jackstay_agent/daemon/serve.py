@@ -33,6 +33,7 @@ from jackstay_agent.images.room import Room
 from jackstay_agent.images.saving import Saver
 from jackstay_agent.images.service import Images
 from jackstay_agent.images.unpacking import Unpacker
+from jackstay_agent.images.verifying import Verifier
 from jackstay_agent.kernel.mounts import LinuxMounts
 from jackstay_agent.kernel.programs import LinuxPrograms
 from jackstay_agent.kernel.spawner import Spawner
@@ -107,7 +108,7 @@ async def _serve_with(
     unpacker = Unpacker(content, snapshotter)
     receiver = Receiver(content, unpacker, room, config.limits)
     registries = Registries(config.registries)
-    puller = Puller(content, receiver, registries)
+    puller = Puller(content, receiver, registries, Verifier(config.registries.policy))
     pusher = Pusher(content, images, registries)
     networks = Networks(config.network, config.run, database, jobs, programs)
     volumes = Volumes(config.state, database, jobs)

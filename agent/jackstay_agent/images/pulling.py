@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jackstay_agent.content.store import ContentStore
-from jackstay_agent.errors import DigestMismatch, Error, InvalidReference, NotFound, SourceFailed, Unsupported
+from jackstay_agent.errors import DigestMismatch, Error, InvalidReference, NotFound, SourceFailed
 from jackstay_agent.fetch.connecting import Connect
 from jackstay_agent.fetch.progress import Report
 from jackstay_agent.fetch.registry import RegistrySource
@@ -20,6 +20,7 @@ from jackstay_agent.images.documents import Target
 from jackstay_agent.images.receiving import Received, Receiver
 from jackstay_agent.images.service import stored
 from jackstay_agent.images.stored import StoredImage
+from jackstay_agent.images.verifying import Verifier
 from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as image_rows
 from jackstay_agent.metadata import pushed as pushed_rows
@@ -42,10 +43,22 @@ class Pulled:
 class Puller:
     """Pulls images."""
 
-    def __init__(self, content: ContentStore, receiver: Receiver, connect: Connect) -> None:
+    def __init__(
+        self, content: ContentStore, receiver: Receiver, connect: Connect, verifier: Verifier | None = None
+    ) -> None:
         self._content = content
         self._receiver = receiver
         self._connect = connect
+        self._verifier = verifier or Verifier()
+
+    def accept_relayed(self, target: Target) -> None:
+        """Accept an image that the controller brings; one in place of a pull, if this host's policy lets it.
+
+        Raises `PolicyRefused`.
+        """
+        if target.event == "pull":
+            for name in target.names:
+                self._verifier.accept_relayed(Reference.parse(name))
 
     async def pull(
         self,
@@ -59,18 +72,20 @@ class Puller:
     ) -> Pulled:
         """Make the image of the canonical *reference* be here, under that name.
 
-        Raises what `Registry.manifest` and `Receiver.receive` raise, the registry's errors in place of `SourceFailed`.
+        With *verify_keys* (PEM) one of them must have signed it, also when it is here already; so must a key of this
+        host's policy. Raises what `Verifier`, `Registry.manifest` and `Receiver.receive` raise, the registry's errors
+        in place of `SourceFailed`.
         """
-        if verify_keys:
-            raise Unsupported("this agent cannot verify signatures", hint="upgrade it")
         wanted = platforms.parse(platform) if platform else None
         asked = name_of(Reference.parse(reference))
-        if not (platform or all_platforms or verify_keys) and (pushed := await self._pushed(asked)) is not None:
+        demands = await self._verifier.demands(asked, verify_keys)
+        if not (platform or all_platforms or demands) and (pushed := await self._pushed(asked)) is not None:
             return pushed
         registry = await self._connect(asked.registry, authorizer)
         try:
             here = await self._here(asked)
             root = await self._root(registry, asked, here)
+            await self._verifier.verify(registry, asked.name, root.descriptor.digest, demands)
             source = RegistrySource(registry, asked.registry, asked.repository, root)
             ask = None if here is not None and asked.digest is not None else source.attached
             target = Target(root.descriptor, (str(asked),), wanted, all_platforms, event="pull")

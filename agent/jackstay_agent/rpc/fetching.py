@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from jackstay_agent.errors import InvalidArgument, InvalidDocument
 from jackstay_agent.fetch.progress import Phase, Progress
@@ -36,13 +36,19 @@ _SILENCE = 5.0
 
 
 async def fetch(
-    receiver: Receiver, requests: AsyncIterator[pb.FetchRequest], lanes: Lanes | None = None
+    receiver: Receiver,
+    requests: AsyncIterator[pb.FetchRequest],
+    lanes: Lanes | None = None,
+    accept: Callable[[Target], None] = lambda target: None,
 ) -> AsyncGenerator[pb.FetchReply, None]:
-    """Receive the images that the first request names, asking for ranges in the replies."""
+    """Receive the images that the first request names, asking for ranges in the replies. *accept* raises for those that
+    may not come this way."""
     first = await anext(requests, None)
     if first is None or first.WhichOneof("request") != "start":
         raise InvalidArgument("a fetch begins with its images")
     targets = [(_target(image), _attached(image)) for image in first.start.images]
+    for target, _ in targets:
+        accept(target)
     replies: asyncio.Queue[pb.FetchReply | None] = asyncio.Queue(_REPLIES)
     source = ControllerSource(first.start.source or "the controller", replies.put)
 

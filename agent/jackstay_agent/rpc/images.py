@@ -70,7 +70,7 @@ class ImagesService(ImagesServicer):
         self, request_iterator: AsyncIterator[pb.FetchRequest], context: Context
     ) -> AsyncGenerator[pb.FetchReply, None]:
         """See images.proto."""
-        return fetch(self._receiver, request_iterator, self._lanes)
+        return fetch(self._receiver, request_iterator, self._lanes, self._puller.accept_relayed)
 
     def Pull(
         self, request_iterator: AsyncIterator[pb.PullRequest], context: Context

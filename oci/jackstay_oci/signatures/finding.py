@@ -50,11 +50,13 @@ async def find_signatures(registry: Registry, repository: str, digest: Digest) -
         RateLimited, RegistryFailed: it cannot be asked.
     """
     found: list[Signature] = []
+    looked_at = 0
     async with aclosing(_manifests(registry, repository, digest)) as documents:
         async for document in documents:
             for layer in _payloads(document):
-                if len(found) == MAX_SIGNATURES:
+                if looked_at == MAX_SIGNATURES:
                     return found
+                looked_at += 1
                 if (signature := await _read(registry, repository, layer)) is not None:
                     found.append(signature)
     return found

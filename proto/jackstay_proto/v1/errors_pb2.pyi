@@ -67,6 +67,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """a registry cannot be reached, is not trusted, or answers nonsense"""
     UNTRUSTED: _Reason.ValueType  # 29
     """an image has no signature by a key that was asked for"""
+    REFUSED_BY_POLICY: _Reason.ValueType  # 30
+    """the host's own policy does not let the image be pulled this way, or at all"""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, for machines. The names are the `reason` of the error classes on both sides."""
@@ -115,6 +117,8 @@ REGISTRY_FAILED: Reason.ValueType  # 28
 """a registry cannot be reached, is not trusted, or answers nonsense"""
 UNTRUSTED: Reason.ValueType  # 29
 """an image has no signature by a key that was asked for"""
+REFUSED_BY_POLICY: Reason.ValueType  # 30
+"""the host's own policy does not let the image be pulled this way, or at all"""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final

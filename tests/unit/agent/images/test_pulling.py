@@ -163,13 +163,6 @@ async def test_names_that_no_image_may_have(host: ImageHost) -> None:
         await pull(host, "docker.io/library/sha256:1")
 
 
-async def test_signatures_that_cannot_be_verified_are_not_passed_over(host: ImageHost) -> None:
-    registry = given(host, Made([A]))
-    with pytest.raises(Unsupported, match="signatures"):
-        await pull(host, verify_keys=[b"key"])
-    assert registry.asked == []
-
-
 async def test_the_event_is_a_pull(host: ImageHost) -> None:
     told: list[tuple[str, str, str]] = []
     host.receiver.record = lambda kind, action, _id, attributes, *_: told.append((kind, action, attributes["name"]))

@@ -15,7 +15,7 @@ import grpc.aio
 import pytest
 
 from jackstay_agent.config import Limits
-from jackstay_agent.errors import Error, InvalidArgument, InvalidReference, SourceFailed
+from jackstay_agent.errors import Error, InvalidArgument, InvalidReference, PolicyRefused, SourceFailed
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
 from jackstay_agent.images.documents import Target
@@ -97,6 +97,20 @@ class Laptop:
                 elif reply.HasField("stopping"):
                     self.requests.put_nowait(None)
         return replies
+
+
+async def test_what_may_not_come_this_way_is_not_asked_for() -> None:
+    def accept(target: Target) -> None:
+        if target.event == "pull":
+            raise PolicyRefused("not this way")
+
+    async def stream(event: str) -> AsyncIterator[pb.FetchRequest]:
+        yield start(event=event)
+
+    with pytest.raises(PolicyRefused):
+        await anext(fetch(FakeReceiver(0), stream("pull"), accept=accept))  # type: ignore[arg-type]
+    reply = await anext(fetch(FakeReceiver(0), stream("load"), accept=accept))  # type: ignore[arg-type]
+    assert reply.HasField("done")
 
 
 def data(number: int, piece: bytes) -> pb.FetchRequest:

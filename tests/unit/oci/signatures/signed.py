@@ -28,7 +28,8 @@ class Signer:
 
     def __init__(self, name: str = "release.pub") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self.key: PublicKey = parse_key(public_pem(self._key.public_key()), name)
+        self.pem = public_pem(self._key.public_key())
+        self.key: PublicKey = parse_key(self.pem, name)
 
     def sign(self, payload: bytes) -> Signature:
         """Any bytes, signed."""

@@ -113,6 +113,17 @@ async def test_how_many_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await found(repository) == many
 
 
+async def test_signatures_that_are_not_there_count() -> None:
+    """Else a manifest of 4 MiB would have a registry asked ten thousand times."""
+    repository = Repository()
+    repository.attach(
+        TAG, [OURS.sign(payload(reference=f"registry.example/team/app:{number}")) for number in range(60)]
+    )
+    repository.blobs.clear()
+    assert await found(repository) == []
+    assert len(repository.asked) == 1 + finding.MAX_SIGNATURES
+
+
 async def test_how_many_referrers_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     repository = Repository()
     for number in range(30):
