@@ -10,30 +10,17 @@ from typing import Any
 import pytest
 
 from tests.lab.archives import write_archive
-from tests.lab.images import Image, architecture, busybox_base
+from tests.lab.images import Image
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop, data
-from tests.lab.layer import Layer
-from tests.lab.multi_platform import MultiPlatform, write_multi_platform
+from tests.lab.multi_platform import HERE, OTHER, MultiPlatform, for_two_platforms
 
 pytestmark = pytest.mark.lab
-
-HERE = f"linux/{architecture()}"
-OTHER = "linux/s390x"
 
 
 @pytest.fixture(scope="module")
 def multi(tmp_path_factory: pytest.TempPathFactory) -> MultiPlatform:
-    """``multi:1`` for this machine's platform and another, which share their lower layers."""
-    folder = tmp_path_factory.mktemp("multi")
-    base = busybox_base(folder)
-    images = {}
-    for platform in (HERE, OTHER):
-        with Layer(folder / f"{platform.replace('/', '-')}.tar") as layer:
-            layer.file("etc/platform", f"{platform}\n")
-            layer.file("etc/large", platform.encode() * 40_000)
-        images[platform] = Image("multi:1", (*base.layers, layer.path), base.config, (*base.created_by, "a platform"))
-    return write_multi_platform(folder / "multi.tar", "multi:1", images)
+    return for_two_platforms(tmp_path_factory.mktemp("multi"))
 
 
 def raw(archive: Path) -> dict[str, bytes]:

@@ -15,9 +15,10 @@ import pytest
 from tests.lab.images import Image, synthetic
 from tests.lab.lab import Lab
 from tests.lab.laptop import Laptop, data
+from tests.lab.multi_platform import HERE, OTHER, for_two_platforms
 from tests.registries.authority import Authority
 from tests.registries.distribution import Distribution
-from tests.registries.putting import put_image
+from tests.registries.putting import put_image, put_multi_platform
 from tests.registries.token_server import TokenServer
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
@@ -180,6 +181,38 @@ def test_run_pulls_what_is_missing_and_says_what_it_does(lab: Lab, logged_in: La
     assert (quiet.stdout, quiet.stderr) == ("hello\n", "")
     logged_in.ok("-H", "web1", "create", "--pull", "always", served.app)
     assert served.registry.requests()[-1].method == "HEAD"
+
+
+def test_of_an_index_the_platform_that_is_asked_for_and_of_a_repository_every_tag(
+    lab: Lab, logged_in: Laptop, served: Served, tmp_path: Path
+) -> None:
+    multi = for_two_platforms(tmp_path)
+    name = served.app.replace("app:1", "multi:1")
+    for tag in ("1", "2"):
+        put_multi_platform(served.registry, multi, f"team/multi:{tag}")
+
+    def asked_of(platform: str, since: int) -> bool:
+        """Whether the registry was asked for that platform's manifest."""
+        return any(multi.manifests[platform] in request.path for request in served.registry.requests()[since:])
+
+    before = len(served.registry.requests())
+    logged_in.ok("-H", "web1", "pull", "-q", "--platform", OTHER, name)
+    assert asked_of(OTHER, before)
+    assert not asked_of(HERE, before)
+    (found,) = data(logged_in.ok("-H", "web1", "image", "inspect", "--json", name))
+    assert (found["Id"], found["Architecture"]) == (multi.ids[OTHER], OTHER.removeprefix("linux/"))
+
+    for platform in (HERE, OTHER):
+        run = ("run", "--rm", "--pull", "always", "--platform", platform, name, "cat", "/etc/platform")
+        assert logged_in.ok("-H", "web1", *run).stdout == f"{platform}\n"
+
+    before = len(served.registry.requests())
+    pulled = logged_in.ok("-H", "web2", "pull", "-q", "--all-platforms", "--all-tags", name.removesuffix(":1"))
+    assert sorted(pulled.stdout.split()) == [name, f"{name[:-1]}2"]
+    assert asked_of(OTHER, before)
+    (found,) = data(logged_in.ok("-H", "web2", "image", "inspect", "--json", name))
+    assert (found["Id"], len(found["RepoTags"])) == (multi.ids[HERE], 2)
+    logged_in.ok("-H", "web2", "save", "--platform", OTHER, "-o", tmp_path / "other.tar", name)
 
 
 def test_a_pull_that_was_killed_goes_on_where_it_was(

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.images import Image, document
+from tests.lab.images import Image, architecture, busybox_base, document
 from tests.lab.layer import Layer
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+HERE = f"linux/{architecture()}"
+"""This machine's platform."""
+OTHER = "linux/s390x"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,19 @@ class MultiPlatform:
     index: str
     manifests: dict[str, str]
     ids: dict[str, str]
+
+
+def for_two_platforms(folder: Path) -> MultiPlatform:
+    """``multi:1`` for `HERE` and `OTHER`, which share their lower layers, the only program's among them, so that both
+    run here; ``/etc/platform`` says which it is."""
+    base = busybox_base(folder)
+    images = {}
+    for platform in (HERE, OTHER):
+        with Layer(folder / f"{platform.replace('/', '-')}.tar") as layer:
+            layer.file("etc/platform", f"{platform}\n")
+            layer.file("etc/large", platform.encode() * 40_000)
+        images[platform] = Image("multi:1", (*base.layers, layer.path), base.config, (*base.created_by, "a platform"))
+    return write_multi_platform(folder / "multi.tar", "multi:1", images)
 
 
 def write_multi_platform(path: Path, name: str, images: Mapping[str, Image]) -> MultiPlatform:

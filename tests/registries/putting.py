@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
+import tarfile
 from pathlib import Path
 
 from tests.lab.images import Image, document
+from tests.lab.multi_platform import MultiPlatform
 from tests.registries.distribution import Distribution
 
 OCI = "application/vnd.oci.image"
@@ -22,6 +25,26 @@ def put_image(registry: Distribution, image: Image, name: str = "", compress: bo
     ]
     manifest = {"schemaVersion": 2, "mediaType": f"{OCI}.manifest.v1+json", "config": config, "layers": layers}
     return put_manifest(registry, repository, tag, document(manifest), f"{OCI}.manifest.v1+json")
+
+
+def put_multi_platform(registry: Distribution, image: MultiPlatform, name: str) -> None:
+    """Put an image for several platforms there as ``name``."""
+    repository, _, tag = name.rpartition(":")
+    with tarfile.open(image.path) as archive:
+
+        def blob(digest: str) -> bytes:
+            file = archive.extractfile(f"blobs/{digest.replace(':', '/')}")
+            assert file is not None
+            return file.read()
+
+        index = blob(image.index)
+        for described in json.loads(index)["manifests"]:
+            manifest = blob(described["digest"])
+            parts = json.loads(manifest)
+            for part in (parts["config"], *parts["layers"]):
+                put_blob(registry, repository, blob(part["digest"]), part["mediaType"])
+            put_manifest(registry, repository, described["digest"], manifest, described["mediaType"])
+    put_manifest(registry, repository, tag, index, json.loads(index)["mediaType"])
 
 
 def put_blob(registry: Distribution, repository: str, data: bytes, kind: str) -> dict[str, str | int]:
