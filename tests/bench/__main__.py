@@ -125,15 +125,23 @@ def containers(rounds: int) -> tuple[list[Figure], list[str]]:
 def of_registries(rounds: int) -> tuple[list[Figure], list[str]]:
     """Pulling and pushing: the figures, and the sections that they come from."""
     with scene(IMAGE) as stands:
-        pulls, pushes, pushed = registries.registries(stands, max(5, rounds // 2))
-    sizes = ", ".join(f"{who} {size / 1e6:.1f} MB" for who, size in pushed.items())
+        measured = registries.registries(stands, max(5, rounds // 2))
+    sizes = ", ".join(f"{who} {size / 1e6:.1f} MB" for who, size in measured.pushed.items())
+    taken = [
+        (command, process, one)
+        for command, watched in measured.memory.items()
+        for process, one in (("agent", watched.one), ("controller", watched.controller))
+    ]
     sections = [
-        report.speed("Pulling 285 MB", "From Debian's registry on the same machine; the layer is gzip.", pulls),
-        report.speed("Pushing 285 MB", f"To the same registry, empty. What it has then: {sizes}.", pushes),
+        report.speed(
+            "Pulling 285 MB", "From Debian's registry on the same machine; the layer is gzip.", measured.pulls
+        ),
+        report.speed("Pushing 285 MB", f"To the same registry, empty. What it has then: {sizes}.", measured.pushes),
+        "\n".join(["## Memory of a pull and a push of 285 MB", "", *report.memory_rows(taken), ""]),
     ]
     figures = [
-        *against("pull", pulls, registries.PULL, {"docker": 1.5, "podman": 1.5}),
-        *against("push", pushes, registries.PUSH, {"docker": 5}),
+        *against("pull", measured.pulls, registries.PULL, {"docker": 1.5, "podman": 1.5}),
+        *against("push", measured.pushes, registries.PUSH, {"docker": 5}),
     ]
     return figures, sections
 

@@ -1,4 +1,5 @@
-"""How long pulling from and pushing to a registry take, beside Docker and Podman: the same real registry for all.
+"""How long pulling from and pushing to a registry take, beside Docker and Podman: the same real registry for all; and
+the memory that the agent takes meanwhile.
 
 Docker remembers for ever where it has pushed a layer, and jackstay keeps what it has compressed. So before every push
 the registry is emptied, and whoever pushes has just loaded the image: each push compresses and sends it whole.
@@ -9,12 +10,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.bench import peers
 from tests.bench.rounds import Series, Task, in_turn
 from tests.bench.scene import Scene
+from tests.bench.watched import Watched, watch
 from tests.lab.archives import write_archive
 from tests.lab.images import IMAGE_CACHE, debian_apache
 from tests.registries.distribution import Distribution
@@ -25,32 +27,53 @@ PULL = "`jackstay -H local pull`"
 PUSH = "`jackstay -H local push`"
 
 
-def registries(scene: Scene, rounds: int) -> tuple[list[Series], list[Series], dict[str, int]]:
-    """The series of pulls and of pushes, our own first, and how many bytes of blobs each has pushed."""
+@dataclass(slots=True)
+class Measured:
+    """What came of it: series, our own first, and what everybody's memory was during a pull and a push by the laptop's
+    command."""
+
+    pulls: list[Series] = field(default_factory=list)
+    pushes: list[Series] = field(default_factory=list)
+    pushed: dict[str, int] = field(default_factory=dict)  # by who pushed, bytes of blobs
+    memory: dict[str, Watched] = field(default_factory=dict)  # by command
+
+
+def registries(scene: Scene, rounds: int) -> Measured:
+    """Measure pulls and pushes."""
+    measured = Measured()
     image = debian_apache(IMAGE_CACHE, REPOSITORY)
     place = scene.lab.server_place()
     with ExitStack() as stack:
         registry = stack.enter_context(Distribution(scene.folder / "registry", place))
         name = f"{registry.name}/{REPOSITORY}"
-        for host in (scene.one, scene.two):
-            with (scene.lab.dir / "hosts" / host.name / "etc" / "jackstayd.toml").open("a") as config:
-                config.write(f'[registries]\nplain_http = ["{registry.name}"]\n')
-            host.agent.stop()
-            host.agent.start()
+        allow(scene, registry)
         docker = stack.enter_context(
             peers.docker(scene.folder / "docker", options=(f"--insecure-registry={registry.name}",))
         )
         podman = stack.enter_context(peers.podman(scene.folder / "podman"))
         put_image(registry, image, REPOSITORY)
-        pulls = in_turn(_pulls(scene, name, docker, podman), rounds)
+        measured.memory["pull"] = watch(scene, "-H", "web1", "pull", "-q", name)
+        scene.forget(scene.one)
+        measured.pulls = in_turn(_pulls(scene, name, docker, podman), rounds)
         _empty(registry)
 
         archive = write_archive(scene.folder / "image.tar", [replace(image, name=name)], "docker-classic")
-        pushed: dict[str, int] = {}
-        pushes = in_turn(_pushes(scene, name, archive, docker, podman, registry, pushed), rounds)
+        tasks = _pushes(scene, name, archive, docker, podman, registry, measured.pushed)
+        measured.memory["push"] = watch(scene, "-H", "web1", "push", "-q", name)
+        tasks[0].after()
+        measured.pushes = in_turn(tasks, rounds)
         archive.unlink()
     scene.forget(scene.one)
-    return pulls, pushes, pushed
+    return measured
+
+
+def allow(scene: Scene, registry: Distribution) -> None:
+    """Let the hosts speak to the *registry*, which has no certificate."""
+    for host in (scene.one, scene.two):
+        with (scene.lab.dir / "hosts" / host.name / "etc" / "jackstayd.toml").open("a") as config:
+            config.write(f'[registries]\nplain_http = ["{registry.name}"]\n')
+        host.agent.stop()
+        host.agent.start()
 
 
 def _pulls(scene: Scene, name: str, docker: peers.Peer | None, podman: peers.Peer | None) -> list[Task]:

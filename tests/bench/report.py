@@ -64,13 +64,19 @@ def memory(rows: Sequence[tuple[str, str, Taken]], bound: int) -> str:
         "containers and is not counted. *Alone* counts every mapped page of a program's file in full for each process:",
         "what PSS would be at most on a host where nothing else runs the same programs.",
         "",
-        "| command | process | before, PSS | peak, PSS | peak, alone |",
-        "|---|---|--:|--:|--:|",
+        *memory_rows(rows),
+        "",
     ]
+    return "\n".join(lines)
+
+
+def memory_rows(rows: Sequence[tuple[str, str, Taken]]) -> list[str]:
+    """The table of peaks."""
+    lines = ["| command | process | before, PSS | peak, PSS | peak, alone |", "|---|---|--:|--:|--:|"]
     for command, process, taken in rows:
         before = mib(taken.idle["pss"]) if process != "controller" else ""
         lines.append(f"| {command} | {process} | {before} | {mib(taken.peak['pss'])} | {mib(taken.peak['alone'])} |")
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def at_rest(taken: Taken) -> str:

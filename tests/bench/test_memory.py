@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.bench.memory import Taken, watching
+from tests.bench.registries import allow
 from tests.bench.scene import Scene, scene
 from tests.bench.watched import big_archive, watch
 from tests.lab.lab import Lab
+from tests.registries.distribution import Distribution
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -58,6 +60,21 @@ def test_copying_and_saving(hosts: Scene) -> None:
     for taken in (copied.one, copied.two, saved.two):
         below(taken, AGENT)
     for taken in (copied.controller, saved.controller):
+        below(taken, CONTROLLER)
+
+
+def test_pushing_and_pulling(hosts: Scene) -> None:
+    archive = big_archive(hosts, "pushed:1", SMALLER)
+    hosts.laptop.ok("-H", "web1", "load", "-q", "-i", archive)
+    archive.unlink()
+    with Distribution(hosts.folder / "registry", hosts.lab.server_place()) as registry:
+        allow(hosts, registry)
+        name = f"{registry.name}/pushed:1"
+        pushed = watch(hosts, "-H", "web1", "push", "-q", "pushed:1", name)
+        pulled = watch(hosts, "-H", "web2", "pull", "-q", name)
+    for taken in (pushed.one, pulled.two):
+        below(taken, AGENT)
+    for taken in (pushed.controller, pulled.controller):
         below(taken, CONTROLLER)
 
 
