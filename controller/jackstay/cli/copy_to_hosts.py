@@ -52,6 +52,7 @@ def copy_to_hosts(
             return await transfer(hosts, opened, images, flags, quiet=wanted.quiet)
 
     async def by_registry(hosts: Hosts) -> Result:
+        from jackstay.cli.attached_warnings import warned
         from jackstay.cli.progress import showing
         from jackstay.copying.progress import CopyProgress
 
@@ -59,9 +60,10 @@ def copy_to_hosts(
         for host in hosts:
             progress.host(host.name)
         async with showing(progress, quiet=wanted.quiet or flags.json or flags.jsonl):
-            return await hosts.images.pull(
+            result = await hosts.images.pull(
                 [pulled], platform=wanted.platform, all_platforms=wanted.all_platforms, progress=progress
             )
+        return warned(result)
 
     def planned(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for share in (share for item in items for share in item["sources"]):

@@ -64,11 +64,13 @@ def _pushed(
         return rows([_with_source(item, host) for item in items])
 
     async def work(hosts: Hosts) -> FleetResult[list[dict[str, Any]]]:
+        from jackstay.cli.attached_warnings import warned
         from jackstay.copying.progress import CopyProgress
 
         progress = CopyProgress()
         async with showing(progress, quiet=wanted.quiet or flags.json or flags.jsonl):
-            return await hosts.images.push(names[0], destination, platform=wanted.platform, progress=progress)
+            result = await hosts.images.push(names[0], destination, platform=wanted.platform, progress=progress)
+        return warned(result)
 
     return show(ctx, hosts, work, whole, view)
 
@@ -85,6 +87,7 @@ def _relayed(ctx: typer.Context, fleet: Fleet, wanted: Wanted, destination: Refe
     flags = fleet_flags_of(ctx)
 
     async def work() -> list[dict[str, Any]]:
+        from jackstay.cli.attached_warnings import warn
         from jackstay.copying.copy import plan_objects
         from jackstay.copying.platform_choice import alone
         from jackstay.copying.progress import CopyProgress
@@ -110,6 +113,7 @@ def _relayed(ctx: typer.Context, fleet: Fleet, wanted: Wanted, destination: Refe
             report = _counting(progress.host(destination.registry))
             done = await copy_to_registry(source, image, registry, destination, report)
         (item,) = plan_objects([done])
+        warn(destination.registry, [item])
         return rows([item | {"seconds": round(time.monotonic() - begun, 3)}])
 
     return show_registry(ctx, destination.registry, work, view)

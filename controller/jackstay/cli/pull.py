@@ -50,6 +50,7 @@ def command(
         parsed(name)
 
     async def work(hosts: Hosts) -> FleetResult[list[dict[str, Any]]]:
+        from jackstay.cli.attached_warnings import warned
         from jackstay.cli.progress import showing
         from jackstay.copying.progress import CopyProgress
 
@@ -58,7 +59,8 @@ def command(
             progress.host(host.name)
         wanted = await _every_tag(names) if all_tags else names
         async with showing(progress, quiet=quiet or flags.json or flags.jsonl):
-            return await hosts.images.pull(wanted, platform=platform, all_platforms=all_platforms, progress=progress)
+            result = await hosts.images.pull(wanted, platform=platform, all_platforms=all_platforms, progress=progress)
+        return warned(result)
 
     return show(ctx, select(ctx), work, list, PulledImages(quiet))
 

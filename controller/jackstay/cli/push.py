@@ -51,6 +51,7 @@ def command(
     destination_of(name, destination, all_tags=all_tags)
 
     async def work(hosts: Hosts) -> FleetResult[list[dict[str, Any]]]:
+        from jackstay.cli.attached_warnings import warned
         from jackstay.cli.progress import showing
         from jackstay.copying.progress import CopyProgress
 
@@ -58,9 +59,10 @@ def command(
         for host in hosts:
             progress.host(host.name)
         async with showing(progress, quiet=quiet or flags.json or flags.jsonl):
-            return await hosts.images.push(
+            result = await hosts.images.push(
                 name, destination, all_tags=all_tags, platform=platform, compression=compression, progress=progress
             )
+        return warned(result)
 
     return show(ctx, select_one(ctx, "push"), work, list, PushedImages(quiet))
 

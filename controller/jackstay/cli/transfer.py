@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from jackstay.cli.attached_warnings import warned
 from jackstay.cli.progress import showing
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def transfer(
 
     async with for_many(source, images, len(hosts)) as shared:
         async with showing(progress, quiet=quiet or flags.json or flags.jsonl):
-            return await hosts.run(work)
+            return warned(await hosts.run(work))
 
 
 async def plan_transfer(hosts: Hosts, source: RangeSource, images: Sequence[SourceImage]) -> FleetResult[list[Object]]:

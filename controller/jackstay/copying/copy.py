@@ -54,6 +54,7 @@ def plan_objects(plans: Sequence[HostPlan]) -> list[dict[str, Any]]:
             "bytes_spared": plan.bytes_spared,
             "sources": [{"from": share.name, "via": share.via, "bytes": share.bytes} for share in plan.sources],
             "seconds": None,
+            "warnings": list(plan.warnings),
         }
         for plan in plans
     ]
@@ -62,7 +63,8 @@ def plan_objects(plans: Sequence[HostPlan]) -> list[dict[str, Any]]:
 def fetched_objects(
     fetched: Fetched, images: Sequence[SourceImage], source_name: str, via: str, seconds: float
 ) -> list[dict[str, Any]]:
-    """What a fetch did as the elements of ``data``. Bytes of a blob that images share count for the first."""
+    """What a fetch did as the elements of ``data``. Bytes of a blob that images share count for the first, which has
+    the warnings of all, too."""
     wire = dict(fetched.wire)
     wires: dict[str, int] = {}
     for image in images:
@@ -71,7 +73,8 @@ def fetched_objects(
         wires[image.root.digest] += sum(wire.pop(digest, 0) for digest in digests)
     if images:  # what belongs to no known closure: count it, never lose it
         wires[images[0].root.digest] += sum(wire.values())
-    objects = []
+    warnings = [*(warning for image in images for warning in image.warnings), *fetched.done.warnings]
+    objects: list[dict[str, Any]] = []
     for item in fetched.done.images:
         sources = [{"from": source_name, "via": via, "bytes": item.bytes_sent}] if item.bytes_sent else []
         objects.append(
@@ -83,6 +86,7 @@ def fetched_objects(
                 "bytes_spared": item.bytes_spared,
                 "sources": sources,
                 "seconds": round(seconds, 3),
+                "warnings": [] if objects else warnings,
             }
         )
     return objects

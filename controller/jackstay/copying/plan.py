@@ -36,6 +36,7 @@ class HostPlan:
     bytes_sent: int
     bytes_spared: int
     sources: tuple[SourceShare, ...]
+    warnings: tuple[str, ...] = ()  # of what is attached to it
 
 
 def plan_images(images: Sequence[SourceImage], missing: Collection[str], source_name: str, via: str) -> list[HostPlan]:

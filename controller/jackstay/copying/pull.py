@@ -10,6 +10,8 @@ from jackstay.errors import AgentError
 from jackstay_oci.reference import Reference
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jackstay.client import AgentClient
     from jackstay.copying.progress import HostProgress
     from jackstay_oci.registry.authorizing import Authorizer
@@ -22,15 +24,20 @@ async def pull_to_agent(
     *,
     platform: str = "",
     all_platforms: bool = False,
+    verify_keys: Sequence[bytes] = (),
     progress: HostProgress | None = None,
 ) -> messages.PullDone:
     """Have the agent pull; who it is to the registry, it is told by ``authorizer``.
+
+    Where ``verify_keys`` (public keys, PEM) are given, one of them must have signed the image.
 
     Raises:
         Error: the agent's own, among them what the registry said.
     """
     async with agent.images.pull() as call:
-        start = messages.PullStart(reference=str(reference), platform=platform, all_platforms=all_platforms)
+        start = messages.PullStart(
+            reference=str(reference), platform=platform, all_platforms=all_platforms, verify_keys=verify_keys
+        )
         await call.write(messages.PullRequest(start=start))
 
         async def write(given: messages.AuthorizationGiven) -> None:
@@ -65,4 +72,5 @@ def pulled_object(done: messages.PullDone, reference: Reference, seconds: float)
         "sources": sources,
         "seconds": round(seconds, 3),
         "changed": done.image.changed,
+        "warnings": list(done.warnings),
     }

@@ -69,6 +69,7 @@ def pushed_object(done: messages.PushDone, destination: Reference, seconds: floa
         "bytes_sent": done.bytes_sent,
         "bytes_spared": done.bytes_spared,
         "seconds": round(seconds, 3),
+        "warnings": list(done.warnings),
     }
 
 

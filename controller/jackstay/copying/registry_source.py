@@ -2,7 +2,7 @@
 
 Manifests are asked for once each, bounded, and verified before they are believed; blobs are verified by whoever takes
 them. Of an index a registry need not have every manifest. What an image leaves to other servers (``urls``) is left out
-unless the registry has it.
+unless the registry has it. What is attached to an image comes with it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
+from jackstay.copying.attached import as_source, attached_in
 from jackstay.copying.sources import PIECE, Blob, SourceImage
 from jackstay.errors import InvalidDocument, LimitExceeded, NotFound, UsageError
 from jackstay_oci import platforms
@@ -82,7 +83,19 @@ class RegistrySource:
         held = await self._below(reference, root, blobs, 0)
         name = reference.with_digest(reference.digest) if reference.digest is not None else reference
         manifests = tuple(str(digest) for digest in held)
-        return SourceImage(_blob(root.descriptor), (str(name),), tuple(blobs.values()), manifests, event="pull")
+        gathered = await attached_in(self.registry, repository, [root.descriptor.digest, *held])
+        for one in gathered.found:
+            self._documents.setdefault(one.digest, Document(one.offer.document, one.data))
+            self._repositories.update(dict.fromkeys((one.digest, *(blob.digest for blob in one.blobs)), repository))
+        return SourceImage(
+            _blob(root.descriptor),
+            (str(name),),
+            tuple(blobs.values()),
+            manifests,
+            event="pull",
+            attached=tuple(as_source(one) for one in gathered.found),
+            warnings=gathered.warnings,
+        )
 
     async def _below(
         self, reference: Reference, document: Document, blobs: dict[Digest, Blob], depth: int

@@ -41,6 +41,7 @@ class SourceImage:
     all_platforms: bool = False  # of an index, the destination keeps every one of the manifests
     event: str = "load"  # how the destination's event that tells of it is called: "load", "import", "pull"
     attached: tuple[AttachedDocument, ...] = ()  # each after what it is attached to
+    warnings: tuple[str, ...] = ()  # of what is attached to it, and the source does not give
 
     def wanting(self, platform: str = "", *, all_platforms: bool = False) -> SourceImage:
         """The same image, of which the destination is to unpack *platform*, and to keep the others or not."""

@@ -6,19 +6,21 @@ as they are, so that digests hold.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import Sequence
 
+from jackstay.copying.attached import Reader, Sending
 from jackstay.copying.plan import HostPlan, SourceShare
 from jackstay.copying.platform_choice import read_document
 from jackstay.copying.registry_source import RegistrySource
 from jackstay.copying.sources import Blob, RangeSource, SourceImage
 from jackstay.errors import InvalidDocument, NotFound
 from jackstay_oci.at_once import each
+from jackstay_oci.attached.putting import Place
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor, Index, parse_manifest
 from jackstay_oci.media_types import is_index
 from jackstay_oci.reference import Reference
-from jackstay_oci.registry.pushing import BLOBS_AT_ONCE, ImageToPush, Report, blobs_of, push
+from jackstay_oci.registry.pushing import BLOBS_AT_ONCE, ImageToPush, Report, Step, blobs_of, push
 from jackstay_oci.registry.registry import Document, Registry
 
 
@@ -31,15 +33,12 @@ async def copy_to_registry(
         InvalidDocument: the source has only a part of the index.
         Error: the source's, and those of a registry.
     """
-    pushed = await push(
-        registry,
-        destination.repository,
-        _under(destination),
-        await _image_to_push(source, image, registry),
-        _Reader(source),
-        report,
-    )
-    return _plan(source, image, destination, pushed.sent, pushed.spared)
+    going = await _image_to_push(source, image, registry)
+    reader = Reader(source)
+    pushed = await push(registry, destination.repository, _under(destination), going, reader, report)
+    place = Place(registry, destination.repository, reader, report, going.sources)
+    put = await _attached(source, image, going).put(place)
+    return _plan(source, image, destination, pushed.sent + put.sent, pushed.spared + put.spared, put.warnings)
 
 
 async def plan_registry(
@@ -67,13 +66,18 @@ async def plan_registry(
     documents += [(str(one.descriptor.digest), one) for one in pushing.manifests]
     sent = sum(await each(blobs, lacked, limit=BLOBS_AT_ONCE))
     spared = sum(blob.size for blob in blobs) - sent
-    return _plan(
-        source,
-        image,
-        destination,
-        sent + sum(await each(documents, lacked_document, limit=BLOBS_AT_ONCE)),
-        spared,
-    )
+    sent += sum(await each(documents, lacked_document, limit=BLOBS_AT_ONCE))
+    place = Place(registry, repository, Reader(source), _untold, pushing.sources)
+    put = await _attached(source, image, pushing).plan(place)
+    return _plan(source, image, destination, sent + put.sent, spared + put.spared, put.warnings)
+
+
+def _attached(source: RangeSource, image: SourceImage, going: ImageToPush) -> Sending:
+    return Sending(source, image, [one.descriptor.digest for one in (going.root, *going.manifests)])
+
+
+def _untold(_step: Step) -> None:
+    """Nobody hears of a plan's steps."""
 
 
 def _under(destination: Reference) -> str:
@@ -82,9 +86,11 @@ def _under(destination: Reference) -> str:
     return str(reference.digest) if reference.digest is not None else str(reference.tag)
 
 
-def _plan(source: RangeSource, image: SourceImage, destination: Reference, sent: int, spared: int) -> HostPlan:
+def _plan(
+    source: RangeSource, image: SourceImage, destination: Reference, sent: int, spared: int, warnings: Sequence[str]
+) -> HostPlan:
     shares = (SourceShare(source.name, source.via, sent),) if sent else ()
-    return HostPlan(str(destination.with_default_tag()), image.root.digest, sent, spared, shares)
+    return HostPlan(str(destination.with_default_tag()), image.root.digest, sent, spared, shares, tuple(warnings))
 
 
 async def _image_to_push(source: RangeSource, image: SourceImage, registry: Registry) -> ImageToPush:
@@ -109,23 +115,10 @@ async def _image_to_push(source: RangeSource, image: SourceImage, registry: Regi
 def _mounts(source: RangeSource, image: SourceImage, registry: Registry) -> dict[Digest, tuple[str, ...]]:
     if not isinstance(source, RegistrySource) or source.name != registry.name:
         return {}
-    found = ((blob.digest, source.repository_of(blob.digest)) for blob in image.blobs)
+    found = ((blob.digest, source.repository_of(blob.digest)) for blob in image.everything)
     return {Digest.parse(digest): (repository,) for digest, repository in found if repository is not None}
 
 
 async def _document(source: RangeSource, blob: Blob) -> Document:
     data = await read_document(source, blob)
     return Document(Descriptor(media_type=blob.media_type, digest=Digest.parse(blob.digest), size=blob.size), data)
-
-
-class _Reader:
-    """The source as what uploads read; see ``jackstay_oci.registry.registry.BlobReader``."""
-
-    def __init__(self, source: RangeSource) -> None:
-        self._source = source
-
-    async def read(
-        self, digest: Digest, offset: int, length: int
-    ) -> AsyncGenerator[bytes | bytearray | memoryview, None]:
-        async for piece in self._source.read(str(digest), offset, length):
-            yield piece

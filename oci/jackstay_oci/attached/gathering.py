@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from jackstay_oci import media_types
 from jackstay_oci.at_once import each
-from jackstay_oci.attached.offer import SIGNATURE, Attached, Offer
+from jackstay_oci.attached.offer import SIGNATURE, Attached, Offer, is_kind
 from jackstay_oci.digest import Digest, verify
 from jackstay_oci.documents import Index, parse_manifest
 from jackstay_oci.errors import Error, InvalidDocument, LimitExceeded
@@ -97,6 +97,9 @@ class _Gathering:
             if key in self.seen or one.digest in self.image:
                 continue
             self.seen.add(key)
+            if offer.kind and not is_kind(offer.kind):
+                self.warn(f"{one.digest} is attached by a tag that is none: {offer.kind[:100]!r}")
+                continue
             if one.digest not in self.documents and one.digest not in new:
                 if not media_types.is_manifest(one.media_type):
                     self.warn(f"{one.digest} is of media type {one.media_type[:100]!r}")

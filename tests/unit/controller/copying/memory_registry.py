@@ -25,6 +25,7 @@ class MemoryRegistry:
     manifests: dict[str, dict[str, Document]] = field(default_factory=dict)  # by tag and by digest
     asked: list[str] = field(default_factory=list)
     mounts: bool = True
+    offered: dict[str, list[Descriptor]] = field(default_factory=dict)  # referrers that it names besides
     closed: int = 0
 
     def put(self, repository: str, layers: list[bytes], *, architecture: str = "amd64", tag: str = "") -> Descriptor:
@@ -71,6 +72,19 @@ class MemoryRegistry:
             there[tag] = there[str(made.digest)]
         return made
 
+    def attach(self, repository: str, about: Descriptor, content: bytes, kind: str = "") -> Descriptor:
+        """Have *content* attached to a manifest: by its subject, or by a tag of that kind."""
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": media_types.OCI_MANIFEST,
+            "config": self.blob(repository, b"{}", media_types.OCI_EMPTY),
+            "layers": [self.blob(repository, content, "application/spdx+json")],
+        }
+        if kind:
+            return self.document(repository, manifest, f"sha256-{about.digest.hex}.{kind}")
+        subject = {"mediaType": about.media_type, "digest": str(about.digest), "size": about.size}
+        return self.document(repository, {**manifest, "subject": subject}, "")
+
     async def resolve(self, repository: str, reference: str) -> Descriptor:
         return self._document(repository, reference).descriptor
 
@@ -89,6 +103,12 @@ class MemoryRegistry:
         data = self.blobs[repository][digest][offset : offset + length]
         for start in range(0, len(data), PIECE):
             yield data[start : start + PIECE]
+
+    def gives_parts(self, digest: Digest) -> bool:
+        return True
+
+    def distrust(self, digest: Digest) -> bool:
+        return False
 
     async def has_blob(self, repository: str, digest: Digest) -> bool:
         return digest in self.blobs.get(repository, {})
@@ -120,7 +140,7 @@ class MemoryRegistry:
             yield name
 
     async def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
-        found = []
+        found = list(self.offered.get(str(digest), ()))
         for name, document in self.manifests.get(repository, {}).items():
             subject = parse_manifest(document.data, document.descriptor.media_type).subject
             if ":" in name and subject is not None and subject.digest == digest:

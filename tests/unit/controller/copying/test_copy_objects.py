@@ -18,7 +18,8 @@ def test_wire_bytes_go_to_the_first_image_that_has_the_blob() -> None:
             messages.FetchedImage(
                 image_id="sha256:x", root=messages.Descriptor(digest="sha256:2"), bytes_sent=6, bytes_spared=10
             ),
-        ]
+        ],
+        warnings=["not all of a:1"],
     )
     first, second = fetched_objects(
         Fetched(done, {"sha256:s": 12, "sha256:1": 6, "sha256:2": 8}), images, "web1", "relay", 1.23456
@@ -31,6 +32,7 @@ def test_wire_bytes_go_to_the_first_image_that_has_the_blob() -> None:
         "bytes_spared": 0,
         "sources": [{"from": "web1", "via": "relay", "bytes": 15}],
         "seconds": 1.235,
+        "warnings": ["not all of a:1"],
     }
     assert (second["image"], second["bytes_wire"], second["bytes_spared"]) == ("sha256:x", 8, 10)
 

@@ -131,6 +131,15 @@ async def test_what_is_no_manifest_is_left_out() -> None:
     assert len(found.warnings) == gathering.WARNINGS
 
 
+@pytest.mark.parametrize("kind", ["../x", "SIG", "s" * 17])
+async def test_a_tag_that_is_none_is_left_out(kind: str) -> None:
+    shelf = Shelf()
+    shelf.put(manifest(b"content", None), kind=kind)
+    found = await gathered(shelf)
+    assert found.found == ()
+    assert "a tag that is none" in found.warnings[0]
+
+
 async def test_failures_are_told_and_the_rest_is_taken() -> None:
     shelf = Shelf()
     good = shelf.attach(b"about it")
