@@ -36,16 +36,34 @@ class LayerSource(Protocol):
 
 
 def source_of(blob: int, kind: compression.Kind, bounds: limits.Limits, growth: int | None = None) -> LayerSource:
-    """The layer in the descriptor *blob*, which still grows when there is the pipe *growth* that tells of it."""
+    """The layer in the descriptor *blob*, which still grows when there is the pipe *growth* that tells of it.
+
+    *kind* is how its media type says that it is compressed; see `_in_fact`.
+    """
     status = os.fstat(blob)
     if growth is not None:
         growing = GrowingRegion(blob, growth)
+        kind = _in_fact(growing, kind)
         return Growing(growing) if kind == "none" else Ahead(growing, kind, bounds, growing)
     if not stat.S_ISREG(status.st_mode):
         return Ahead(DescriptorReader(blob), kind, bounds)
-    if kind == "none":
-        return Stored(blob, status.st_size)
-    return Ahead(Region(blob, 0, status.st_size), kind, bounds)
+    region = Region(blob, 0, status.st_size)
+    kind = _in_fact(region, kind)
+    return Stored(blob, status.st_size) if kind == "none" else Ahead(region, kind, bounds)
+
+
+def _in_fact(region: Region, said: compression.Kind) -> compression.Kind:
+    """How a layer is compressed that is said to be.
+
+    Some builders write one media type for all layers, and other engines look at the first bytes. What is said not to
+    be compressed is believed: a tar may begin with any bytes, those of a name.
+    """
+    if said == "none":
+        return said
+    head = b""
+    while len(head) < compression.HEAD and (data := region.pread(len(head), compression.HEAD - len(head))):
+        head += data
+    return compression.detect(head) if head else said
 
 
 class Growing:

@@ -31,6 +31,8 @@ LAYERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "gzip": (lambda data: gzip.compress(data, mtime=0), media_types.OCI_LAYER_GZIP),
     "zstd": (zstd.compress, media_types.OCI_LAYER_ZSTD),
     "zstd:chunked": (zstd_chunked, media_types.OCI_LAYER_ZSTD),
+    "plain, said to be gzip": (bytes, media_types.DOCKER_LAYER_GZIP),
+    "zstd, said to be gzip": (zstd.compress, media_types.OCI_LAYER_GZIP),
 }
 
 
