@@ -280,12 +280,15 @@ def test_connect_and_disconnect(web1: Laptop, host: Host) -> None:
     web1.ok("network", "create", "blue", "--subnet", "10.72.0.0/24", "--subnet", "fd72::/64")
     serve(web1, "red1", "--network", "red", "-p", "8073:80")
     serve(web1, "blue1", "--network", "blue")
-    web1.ok("network", "connect", "--alias", "db", "--ip", "10.72.0.9", "--ip6", "fd72::9", "blue", "red1")
+    place = ("--alias", "db", "--ip", "10.72.0.9", "--ip6", "fd72::9", "--mac-address", "02:00:00:00:72:09")
+    web1.ok("network", "connect", *place, "blue", "red1")
     both = ["eth0 10.71.0.2/24", "eth1 10.72.0.9/24", "eth1 fd72::9/64", "out 10.71.0.1 eth0", "out fd72::1 eth1"]
     assert interfaces(web1, "red1") == both
     assert ask(web1, "blue1", "10.72.0.9") == "red1"
     assert ask(web1, "red1", "10.72.0.2") == "blue1"
-    assert settings(web1, "red1")["Networks"]["blue"]["Aliases"] == ["db"]
+    blue = settings(web1, "red1")["Networks"]["blue"]
+    assert (blue["Aliases"], blue["MacAddress"]) == (["db"], "02:00:00:00:72:09")
+    assert web1.ok("exec", "red1", "cat", "/sys/class/net/eth1/address").stdout == "02:00:00:00:72:09\n"
     assert web1.ok("ps", "--filter", "network=blue", "--format", "{{.Names}}: {{.Networks}}").lines == [
         "blue1: blue",
         "red1: red,blue",

@@ -232,6 +232,28 @@ def test_limits_of_one_that_runs_already(web1: Laptop, web3: Laptop, folder: Pat
         laptop.ok("rm", "-f", "free")
 
 
+def test_verbs_by_runc(web3: Laptop, folder: Path) -> None:
+    """Those that need the runtime, or what it has made; on crun they have tests of their own."""
+    script = "trap 'exit 3' TERM; touch /ready; while :; do sleep 0.05; done"
+    web3.ok("run", "-d", "--name", "app", "-v", "kept:/kept", "base:1", "sh", "-c", script)
+    web3.ok("pause", "app")
+    assert web3.ok("ps", "--format", "{{.State}}").stdout == "paused\n"
+    web3.ok("unpause", "app")
+    web3.ok("exec", "app", "sh", "-c", "until [ -e /ready ]; do sleep 0.02; done")
+    web3.ok("cp", folder / "given", "app:/kept/given")
+    web3.ok("cp", "app:/kept/given", folder / "back")
+    assert (folder / "back").read_text() == "given\n"
+    assert "trap" in web3.ok("top", "app").stdout
+    assert "0B / 0B" not in web3.ok("stats", "--no-stream", "--format", "{{.MemUsage}}", "app").stdout
+    assert "A /ready" in web3.ok("diff", "app").lines
+    web3.ok("commit", "app", "committed:1")
+    web3.ok("restart", "-t", "0", "app")
+    web3.ok("kill", "app")
+    web3.run("wait", "app").ended(137)
+    web3.ok("rm", "app")
+    web3.ok("rmi", "committed:1")
+
+
 def test_which_runtime_runs_them(web1: Laptop, web3: Laptop) -> None:
     for laptop, runtime in [(web1, "crun"), (web3, "runc")]:
         laptop.ok("create", "--name", "of", "base:1", "true")
@@ -337,16 +359,24 @@ def test_entrypoint_and_standard_input(web1: Laptop, flags: list[str], words: li
     assert ran.stdout == printed
 
 
-def test_terminal(web1: Laptop) -> None:
-    with web1.terminal("run", "-it", "--name", "typed-to", "base:1") as terminal:
+@pytest.mark.parametrize("name", ["web1", "web3"])
+def test_terminal(request: pytest.FixtureRequest, name: str) -> None:
+    laptop: Laptop = request.getfixturevalue(name)
+    with laptop.terminal("run", "-it", "--name", "typed-to", "base:1") as terminal:
         terminal.expect("/ # ")
         terminal.type("tty; stty size\n")
         terminal.expect(r"/dev/pts/0\r\n24 100\r\n")
         terminal.type("\x10\x11")  # Ctrl-P Ctrl-Q
         terminal.expect("typed-to|detached")
         assert terminal.wait() == 0
-    assert data(web1.ok("--json", "ps", "-f", "name=typed-to"))[0]["State"] == "running"
-    web1.ok("rm", "-f", "typed-to")
+    assert data(laptop.ok("--json", "ps", "-f", "name=typed-to"))[0]["State"] == "running"
+    with laptop.terminal("exec", "-it", "typed-to", "sh") as terminal:
+        terminal.expect("/ # ")
+        terminal.resize(31, 77)
+        terminal.type("until stty size | grep '31 77'; do sleep 0.05; done; exit 4\n")
+        terminal.expect(r"31 77\r\n")
+        assert terminal.wait() == 4
+    laptop.ok("rm", "-f", "typed-to")
 
 
 def test_published_ports(web1: Laptop, host: Host) -> None:

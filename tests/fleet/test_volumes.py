@@ -138,7 +138,8 @@ def test_binds_and_what_is_mounted_below_them(web1: Laptop, host: Host, tmp_path
 
 def test_labels_filters_and_prune(web1: Laptop) -> None:
     web1.ok("volume", "create", "--label", "tier=db", "--label", "keep", "data")
-    web1.ok("volume", "create", "cache")
+    web1.ok("volume", "create", "-d", "local", "cache")
+    assert "no volume driver 'nfs'" in web1.run("volume", "create", "--driver", "nfs", "far").ended(2).stderr
     (anonymous,) = web1.ok("volume", "create").lines
     web1.ok("create", "--name", "uses", "--mount", "src=made,dst=/m,volume-label=tier=web", "base:1")
     assert names(web1) == sorted(["data", "cache", "made", anonymous])
