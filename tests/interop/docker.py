@@ -21,13 +21,14 @@ class Docker:
         self._daemon: subprocess.Popen[bytes] | None = None
         self.version = ""
 
-    def start(self, timeout: float = 60, **features: bool) -> None:
-        """Start the daemon with its *features* switched, and wait until it answers.
+    def start(self, timeout: float = 60, *, insecure: str = "", **features: bool) -> None:
+        """Start the daemon with its *features* switched, and wait until it answers. The *insecure* registry has no TLS.
 
         Raises :class:`AssertionError` with the end of its log.
         """
         settings = self.peer.data / "daemon.json"
-        settings.write_text(json.dumps({"features": {name.replace("_", "-"): on for name, on in features.items()}}))
+        switched = {name.replace("_", "-"): on for name, on in features.items()}
+        settings.write_text(json.dumps({"features": switched, "insecure-registries": [insecure] if insecure else []}))
         command = ["dockerd", "--data-root", str(self.peer.data / "docker"), "--exec-root", "/run/docker"]
         command += ["-H", "unix:///run/docker.sock", "--pidfile", "/run/docker.pid"]
         command += ["--bridge=none", "--iptables=false", "--config-file", str(settings)]
