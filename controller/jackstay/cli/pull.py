@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from jackstay.cli.invocation import select, show
 from jackstay.cli.lazy import fleet_flags_of
 from jackstay.cli.output.view import Rows, field
 from jackstay.cli.platform_flags import AllPlatformsFlag, PlatformFlag, canonical_platform
-from jackstay.errors import UsageError
+from jackstay.errors import InvalidArgument, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,17 +28,25 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, names only.")] = False,
     platform: PlatformFlag = "",
     all_platforms: AllPlatformsFlag = False,
+    verify_key: Annotated[
+        list[str] | None,
+        typer.Option("--verify-key", metavar="FILE", help="Refuse what no such public key has signed. Repeatable."),
+    ] = None,
 ) -> int:
     """Pull images from registries.
 
     However many hosts there are, one of them asks the registry, and the others copy from it. A host that has no way
     out to the registry gets the image from one that has, or from this machine. Credentials stay here.
 
+    With --verify-key an image is refused unless one of the keys has signed it, as `skopeo copy
+    --sign-by-sigstore-private-key` and `cosign sign --key` do.
+
     \b
     Examples:
       jackstay -H '@web' pull httpd:2.4
       jackstay -H web1 pull registry.example:5000/app@sha256:4c9a...
       jackstay -H web1 pull --platform linux/arm64 debian:12
+      jackstay -H '@web' pull --verify-key release.pub registry.example:5000/app:1
       jackstay -H web1 pull --all-tags registry.example:5000/app
     """
     from jackstay.library.pulling import parsed
@@ -48,6 +57,7 @@ def command(
         raise UsageError("pull: a tag cannot be used with --all-tags", hint="name the repository alone")
     for name in names:
         parsed(name)
+    keys = [_key(path) for path in verify_key or ()]
 
     async def work(hosts: Hosts) -> FleetResult[list[dict[str, Any]]]:
         from jackstay.cli.attached_warnings import warned
@@ -59,7 +69,9 @@ def command(
             progress.host(host.name)
         wanted = await _every_tag(names) if all_tags else names
         async with showing(progress, quiet=quiet or flags.json or flags.jsonl):
-            result = await hosts.images.pull(wanted, platform=platform, all_platforms=all_platforms, progress=progress)
+            result = await hosts.images.pull(
+                wanted, platform=platform, all_platforms=all_platforms, verify_keys=keys, progress=progress
+            )
         return warned(result)
 
     return show(ctx, select(ctx), work, list, PulledImages(quiet))
@@ -70,6 +82,21 @@ def _names_one(name: str) -> bool:
 
     reference = Reference.parse(name)
     return reference.tag is not None or reference.digest is not None
+
+
+def _key(path: str) -> bytes:
+    """The public key in a file, PEM."""
+    from jackstay_oci.signatures.keys import MAX_PEM, parse_key
+
+    try:
+        with Path(path).open("rb") as file:
+            pem = file.read(MAX_PEM + 1)
+        parse_key(pem, path)
+    except OSError as error:
+        raise UsageError(f"--verify-key {path}: {error.strerror}", hint="give a file with a public key") from error
+    except InvalidArgument as error:
+        raise UsageError(f"--verify-key: {error.message}", hint=error.hint) from error
+    return pem
 
 
 async def _every_tag(names: Sequence[str]) -> list[str]:

@@ -24,6 +24,8 @@ FINAL = frozenset(
 )
 """Reasons that are the registry's or the image's: every host would meet with them."""
 NO_WAY_OUT = "REGISTRY_FAILED"
+BY_POLICY = "REFUSED_BY_POLICY"
+"""A host's own: it says nothing of the others. It does not take a copy, either, and asks the registry itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class Images:
         *,
         platform: str = "",
         all_platforms: bool = False,
+        verify_keys: Sequence[bytes] = (),
         authorizer: Authorizer | None = None,
         progress: CopyProgress | None = None,
     ) -> FleetResult[builtins.list[dict[str, Any]]]:
@@ -58,14 +59,23 @@ class Images:
 
         For every host and name an object as ``copy``'s, with ``changed``: whether the image was not there before.
         ``authorizer`` says who we are to registries; by default docker's configuration on this machine does.
+        Where ``verify_keys`` (public keys, PEM) are given, one of them must have signed each image.
 
         Raises:
             InvalidReference: a name is malformed.
+            InvalidArgument: a key is none.
         """
         from jackstay.library.pulling import Pulling, parsed
 
         references = {name: parsed(name) for name in names}
-        wanted = Pulling(self._hosts, authorizer, platform=platform, all_platforms=all_platforms, progress=progress)
+        wanted = Pulling(
+            self._hosts,
+            authorizer,
+            platform=platform,
+            all_platforms=all_platforms,
+            verify_keys=verify_keys,
+            progress=progress,
+        )
         async with wanted as pulling:
             pulling.watch()
 

@@ -2,6 +2,9 @@
 
 Who does what is decided by :mod:`jackstay.copying.pull_order`; here it is done. Hosts of different platforms take
 different parts of an image, so each platform has an order of its own.
+
+Signatures are checked by whoever asks the registry; the others copy what was checked, by its digest, and take the word
+of who asked. A host with a policy of its own takes no such copy: it asks the registry itself.
 """
 
 from __future__ import annotations
@@ -9,17 +12,21 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from jackstay.copying.copy import copy_to_agent, fetched_objects
 from jackstay.copying.host_source import HostSource
 from jackstay.copying.pull import pull_to_agent, pulled_object
-from jackstay.copying.pull_order import HERE, NO_WAY_OUT, Copy, Fail, PullOrder, Wait
+from jackstay.copying.pull_order import BY_POLICY, HERE, NO_WAY_OUT, Copy, Fail, PullOrder, Wait
 from jackstay.copying.shared_source import SharedSource
+from jackstay.copying.verifying import parse_keys, verify
 from jackstay.errors import AgentError, Error, InvalidReference
 from jackstay_oci import platforms
+from jackstay_oci.digest import Digest
 from jackstay_oci.reference import Reference
 
 if TYPE_CHECKING:
@@ -56,9 +63,17 @@ class _Given:
     shared: SharedSource
     image: SourceImage
 
+    async def close(self) -> None:
+        await self.shared.close()
+        await self.source.close()
+
 
 class Pulling:
-    """Pulls for one run over *hosts*; an async context manager around it, which closes what was opened to copy from."""
+    """Pulls for one run over *hosts*; an async context manager around it, which closes what was opened to copy from.
+
+    Raises:
+        InvalidArgument: one of *verify_keys* (PEM) is no public key.
+    """
 
     def __init__(
         self,
@@ -67,12 +82,21 @@ class Pulling:
         *,
         platform: str = "",
         all_platforms: bool = False,
+        verify_keys: Sequence[bytes] = (),
         progress: CopyProgress | None = None,
     ) -> None:
         self._hosts = hosts
         self._authorizer = authorizer or default_authorizer()
         self._platform = platform
         self._all_platforms = all_platforms
+        self._pull = partial(
+            pull_to_agent,
+            authorizer=self._authorizer,
+            platform=platform,
+            all_platforms=all_platforms,
+            verify_keys=verify_keys,
+        )
+        self._keys = parse_keys(verify_keys)
         self._progress = progress
         self._orders: dict[Key, PullOrder] = {}
         self._digests: dict[Key, str] = {}  # of the root, once somebody has it
@@ -112,8 +136,7 @@ class Pulling:
             task.cancel()
         for given in await asyncio.gather(*self._given.values(), return_exceptions=True):
             if isinstance(given, _Given):
-                await given.shared.close()
-                await given.source.close()
+                await given.close()
         self._given.clear()
 
     async def pull(self, agent: AgentClient, reference: Reference) -> dict[str, Any]:
@@ -139,7 +162,13 @@ class Pulling:
                 if isinstance(turn, Wait):
                     await self._changed.wait()
                 elif isinstance(turn, Copy):
-                    copied = await self._copy(order, key, turn.giver, agent)
+                    try:
+                        copied = await self._copy(order, key, turn.giver, agent)
+                    except Error as error:
+                        if error.reason != BY_POLICY:
+                            raise
+                        by_itself = await self._by_itself(agent, reference, progress, error)
+                        return pulled_object(by_itself, reference, time.monotonic() - begun)
                     if copied is not None:
                         order.has(host)
                         return copied_object(*copied, reference, time.monotonic() - begun)
@@ -172,14 +201,7 @@ class Pulling:
     ) -> messages.PullDone | None:
         """Have the host ask the registry; ``None``: it has no way out, and another one's turn comes."""
         try:
-            return await pull_to_agent(
-                agent,
-                reference,
-                self._authorizer,
-                platform=self._platform,
-                all_platforms=self._all_platforms,
-                progress=progress,
-            )
+            return await self._pull(agent, reference, progress=progress)
         except BaseException as error:
             known = error if isinstance(error, Error) else None
             order.failed(agent.host.name, known)
@@ -187,6 +209,18 @@ class Pulling:
             if known is None or known.reason != NO_WAY_OUT:
                 raise
             return None
+
+    async def _by_itself(
+        self, agent: AgentClient, reference: Reference, progress: HostProgress | None, refused: Error
+    ) -> messages.PullDone:
+        """Have a host ask the registry that takes no copy, by its own policy."""
+        try:
+            return await self._pull(agent, reference, progress=progress)
+        except Error as error:
+            if error.reason != NO_WAY_OUT:
+                raise
+            hint = "give the host a way to the registry, or change its policy"
+            raise AgentError(refused.reason, f"{refused.message}, and {error.message}", hint) from error
 
     async def _ask_from_here(self, order: PullOrder, key: Key) -> None:
         """Have this machine ask the registry for the image's manifests; the hosts then make it ask for the rest."""
@@ -229,8 +263,7 @@ class Pulling:
         name = f"{Reference.parse(key[0]).name}@{self._digests[key]}"
         given = await self._first(HostSource(await self._hosts.fleet.connect(host)), name, key)
         if given.image.root.digest != self._digests[key]:  # it has pushed the image, whose layers are others there
-            await given.shared.close()
-            await given.source.close()
+            await given.close()
             raise AgentError("NOT_FOUND", f"{giver} has not the copy of {name} that the registry has")
         return given
 
@@ -242,7 +275,13 @@ class Pulling:
         reference, group = key
         registry = await connect(Reference.parse(reference).registry, self._authorizer, registry_settings(os.environ))
         source = RegistrySource(registry, platforms.parse(group) if group else None)
-        return await self._first(source, reference, key)
+        given = await self._first(source, reference, key)
+        try:
+            await verify(registry, Reference.parse(reference), Digest.parse(given.image.root.digest), self._keys)
+        except BaseException:
+            await given.close()
+            raise
+        return given
 
     async def _first(self, source: RangeSource, name: str, key: Key) -> _Given:
         try:
@@ -250,7 +289,8 @@ class Pulling:
         except BaseException:
             await source.close()
             raise
-        image = found.named(key[0]).wanting(self._platform, all_platforms=self._all_platforms)
+        image = replace(found, names=(key[0],), event="pull")
+        image = image.wanting(self._platform, all_platforms=self._all_platforms)
         return _Given(source, SharedSource(source, [image]), image)
 
 

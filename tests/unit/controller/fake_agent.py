@@ -77,6 +77,7 @@ class FakeRegistry:
     refusal: tuple[str, str] = ("", "")  # reason and message
     pushes: list[tuple[str, str, str, str]] = field(default_factory=list)  # image, destination, platform, compression
     wanted: list[str] = field(default_factory=list)  # scopes that a push is asked for, in place of its own
+    signers: list[bytes] = field(default_factory=list)  # public keys of who has signed all of its images
 
 
 @dataclass
@@ -84,6 +85,7 @@ class FakeHost:
     name: str
     registry: FakeRegistry | None = None  # None: no way out
     full: bool = False  # its disk
+    policy: bool = False  # images must be signed, by anybody
     blobs: dict[str, bytes] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)  # name → digest of its root
     containers: dict[str, FakeContainer] = field(default_factory=dict)  # name → container
@@ -229,6 +231,8 @@ class FakeImages(images_pb2_grpc.ImagesServicer):
 
     async def Fetch(self, requests: Any, context: Any) -> AsyncIterator[images_pb2.FetchReply]:
         start = (await anext(aiter(requests))).start
+        if self.host.policy and any(target.event == "pull" for target in start.images):
+            await fail(context, "REFUSED_BY_POLICY", "taken from its registry alone")
         fetch = _Fetch(self.host, requests, context)
         done = images_pb2.FetchDone()
         for target in start.images:
@@ -263,6 +267,10 @@ class FakeImages(images_pb2_grpc.ImagesServicer):
         registry.asked.append((host.name, given.header))
         if registry.refusal[0]:
             await fail(context, *registry.refusal)
+        if start.verify_keys and not set(start.verify_keys) & set(registry.signers):
+            await fail(context, "UNTRUSTED", f"{start.reference} is not signed by a key given")
+        if host.policy and not registry.signers:
+            await fail(context, "REFUSED_BY_POLICY", f"{start.reference} is not signed")
         if host.full:
             await fail(context, "DISK_FULL", f"no space left on {host.name}")
         root = registry.images[start.reference]

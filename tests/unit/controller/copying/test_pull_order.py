@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from jackstay.copying.pull_order import FINAL, HERE, TRIES, Ask, Copy, Fail, PullOrder, Turn, Wait
+from jackstay.copying.pull_order import BY_POLICY, FINAL, HERE, TRIES, Ask, Copy, Fail, PullOrder, Turn, Wait
 from jackstay.errors import AgentError, Error
 
 BLOCKED = AgentError("REGISTRY_FAILED", "cannot be reached")
@@ -30,6 +30,14 @@ def test_the_first_asks_and_the_others_copy_from_it() -> None:
     order.has("b")
     assert order.turn("a", more=False) == Copy("b")
     assert order.turn("c", more=False) == Copy("b")
+
+
+def test_a_host_s_policy_says_nothing_of_the_others() -> None:
+    order = order_of("a", "b")
+    order.turn("a", more=False)
+    order.failed("a", AgentError(BY_POLICY, "no"))
+    order.leave("a")
+    assert order.turn("b", more=False) == Ask("b")
 
 
 @pytest.mark.parametrize("reason", sorted(FINAL))
