@@ -75,6 +75,11 @@ class ArchiveSource:
             except LimitExceeded as error:
                 error.hint = HINT
                 raise
+            except NotFound as error:
+                if isinstance(source, str) and os.path.exists(source.partition(":")[0]):  # as others write it
+                    file, _, image = source.partition(":")
+                    error.hint = f"an image of {file} is chosen with --image {image or 'NAME'}"
+                raise
 
         return cls(await begin(work, lambda archive: archive.close()), name)
 

@@ -143,6 +143,8 @@ def test_load_tells_every_name_or_the_id(jackstay: Any, archive: Path, tmp_path:
     for text in (image_id, image_id[7:15], entry["digest"]):
         (element,) = jackstay("--json", "copy", "--image", text, f"oci:{folder}", "web3::").json
         assert element["data"][0]["image"] == image_id
+    result = jackstay("copy", f"oci:{folder}:app:1", "web3::")
+    assert result.err.endswith(f"Hint: an image of {folder} is chosen with --image app:1\n")
     result = jackstay("copy", "--image", "other:1", f"oci:{folder}", "web3::")
     assert result.code == 1
     assert result.err == f"Error: {folder} has no image 'other:1'\nHint: it has: {image_id} (without a name)\n"
