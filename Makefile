@@ -11,7 +11,7 @@ TESTERS ?= 2
 FUZZ_SECONDS ?= 60
 
 # What the agent and the lab use. The real peers of the interop tests install themselves.
-LAB_PACKAGES  := python3-venv btrfs-progs e2fsprogs iproute2 openssh-server openssh-client crun runc conmon nftables aardvark-dns busybox-static curl docker-registry
+LAB_PACKAGES  := python3-venv btrfs-progs e2fsprogs iproute2 openssh-server openssh-client crun runc conmon nftables aardvark-dns tini busybox-static curl docker-registry
 DEMO_PACKAGES := $(LAB_PACKAGES) $(if $(filter debian,$(BASE)),debootstrap)
 
 # A changed content, not a changed date, makes the environment be installed again.

@@ -75,8 +75,8 @@ def test_filters_that_are_refused(web1: Laptop, word: str) -> None:
 
 def test_what_is_shown(web1: Laptop) -> None:
     rows = {row["Names"]: row for row in data(web1.ok("--json", "ps", "-a", "-s"))}
-    assert rows["second"]["Ports"].startswith("0.0.0.0:18081->80/tcp, ")
-    assert "0.0.0.0:18053->53/udp" in rows["second"]["Ports"]
+    mapped = ("18053->53/udp", "18081->80/tcp")
+    assert rows["second"]["Ports"] == ", ".join(f"{at}:{port}" for port in mapped for at in ("0.0.0.0", "[::]"))
     assert (rows["third"]["Ports"], rows["last"]["Ports"]) == ("80/tcp", "")
     assert set(rows["second"]["Mounts"].split(",")) == {f"{LONG[:14]}…", "data"}
     assert (rows["second"]["LocalVolumes"], rows["first"]["LocalVolumes"]) == ("1", "1")

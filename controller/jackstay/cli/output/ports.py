@@ -1,12 +1,17 @@
-"""The PORTS column: ``0.0.0.0:8080->80/tcp, 443/tcp``, consecutive ports joined to ranges, as docker does. Pure."""
+"""The PORTS column: ``443-445/tcp, 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp``, as docker writes it. Pure.
+
+Ports that follow each other are one range where they have the same number on both sides, or are exposed only. Those
+that have another number on the host come last, each by itself.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class BoundPort:
     """A container's port; ``host_port`` 0 means that it is exposed only."""
 
@@ -18,34 +23,34 @@ class BoundPort:
 
 def format_ports(ports: Iterable[BoundPort]) -> str:
     """All ports in one line."""
-    groups: list[list[BoundPort]] = []
-    for port in sorted(set(ports)):
-        if groups and _follows(groups[-1][-1], port):
-            groups[-1].append(port)
-        else:
-            groups.append([port])
-    return ", ".join(_format(group[0], group[-1]) for group in groups)
+    told: list[str] = []
+    others: list[str] = []
+    open_ranges: dict[tuple[str, str], tuple[int, int]] = {}
+    for port in sorted(set(ports), key=_order):
+        number = port.container_port
+        address = _address(port.host_ip) if port.host_port else ""
+        if port.host_port not in (0, number):
+            others.append(f"{address}:{port.host_port}->{number}/{port.protocol}")
+            continue
+        first, last = open_ranges.get((address, port.protocol), (number, number - 1))
+        if last + 1 != number:
+            told.append(_range(address, port.protocol, first, last))
+            first = number
+        open_ranges[address, port.protocol] = (first, number)
+    told += [_range(address, protocol, *numbers) for (address, protocol), numbers in open_ranges.items()]
+    return ", ".join([*told, *others])
 
 
-def _follows(last: BoundPort, port: BoundPort) -> bool:
-    step = 1 if last.host_port else 0
-    return (port.protocol, port.host_ip, port.container_port, port.host_port) == (
-        last.protocol,
-        last.host_ip,
-        last.container_port + 1,
-        last.host_port + step,
-    )
+def _order(port: BoundPort) -> tuple[int, int, bytes, int, str]:
+    address = ipaddress.ip_address(port.host_ip or "0.0.0.0") if port.host_port else None  # noqa: S104 (nothing is bound)
+    family, packed = (address.version, address.packed) if address is not None else (0, b"")
+    return port.container_port, family, packed, port.host_port, port.protocol
 
 
-def _format(first: BoundPort, last: BoundPort) -> str:
-    inner = _range(first.container_port, last.container_port)
-    if not first.host_port:
-        return f"{inner}/{first.protocol}"
-    address = first.host_ip or "0.0.0.0"  # noqa: S104 (what "every address" looks like, nothing is bound here)
-    if ":" in address:
-        address = f"[{address}]"
-    return f"{address}:{_range(first.host_port, last.host_port)}->{inner}/{first.protocol}"
+def _address(host_ip: str) -> str:
+    return f"[{host_ip}]" if ":" in host_ip else host_ip or "0.0.0.0"  # noqa: S104 (what "every address" looks like)
 
 
-def _range(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}-{last}"
+def _range(address: str, protocol: str, first: int, last: int) -> str:
+    numbers = str(first) if first == last else f"{first}-{last}"
+    return f"{address}:{numbers}->{numbers}/{protocol}" if address else f"{numbers}/{protocol}"

@@ -54,7 +54,7 @@ def test_ps_object_has_dockers_fields() -> None:
         "Names": "app",
         "Networks": "bridge",
         "Platform": "linux/arm64",
-        "Ports": "0.0.0.0:8080->80/tcp, 443/tcp, 53/udp",
+        "Ports": "53/udp, 443/tcp, 0.0.0.0:8080->80/tcp",
         "RunningFor": "2 hours ago",
         "Size": "0B",
         "State": "running",
@@ -90,7 +90,7 @@ def test_ps_table() -> None:
         "HOST   CONTAINER ID   IMAGE       COMMAND                  CREATED       STATUS       "
         "PORTS                           NAMES\n"
         'web1   0123456789ab   httpd:1.1   "httpd -f -p 80 -h /…"   2 hours ago   Up 2 hours   '
-        "0.0.0.0:8080->80/tcp, 443/tcp   app\n"
+        "443/tcp, 0.0.0.0:8080->80/tcp   app\n"
         'web3   0123456789ab   httpd:1.1   "httpd -f -p 80 -h /…"   2 hours ago   Created      '
         "                                a-long-name\n"
     )
@@ -131,8 +131,15 @@ def test_image_history_and_volume_objects() -> None:
 
 
 def test_ports() -> None:
-    ports = [BoundPort("tcp", "", port, port + 8000) for port in (80, 81, 82, 90)]
-    assert format_ports(ports) == "0.0.0.0:8080-8082->80-82/tcp, 0.0.0.0:8090->90/tcp"
+    moved = [BoundPort("tcp", host, port, port + 8000) for port in (81, 80) for host in ("::", "0.0.0.0")]
+    both = [BoundPort("tcp", host, port, port) for port in (443, 444, 446) for host in ("0.0.0.0", "::")]
+    exposed = [BoundPort("tcp", "", port, 0) for port in (9000, 9001)] + [BoundPort("udp", "", 9001, 0)]
+    assert format_ports([*moved, *both, *exposed]).split(", ") == [
+        *("0.0.0.0:443-444->443-444/tcp", "[::]:443-444->443-444/tcp"),
+        *("0.0.0.0:446->446/tcp", "[::]:446->446/tcp", "9000-9001/tcp", "9001/udp"),
+        *("0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp", "0.0.0.0:8081->81/tcp", "[::]:8081->81/tcp"),
+    ]
+    assert format_ports([BoundPort("tcp", "", 80, 8080)]) == "0.0.0.0:8080->80/tcp"
     assert format_ports([BoundPort("udp", "::1", 53, 53)]) == "[::1]:53->53/udp"
     assert format_ports([BoundPort("tcp", "", 80, 0), BoundPort("tcp", "", 81, 0)]) == "80-81/tcp"
     assert format_ports([]) == ""
