@@ -3,7 +3,6 @@
 A blob comes as one stream, which costs least. One whose stream proves to be slow goes on in ranges, several at once: a
 far registry, or one that slows each connection down, then gives as much as several connections carry. Over all blobs of
 the source `ranges.AHEAD` ranges at most are under way or wait to be taken: so much is lost when the agent is killed.
-From a registry that ignores ranges it is one stream, however slow.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from jackstay_oci.attached.asking import ask_registry
 from jackstay_oci.attached.gathering import Answer
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Index, parse_manifest
-from jackstay_oci.registry.registry import Document, RangesIgnored, Registry
+from jackstay_oci.registry.registry import Document, Registry
 
 JUDGED = 4 << 20
 """Bytes after which a stream is judged, again and again."""
@@ -104,22 +103,13 @@ class RegistrySource:
                 offset += len(piece)
                 yield piece
                 if offset - judged >= JUDGED:
-                    slow = offset - judged < SLOW * waited
-                    if slow and end - offset > JUDGED and self._registry.gives_parts(digest):
+                    if offset - judged < SLOW * waited and end - offset > JUDGED:
                         break
                     judged, waited = offset, 0.0
-        try:
-            async with aclosing(in_ranges(partial(self._part, digest), offset, end, self._places)) as ranges:
-                async for piece in ranges:
-                    offset += len(piece)
-                    yield piece
-        except RangesIgnored:
-            async with aclosing(self._registry.read(self._repository, digest, offset, end - offset)) as stream:
-                async for piece in stream:
-                    yield piece
-
-    def _part(self, digest: Digest, start: int, size: int) -> AsyncGenerator[bytes, None]:
-        return self._registry.read(self._repository, digest, start, size, part=True)
+        part = partial(self._registry.read, self._repository, digest)
+        async with aclosing(in_ranges(part, offset, end, self._places)) as ranges:
+            async for piece in ranges:
+                yield piece
 
 
 def _manifests(root: Document) -> set[Digest]:

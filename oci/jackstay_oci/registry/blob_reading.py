@@ -5,54 +5,52 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import aiohttp
 
 from jackstay_oci.digest import Digest
 from jackstay_oci.errors import RegistryFailed
 from jackstay_oci.registry import connecting, scopes
+from jackstay_oci.registry.answers import Answer, Answers
 from jackstay_oci.registry.retrying import pause
 from jackstay_oci.registry.transport import Transport
-
-PIECE = 1 << 20
-"""Most bytes of one piece."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII)
 
 
 async def read(
-    transport: Transport, repository: str, digest: Digest, offset: int, length: int, ignored: Callable[[], None]
+    transport: Transport, repository: str, digest: Digest, offset: int, length: int, answers: Answers
 ) -> AsyncGenerator[bytes, None]:
-    """As `Registry.read`, from one server. The tries are counted anew whenever one has brought something.
-
-    *ignored* is called when the server gives the whole in place of a range; what it raises ends the reading.
-    """
+    """As `Registry.read`, from one server. The tries are counted anew whenever one has brought something."""
     what = f"blob {digest} of {repository}"
     end = offset + length
     fruitless = 0
+
+    async def ask() -> Answer:
+        response = await transport.begin(
+            f"{repository}/blobs/{digest}",
+            what=what,
+            scopes=(scopes.pull(repository),),
+            headers={"Range": f"bytes={offset}-{end - 1}"},
+            ok=(200, 206, 416),
+        )
+        try:
+            return Answer(response, _first(transport.registry, what, response, offset))
+        except BaseException:
+            response.close()
+            raise
+
     while offset < end:
         before = offset
         try:
-            async with transport.open(
-                f"{repository}/blobs/{digest}",
-                what=what,
-                scopes=(scopes.pull(repository),),
-                headers={"Range": f"bytes={offset}-{end - 1}"},
-                ok=(200, 206, 416),
-            ) as response:
-                skip = _skipped(transport.registry, what, response, offset)
-                if response.status == 200:
-                    ignored()
-                while offset < end and (piece := await response.content.read(PIECE)):
-                    if skip:
-                        skip, piece = max(0, skip - len(piece)), piece[skip:]
-                        if not piece:
-                            continue
-                    piece = piece[: end - offset]
-                    offset += len(piece)
-                    yield piece
-                if offset < end and response.content_length is not None:
+            async with answers.open((transport, repository, digest), offset, ask) as answer:
+                async with aclosing(answer.take(offset, end)) as pieces:
+                    async for piece in pieces:
+                        offset += len(piece)
+                        yield piece
+                if offset < end and answer.response.content_length is not None:
                     raise _short(transport.registry, what, offset)
         except connecting.BROKEN as error:
             broke: RegistryFailed = transport.broke(what, error)
@@ -71,8 +69,8 @@ def _short(registry: str, what: str, offset: int) -> RegistryFailed:
     return RegistryFailed(f"{registry} gives only {offset} bytes of {what}", hint="push the image again")
 
 
-def _skipped(registry: str, what: str, response: aiohttp.ClientResponse, offset: int) -> int:
-    """How many bytes of the answer come before *offset*.
+def _first(registry: str, what: str, response: aiohttp.ClientResponse, offset: int) -> int:
+    """Which byte of the blob is the answer's first: that at *offset*, or that at 0 where ranges are ignored.
 
     Raises:
         RegistryFailed: it is not the range that was asked for.
@@ -86,11 +84,11 @@ def _skipped(registry: str, what: str, response: aiohttp.ClientResponse, offset:
     if response.status == 416:
         raise _short(registry, what, offset)
     if response.status == 200:
-        return offset
+        return 0
     given = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
     if given is None or int(given[1]) != offset or int(given[2]) < offset:
         raise RegistryFailed(
             f"{registry} gives another part of {what} than byte {offset} and on",
             hint="a proxy before the registry may be at fault",
         )
-    return 0
+    return offset

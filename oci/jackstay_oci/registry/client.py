@@ -18,12 +18,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from jackstay_oci.registry import blob_reading, certificates, deleting, listing, manifests, referring, scopes, uploading
+from jackstay_oci.registry.answers import Answers
 from jackstay_oci.registry.authorizing import Authorizer
 from jackstay_oci.registry.connections import Connections, open_connections
 from jackstay_oci.registry.falling_over import Servers
 from jackstay_oci.registry.granting import Grants
 from jackstay_oci.registry.places import Place, places
-from jackstay_oci.registry.registry import BlobReader, Document, RangesIgnored
+from jackstay_oci.registry.registry import BlobReader, Document
 from jackstay_oci.registry.retrying import Patience
 from jackstay_oci.registry.settings import RegistrySettings
 from jackstay_oci.registry.transport import Transport
@@ -81,7 +82,7 @@ class RegistryClient:
         self._own = transports[-1]
         self._opened = opened
         self._patience = patience
-        self._whole: set[Digest] = set()  # blobs that came whole in place of a part
+        self._answers = Answers()
 
     async def check(self) -> None:
         """Ask whether it is a registry that takes who we are, for no repository in particular."""
@@ -95,27 +96,15 @@ class RegistryClient:
         """A manifest or index, checked."""
         return await self._servers.first(lambda server: manifests.manifest(server, repository, reference))
 
-    def read(
-        self, repository: str, digest: Digest, offset: int, length: int, *, part: bool = False
-    ) -> AsyncGenerator[bytes, None]:
+    def read(self, repository: str, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         """The bytes of a blob from *offset*, exactly *length* of them."""
-
-        def ignored() -> None:
-            self._whole.add(digest)
-            if part:
-                raise RangesIgnored
-
         return self._servers.stream(
             digest,
             lambda server, start: blob_reading.read(
-                server, repository, digest, start, offset + length - start, ignored
+                server, repository, digest, start, offset + length - start, self._answers
             ),
             offset,
         )
-
-    def gives_parts(self, digest: Digest) -> bool:
-        """Whether parts of the blob can be asked for."""
-        return digest not in self._whole
 
     def distrust(self, digest: Digest) -> bool:
         """Leave the mirrors out that gave wrong bytes of the blob; whether there are any."""
@@ -162,5 +151,6 @@ class RegistryClient:
 
     async def close(self) -> None:
         """Close every connection; twice does nothing."""
+        self._answers.close()
         for opened in self._opened:
             await opened.close()

@@ -22,10 +22,6 @@ class Document:
     data: bytes
 
 
-class RangesIgnored(Exception):
-    """A part of a blob was asked for, and the registry gives the whole: no failure, but parts cost too much there."""
-
-
 class BlobReader(Protocol):
     """Gives the bytes of a blob again and again, from any offset: an upload that broke off goes on."""
 
@@ -56,19 +52,13 @@ class Registry(Protocol):
         more than 4 MiB, `InvalidDocument` when it is of no known media type."""
         ...
 
-    def read(
-        self, repository: str, digest: Digest, offset: int, length: int, *, part: bool = False
-    ) -> AsyncGenerator[bytes, None]:
+    def read(self, repository: str, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         """The bytes of a blob from *offset*, exactly *length* of them, in pieces of at most 1 MiB.
 
-        A connection that breaks is made anew, and goes on where it broke; a registry that ignores ranges gives the
-        bytes before *offset* too, which are thrown away. Where this is a *part* and others are asked for as well, that
-        would be done for each of them: then `RangesIgnored` is raised before anything is read.
+        A connection that breaks is made anew, and goes on where it broke. A registry that ignores ranges gives the
+        bytes before *offset* too, which are thrown away; what is read next of the blob, and lies behind, is taken from
+        the same answer, by one reader after the other: one who stands still in the middle holds up the others.
         """
-        ...
-
-    def gives_parts(self, digest: Digest) -> bool:
-        """Whether parts of the blob can be asked for: true until the whole came in place of one."""
         ...
 
     def distrust(self, digest: Digest) -> bool:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -99,8 +98,7 @@ class Transport:
 
         return await self._attempts(request, ok, attempts, whole)
 
-    @asynccontextmanager
-    async def open(
+    async def begin(
         self,
         target: str,
         *,
@@ -109,18 +107,14 @@ class Transport:
         headers: Mapping[str, str],
         ok: Container[int],
         attempts: int | None = None,
-    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """An answer to GET whose body is still to be read. Raises as `Sender.send`, until the body begins."""
+    ) -> aiohttp.ClientResponse:
+        """An answer to GET whose body is still to be read, the caller's to close. Raises as `Sender.send`."""
         request = _Request("GET", self._url(target, None, what), what, scopes, headers, None)
 
         async def begun(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
             return response
 
-        response = await self._attempts(request, ok, attempts, begun)
-        try:
-            yield response
-        finally:
-            response.close()  # a body that was read to its end has given its connection back already
+        return await self._attempts(request, ok, attempts, begun)
 
     def broke(self, what: str, error: BaseException) -> RegistryFailed:
         """The error of a body that broke off with one of `connecting.BROKEN`."""

@@ -59,22 +59,6 @@ async def test_a_slow_stream_goes_on_in_ranges_at_once_and_in_order() -> None:
     assert (of.given, registry.open) == (len(LAYER), 0)
 
 
-async def test_where_ranges_are_ignored_a_slow_stream_stays_one() -> None:
-    registry = MemoryRegistry(blobs={DIGEST: LAYER}, parts=0)
-    assert await read(source(registry, Clock(1.0))) == LAYER
-    assert len(registry.asked) == 1
-
-
-async def test_where_ranges_are_ignored_later_the_rest_comes_as_one_answer() -> None:
-    registry = MemoryRegistry(blobs={DIGEST: LAYER}, parts=10)
-    of = source(registry, Clock(1.0))
-    assert await read(of) == LAYER
-    rest = JUDGED + 10 * RANGE
-    assert registry.asked[-1] == f"blob {DIGEST} {rest}+{len(LAYER) - rest}"
-    assert len(registry.asked) <= 1 + 10 + AHEAD + 1
-    assert (of.given, registry.open) == (len(LAYER), 0)
-
-
 async def test_a_small_rest_is_not_worth_it() -> None:
     registry = MemoryRegistry(blobs={DIGEST: LAYER})
     await read(source(registry, Clock(1.0)), length=2 * JUDGED)

@@ -11,7 +11,7 @@ from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor, Index, parse_manifest
 from jackstay_oci.registry.authorizing import Authorizer
 from jackstay_oci.registry.referring import fallback_tag
-from jackstay_oci.registry.registry import BlobReader, Document, RangesIgnored
+from jackstay_oci.registry.registry import BlobReader, Document
 
 PIECE = 1 << 16
 
@@ -29,7 +29,6 @@ class MemoryRegistry:
     lists: bool = True  # whether it has a list of referrers
     no_referrers: Error | None = None
     breaks_after: int | None = None  # bytes of a blob
-    parts: int | None = None  # so many ranges of blobs are given, then only the whole
     open: int = 0  # blobs that are being read
     most: int = 0
     closed: int = 0
@@ -56,14 +55,8 @@ class MemoryRegistry:
             raise NotFound(f"{self.name} has no {repository}:{reference}")
         return found
 
-    async def read(
-        self, repository: str, digest: Digest, offset: int, length: int, *, part: bool = False
-    ) -> AsyncGenerator[bytes, None]:
+    async def read(self, repository: str, digest: Digest, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         self.asked.append(f"blob {digest} {offset}+{length}")
-        if part and self.parts is not None:
-            self.parts -= 1
-            if self.parts < 0:
-                raise RangesIgnored
         if digest not in self.blobs:
             raise NotFound(f"{self.name}: {repository} has no blob {digest}")
         data = self.blobs[digest]
@@ -79,9 +72,6 @@ class MemoryRegistry:
                 yield data[start : min(start + PIECE, offset + length)]
         finally:
             self.open -= 1
-
-    def gives_parts(self, digest: Digest) -> bool:
-        return self.parts is None or self.parts > 0
 
     def distrust(self, digest: Digest) -> bool:
         return False

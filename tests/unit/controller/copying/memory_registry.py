@@ -104,9 +104,6 @@ class MemoryRegistry:
         for start in range(0, len(data), PIECE):
             yield data[start : start + PIECE]
 
-    def gives_parts(self, digest: Digest) -> bool:
-        return True
-
     def distrust(self, digest: Digest) -> bool:
         return False
 

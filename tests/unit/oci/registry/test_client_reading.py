@@ -11,9 +11,8 @@ from aiohttp import web
 
 from jackstay_oci.digest import Digest
 from jackstay_oci.errors import NotFound, RegistryFailed
-from jackstay_oci.registry.blob_reading import PIECE
+from jackstay_oci.registry.answers import PIECE
 from jackstay_oci.registry.client import RegistryClient
-from jackstay_oci.registry.registry import RangesIgnored
 from tests.unit.oci.registry.serving import QUICK, REPOSITORY, Registry, client, serving
 
 
@@ -49,27 +48,47 @@ async def test_a_part_also_where_ranges_are_ignored(ranges: bool, offset: int, l
         assert await read(registry, image, offset, length) == image.layer[offset : offset + length]
 
 
-async def test_a_part_that_comes_whole_is_not_read_and_ranges_count_as_ignored_from_then_on() -> None:
-    image = Registry(bytes(5 * PIECE))
+async def test_where_ranges_are_ignored_the_rest_is_taken_from_one_answer_in_sequence() -> None:
+    image = Registry(bytes(range(251)) * 80_000, ranges=False)
+    size, part = len(image.layer), 1_000_000
     async with serving(image) as server, client(server) as registry:
-        for ranges in (True, False):
-            image.ranges = ranges
-            assert registry.gives_parts(image.layer_digest)
-            pieces = registry.read(REPOSITORY, image.layer_digest, 2 * PIECE, 10, part=True)
-            if ranges:
-                assert b"".join([piece async for piece in pieces]) == bytes(10)
-            else:
-                with pytest.raises(RangesIgnored):
-                    await anext(pieces)
-        assert not registry.gives_parts(image.layer_digest)
-        assert registry.gives_parts(Digest.of(b"another"))
+        for at_once in (1, 4):
+            server.seen.clear()
+            came = bytearray()
+            for start in range(0, size, at_once * part):
+                starts = range(start, min(start + at_once * part, size), part)
+                parts = await asyncio.gather(*(read(registry, image, at, min(part, size - at)) for at in starts))
+                came += b"".join(parts)
+            assert came == image.layer
+            # Those that were asked for at the same time could not know yet, and their answers come in any order.
+            assert len(server.seen) <= 2 * at_once - 1
 
 
-async def test_a_stream_that_comes_whole_tells_that_ranges_are_ignored() -> None:
-    image = Registry(ranges=False)
+async def test_of_one_answer_what_lies_before_cannot_be_had_and_what_broke_comes_anew() -> None:
+    image, broken = Registry(ranges=False), False
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (cutting(image, 100_000) if broken else image)(request)
+
+    async with serving(answer) as server, client(server) as registry:
+        for offset, requests in ((50_000, 1), (120_000, 1), (60_000, 2), (60_100, 2)):
+            assert await read(registry, image, offset, 100) == image.layer[offset : offset + 100]
+            assert len(server.seen) == requests
+        broken = True
+        assert await read(registry, image, 0, 80_000) == image.layer[:80_000]
+        broken = False
+        assert await read(registry, image, 80_000) == image.layer[80_000:]
+        assert len(server.seen) == 4
+
+
+async def test_who_leaves_one_answer_leaves_it_to_the_next() -> None:
+    image = Registry(bytes(range(251)) * 20_000, ranges=False)
     async with serving(image) as server, client(server) as registry:
-        assert await read(registry, image) == image.layer
-        assert not registry.gives_parts(image.layer_digest)
+        async with aclosing(registry.read(REPOSITORY, image.layer_digest, 0, len(image.layer))) as pieces:
+            came = len(await anext(pieces))
+        waiting = asyncio.create_task(read(registry, image, came))
+        assert await waiting == image.layer[came:]
+    assert len(server.seen) == 1
 
 
 async def test_pieces_are_bounded_and_leaving_early_is_allowed() -> None:
