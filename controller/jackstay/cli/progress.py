@@ -50,12 +50,10 @@ async def _lines(progress: CopyProgress) -> None:
 
 
 def progress_line(progress: CopyProgress) -> str:
-    """``1.2GB of 3.4GB, 2 of 5 hosts done``."""
+    """``1.2GB of 3.4GB, 2 of 5 hosts done``; without bytes while none are known of."""
     hosts = len(progress.hosts)
-    return (
-        f"{human_size(progress.current)} of {human_size(progress.total)}, "
-        f"{progress.finished} of {hosts} host{'' if hosts == 1 else 's'} done"
-    )
+    size = f"{human_size(progress.current)} of {human_size(progress.total)}, " if progress.total else ""
+    return f"{size}{progress.finished} of {hosts} host{'' if hosts == 1 else 's'} done"
 
 
 def bar_columns() -> tuple[ProgressColumn, ...]:

@@ -46,7 +46,7 @@ def command(
             print(render_line({"host": name, "data": {"Address": address}}), end="", flush=True)
             return
         print(address, flush=True)
-        for line in _advice(name, address):
+        for line in advice(name, address):
             print(line, file=sys.stderr, flush=True)
 
     def told(error: Error) -> None:
@@ -74,11 +74,11 @@ def _one(ctx: typer.Context, host: str) -> Hosts:
     return hosts
 
 
-def _advice(host: str, address: str) -> list[str]:
-    """What to do with the address."""
+def advice(host: str, address: str) -> list[str]:
+    """What to do with the host's address, line by line: commands that work today."""
     return [
         f"The images of {host} are at {address} until Ctrl-C. To put one there:",
         f"  docker tag app:1 {address}/app:1 && docker push {address}/app:1",
         "Where Docker cannot reach this machine's loopback, as Docker Desktop may not:",
-        f"  jackstay copy docker-daemon:app:1 {host}::",
+        f"  docker save app:1 | jackstay -H {host} load",
     ]

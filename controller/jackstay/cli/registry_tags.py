@@ -9,6 +9,7 @@ import typer
 from jackstay.cli.output.headings import REGISTRY_TAG
 from jackstay.cli.output.view import Table
 from jackstay.cli.registry_result import show_registry
+from jackstay.errors import UsageError
 
 COLUMNS = (("REPOSITORY", "Repository"), ("TAG", "Tag"))
 
@@ -29,6 +30,8 @@ def command(
     """
     from jackstay_oci.reference import Reference
 
+    if "/" not in name and "." in name.partition(":")[0]:  # Docker Hub has no such names, and people try this
+        raise UsageError(f"{name[:200]} is a registry", hint=f"see its repositories: jackstay registry ls {name[:200]}")
     reference = Reference.parse(name)
 
     async def work() -> list[dict[str, Any]]:

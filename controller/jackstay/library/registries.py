@@ -99,7 +99,11 @@ async def check(registry: str, credential: Credential, environ: Mapping[str, str
         return credential if name == registry else None
 
     async with opened(registry, environ, given) as client:
-        await client.check()
+        try:
+            await client.check()
+        except Unauthorized as error:
+            error.hint = "check the name and the password"  # to log in is what was tried
+            raise
 
 
 async def log_in(registry: str, credential: Credential, environ: Mapping[str, str] = os.environ) -> Path | None:

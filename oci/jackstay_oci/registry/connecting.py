@@ -106,7 +106,7 @@ def unreachable(registry: str, url: URL, what: str, error: BaseException, folder
     if isinstance(error, aiohttp.ClientSSLError):
         return RegistryFailed(
             f"{where} does not speak TLS as it should ({what})",
-            hint=f"if it is a registry without TLS, put {registry!r} into plain_http",
+            hint=f"if it is a registry without TLS, put {registry!r} into plain_http of the settings' [registries]",
         )
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return RegistryFailed(f"there is no host {url.host!r} ({what} of {registry})", hint="check the registry's name")

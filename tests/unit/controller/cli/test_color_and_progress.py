@@ -33,7 +33,9 @@ def test_color(when: str, environ: dict[str, str], terminal: bool, color: bool) 
 
 def test_plain_line() -> None:
     progress = CopyProgress()
-    progress.host("web1").total = 3_400_000
+    web1 = progress.host("web1")
+    assert shown.progress_line(progress) == "0 of 1 host done"
+    web1.total = 3_400_000
     progress.host("web1").current = 1_200_000
     assert shown.progress_line(progress) == "1.2MB of 3.4MB, 0 of 1 host done"
     progress.host("web2").finished = True
@@ -59,4 +61,4 @@ async def test_lines_come_only_when_wanted(monkeypatch: pytest.MonkeyPatch, caps
         await asyncio.sleep(0.1)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "0B of 0B" in err
+    assert "0 of 0 hosts done" in err

@@ -80,6 +80,13 @@ def test_a_password_on_the_command_line_is_warned_of(jackstay: Any, home: Path, 
     assert PASSWORD not in result.err + result.out
 
 
+def test_who_logs_in_is_not_told_to_log_in(jackstay: Any, home: Path, registry: HttpRegistry) -> None:
+    result = jackstay("login", "-u", "me", "-p", "wrong", registry.name)
+    assert result.code == 1
+    assert result.err.endswith("Hint: check the name and the password\n")
+    assert not (home / ".docker").exists()
+
+
 def test_name_and_password_are_asked_for(
     jackstay: Any, home: Path, registry: HttpRegistry, typed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +173,8 @@ def test_repositories_and_tags(jackstay: Any, home: Path, registry: HttpRegistry
     assert [line.get("outcome") for line in lines] == [None, None, "ok"]
     assert jackstay("registry", "tags", "-q", app).out == f"{app}:1\n{app}:2\n"
     assert f"write {app}" in jackstay("registry", "tags", f"{app}:1").err
+    ended = jackstay("registry", "tags", registry.name)
+    assert (ended.code, f"jackstay registry ls {registry.name}\n" in ended.err) == (2, True)
 
 
 def test_what_a_registry_refuses_has_the_one_shape(jackstay: Any, home: Path, registry: HttpRegistry) -> None:
