@@ -24,7 +24,7 @@ from jackstay_agent.images.verifying import Verifier
 from jackstay_agent.metadata import blobs as blob_rows
 from jackstay_agent.metadata import images as image_rows
 from jackstay_agent.metadata import pushed as pushed_rows
-from jackstay_oci import platforms
+from jackstay_oci import media_types, platforms
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from jackstay_oci.reference import Reference
@@ -98,14 +98,17 @@ class Puller:
         return Pulled(received, {source.name: source.given} if source.given else {})
 
     async def _pushed(self, asked: Reference) -> Pulled | None:
-        """What is *asked* for by its digest, when it was pushed from here and is whole: nobody need be asked."""
+        """What is *asked* for by its digest, when it was pushed from here and is whole: nobody need be asked.
+
+        Not of an image for several platforms: the one that runs here may be another than this host's.
+        """
         if (digest := asked.digest) is None:
             return None
 
         def held(connection: sqlite3.Connection) -> tuple[StoredImage, Descriptor, dict[Digest, int]] | None:
             found = pushed_rows.find(connection, asked.name, digest)
             row = image_rows.by_root(connection, str(found[0])) if found else None
-            if found is None or row is None:
+            if found is None or row is None or media_types.is_index(found[1].media_type):
                 return None
             return stored(connection, row), found[1], dict(blob_rows.closure(connection, found[0]))
 
