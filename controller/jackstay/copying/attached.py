@@ -6,7 +6,7 @@ Guarantees as ``jackstay_oci.attached``: bounds, and that an image never fails f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from jackstay.copying.platform_choice import read_document
@@ -14,10 +14,10 @@ from jackstay.copying.sources import AttachedDocument, Blob, RangeSource, Source
 from jackstay_oci.attached.asking import ask_registry
 from jackstay_oci.attached.gathering import Answer, Gathered, gather
 from jackstay_oci.attached.offer import Attached, Offer
-from jackstay_oci.attached.putting import Place, Put, put_attached
+from jackstay_oci.attached.putting import Place, Put, plan_attached, put_attached
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
-from jackstay_oci.registry.registry import BlobReader, Document, Registry
+from jackstay_oci.registry.registry import Registry
 
 GRACE = 10.0
 """Seconds for which a registry is asked what is attached to an image."""
@@ -57,55 +57,23 @@ class Sending:
 
     async def put(self, place: Place) -> Put:
         """Put it there, after the image."""
-        gathered = await gather(self.manifests, self._ask, self._read)
-        put = await put_attached(place, gathered.found)
-        put.warnings[:0] = [*self.image.warnings, *gathered.warnings]
-        return put
+        return await self._gathered(place, put_attached)
 
     async def plan(self, place: Place) -> Put:
-        """What :meth:`put` would do, but for lists of referrers that it would write itself."""
-        dry = Place(_Dry(place.registry), place.repository, place.reader, place.report, place.sources)
-        return await self.put(dry)
+        """What :meth:`put` will do, but for lists of referrers that it writes itself."""
+        return await self._gathered(place, plan_attached)
+
+    async def _gathered(self, place: Place, do: Callable[[Place, Sequence[Attached]], Awaitable[Put]]) -> Put:
+        gathered = await gather(self.manifests, self._ask, self._read)
+        put = await do(place, gathered.found)
+        put.warnings[:0] = [*self.image.warnings, *gathered.warnings]
+        return put
 
     async def _ask(self, about: Digest) -> Answer:
         return Answer([_offer(one) for one in self.image.attached if one.about == about])
 
     async def _read(self, offer: Offer) -> bytes:
         return await read_document(self.source, _blob(offer.document))
-
-
-class _Dry:
-    """A registry in which nothing is written; a mount that is possible is taken for one that it does."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._sent: set[Digest] = set()
-        self.name = registry.name
-        self.resolve = registry.resolve
-        self.manifest = registry.manifest
-        self.read = registry.read
-        self.distrust = registry.distrust
-        self.tags = registry.tags
-        self.repositories = registry.repositories
-        self.referrers = registry.referrers
-
-    async def has_blob(self, repository: str, digest: Digest) -> bool:
-        return digest in self._sent or await self._registry.has_blob(repository, digest)
-
-    async def mount(self, repository: str, digest: Digest, source: str) -> bool:
-        return True
-
-    async def upload(self, repository: str, blob: Descriptor, reader: BlobReader) -> None:
-        self._sent.add(blob.digest)
-
-    async def put_manifest(self, repository: str, reference: str, document: Document) -> bool:
-        return True
-
-    async def delete(self, repository: str, reference: str) -> None:
-        """Nothing."""
-
-    async def close(self) -> None:
-        """The registry is the caller's."""
 
 
 class Reader:

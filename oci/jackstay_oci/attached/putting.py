@@ -8,7 +8,7 @@ is told, and no reason to fail.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -54,8 +54,7 @@ async def put_attached(place: Place, attached: Sequence[Attached]) -> Put:
     """Put *attached*, each after what it is about."""
     put = Put()
     failed = False
-    ordered = groupby(attached, lambda one: (one.offer.about, bool(one.offer.kind)))
-    for (about, by_tag), group in ordered:
+    for (about, by_tag), group in _grouped(attached):
         try:
             if by_tag:
                 for one in group:
@@ -64,18 +63,65 @@ async def put_attached(place: Place, attached: Sequence[Attached]) -> Put:
                 await _refer(place, about, list(group), put)
         except Error as error:
             if not failed:  # the others fail by the same
-                put.warnings.append(f"not all that is attached to the image was pushed: {error.message}")
+                put.warnings.append(_failed(error))
             failed = True
     return put
 
 
+async def plan_attached(place: Place, attached: Sequence[Attached]) -> Put:
+    """What `put_attached` will send, without indexes of referrers; a mount that is possible is taken for one that the
+    registry does."""
+    put = Put()
+    blobs: dict[Digest, Descriptor] = {}
+    try:
+        for (about, by_tag), group in _grouped(attached):
+            listed = set() if by_tag else await _listed(place, about)
+            for one in group:
+                if one.digest == await _tagged(place, one) if by_tag else one.digest in listed:
+                    put.spared += _size(one)
+                    continue
+                put.sent += len(one.data)
+                named = blobs_of(ImageToPush(_document(one)))
+                put.spared += sum(blob.size for blob in named if blob.digest in blobs)  # sent with another one
+                blobs.update((blob.digest, blob) for blob in named)
+
+        async def lacked(blob: Descriptor) -> int:
+            there = place.sources.get(blob.digest) or await place.registry.has_blob(place.repository, blob.digest)
+            return 0 if there else blob.size
+
+        lacking = sum(await each(blobs.values(), lacked, limit=BLOBS_AT_ONCE))
+        put.sent += lacking
+        put.spared += sum(blob.size for blob in blobs.values()) - lacking
+    except Error as error:
+        put.warnings.append(_failed(error))
+    return put
+
+
+def _grouped(attached: Sequence[Attached]) -> Iterator[tuple[tuple[Digest, bool], Iterator[Attached]]]:
+    """By what it is about, and whether by a tag."""
+    return groupby(attached, lambda one: (one.offer.about, bool(one.offer.kind)))
+
+
+async def _listed(place: Place, about: Digest) -> set[Digest]:
+    return {one.digest for one in await place.registry.referrers(place.repository, about)}
+
+
+async def _tagged(place: Place, one: Attached) -> Digest | None:
+    """What its tag means there."""
+    try:
+        return (await place.registry.resolve(place.repository, one.offer.tag)).digest
+    except NotFound:
+        return None
+
+
+def _failed(error: Error) -> str:
+    return f"not all that is attached to the image was pushed: {error.message}"
+
+
 async def _tag(place: Place, one: Attached, put: Put) -> None:
     tag = one.offer.tag
-    try:
-        there = await place.registry.resolve(place.repository, tag)
-    except NotFound:
-        there = None
-    if there is not None and there.digest == one.digest:
+    there = await _tagged(place, one)
+    if there == one.digest:
         put.spared += _size(one)
         return
     if there is not None:
@@ -91,7 +137,7 @@ async def _tag(place: Place, one: Attached, put: Put) -> None:
 
 
 async def _refer(place: Place, about: Digest, group: Sequence[Attached], put: Put) -> None:
-    listed = {one.digest for one in await place.registry.referrers(place.repository, about)}
+    listed = await _listed(place, about)
     unlisted = []
     for one in group:
         if one.digest in listed:

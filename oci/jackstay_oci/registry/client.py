@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
+from jackstay_oci.errors import NotFound
 from jackstay_oci.registry import blob_reading, certificates, deleting, listing, manifests, referring, scopes, uploading
 from jackstay_oci.registry.answers import Answers
 from jackstay_oci.registry.authorizing import Authorizer
@@ -142,8 +143,17 @@ class RegistryClient:
         return listing.repositories(self._own)
 
     async def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
-        """What refers to the manifest *digest*."""
-        return await self._servers.first(lambda server: referring.referrers(server, repository, digest))
+        """What refers to the manifest *digest*. A mirror may have the image, and know nothing of that."""
+
+        async def ask(server: Transport) -> list[Descriptor]:
+            if not (found := await referring.referrers(server, repository, digest)):
+                raise NotFound(f"{self.name} has nothing that refers to {repository}@{digest}")
+            return found
+
+        try:
+            return await self._servers.first(ask, forgiving=True)
+        except NotFound:
+            return []
 
     async def delete(self, repository: str, reference: str) -> None:
         """Delete a tag or a manifest."""

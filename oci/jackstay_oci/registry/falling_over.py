@@ -25,13 +25,15 @@ class Servers:
         self._own = transports[-1]
         self._gave: dict[Digest, set[Transport]] = {}  # mirrors that a blob's bytes came from
 
-    async def first(self, ask: Callable[[Transport], Awaitable[T]]) -> T:
-        """The answer of the first server that has one. Raises what the registry itself raises."""
+    async def first(self, ask: Callable[[Transport], Awaitable[T]], *, forgiving: bool = False) -> T:
+        """The answer of the first server that has one. When *forgiving*, a mirror that fails in this is not left out:
+        it may give all else. Raises what the registry itself raises."""
         for mirror in list(self._mirrors):
             try:
                 return await ask(mirror)
             except Error as error:
-                self._fell(mirror, error)
+                if not forgiving:
+                    self._fell(mirror, error)
         return await ask(self._own)
 
     async def stream(

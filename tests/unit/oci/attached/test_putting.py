@@ -10,7 +10,7 @@ import pytest
 
 from jackstay_oci import media_types
 from jackstay_oci.attached.offer import Attached
-from jackstay_oci.attached.putting import MAX_LISTED, Place, Put, extended, put_attached
+from jackstay_oci.attached.putting import MAX_LISTED, Place, Put, extended, plan_attached, put_attached
 from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from jackstay_oci.errors import InvalidDocument, LimitExceeded
@@ -33,6 +33,10 @@ async def put(registry: MemoryRegistry, *some: Attached, **more: Any) -> Put:
     return await put_attached(Place(registry, "app", Reader(), steps.append, **more), some)
 
 
+async def plan(registry: MemoryRegistry, *some: Attached) -> Put:
+    return await plan_attached(Place(registry, "app", Reader(), lambda step: None), some)
+
+
 def signature(*content: bytes) -> Attached:
     layers = [{"mediaType": "x/y", "digest": Digest.of(data), "size": len(data)} for data in content]
     return attached(b"", kind="sig", layers=layers)
@@ -42,7 +46,10 @@ def signature(*content: bytes) -> Attached:
 async def test_a_second_time_nothing_is_sent_nor_asked_blob_by_blob(lists: bool) -> None:
     registry = MemoryRegistry(lists=lists)
     some = [attached(b"one"), attached(b"two", kind="sig")]
+    planned = await plan(registry, *some)
+    assert not [asked for asked in registry.asked if asked.startswith(("PUT", "upload", "mount"))]
     first = await put(registry, *some)
+    assert planned.sent == first.sent - (len(registry.manifests[FALLBACK].data) if not lists else 0)
     assert first.sent >= sum(len(one.data) for one in some) + 3 + 3 + 2
     assert first.warnings == []
     assert [one.digest for one in await registry.referrers("app", IMAGE)] == [some[0].digest]

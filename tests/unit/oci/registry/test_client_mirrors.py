@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from aiohttp import web
 
+from jackstay_oci import media_types
 from jackstay_oci.digest import Digest
 from jackstay_oci.errors import InvalidArgument, NotFound
 from jackstay_oci.registry.client import RegistryClient, connect
@@ -54,6 +57,29 @@ async def test_a_mirror_that_fails_is_left_out_from_then_on(status: int) -> None
             await registry.manifest(REPOSITORY, "1")
     assert len(mirror.seen) == asked
     assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+async def test_a_mirror_that_knows_no_referrers_gives_the_rest(status: int) -> None:
+    image = Registry()
+    index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": []}
+    entry = {"mediaType": media_types.OCI_MANIFEST, "digest": Digest.of(b"signature"), "size": 1}
+
+    async def knows_none(request: web.Request) -> web.StreamResponse:
+        return refusal(status, "NO", "no") if "/referrers/" in request.path else await image(request)
+
+    async def knows(request: web.Request) -> web.StreamResponse:
+        if "/referrers/" in request.path:
+            headers = {"Content-Type": media_types.OCI_INDEX}
+            return web.Response(body=json.dumps({**index, "manifests": [entry]}).encode(), headers=headers)
+        return await image(request)
+
+    async with serving(knows_none) as mirror, serving(knows) as server:
+        async with client(server, settings=mirrored(server, mirror.url)) as registry:
+            (found,) = await registry.referrers(REPOSITORY, image.digest)
+            assert found.digest == Digest.of(b"signature")
+            await registry.manifest(REPOSITORY, "1")
+    assert [seen.path.partition("?")[0] for seen in server.seen] == [f"/v2/{REPOSITORY}/referrers/{image.digest}"]
 
 
 async def test_a_mirror_that_only_lacks_something_is_asked_again() -> None:
