@@ -79,7 +79,7 @@ def test_what_one_host_pushes_another_pulls_by_its_digest_and_a_second_push_send
     alice.ok("-H", "web1", "load", "-i", web_archive)
     to = f"{taking.registry.name}/team/app"
     (first,) = data(alice.ok("-H", "web1", "push", "--json", "httpd:1.1", f"{to}:1"))
-    assert set(first) == {"image", "digest", "bytes_sent", "bytes_spared", "seconds"}
+    assert set(first) == {"image", "digest", "bytes_sent", "bytes_spared", "seconds", "warnings"}
     assert first["image"] == f"{to}:1"
     manifest = taking.manifest("team/app", "1")
     blobs = taking.registry.blobs()
