@@ -16,6 +16,7 @@ from jackstay_oci.digest import Digest
 from jackstay_oci.documents import Descriptor
 from jackstay_oci.registry.registry import Document
 from tests.unit.agent.images.memory_registry import PIECE, MemoryRegistry
+from tests.unit.oci.registry.serving import REPOSITORY, Registry, client, serving
 
 LAYER = os.urandom(5) * (24 << 20 >> 2)  # 30 MiB
 DIGEST = Digest.of(LAYER)
@@ -57,6 +58,15 @@ async def test_a_slow_stream_goes_on_in_ranges_at_once_and_in_order() -> None:
     assert registry.asked == [f"blob {DIGEST} 0+{len(LAYER)}", *ranges]
     assert registry.most == AHEAD
     assert (of.given, registry.open) == (len(LAYER), 0)
+
+
+async def test_a_slow_registry_that_ignores_ranges_is_asked_once() -> None:
+    image = Registry(LAYER[: 12 << 20], ranges=False)
+    async with serving(image) as server, client(server) as registry:
+        root = Document(image.descriptor, image.manifest)
+        of = RegistrySource(registry, server.name, REPOSITORY, root, Clock(1.0))
+        assert await read(of, image.layer_digest, len(image.layer)) == image.layer
+    assert len(server.seen) == 1
 
 
 async def test_a_small_rest_is_not_worth_it() -> None:
