@@ -1,13 +1,18 @@
-"""What holds for every test: a call of the project's own code that would block the event loop fails the test."""
+"""What holds for every test: a call of the project's own code that would block the event loop fails the test. And in
+which order tests run, so that several testers end at about the same time.
+"""
 
 from __future__ import annotations
 
 import gc
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and every program they start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -26,6 +31,35 @@ ALSO_BLOCKING = [
     "shutil.rmtree",
     "shutil.copyfileobj",
 ]
+
+
+LONGEST_FIRST = ("faults", "interop", "fleet", "bench")
+"""Folders whose files take minutes; what comes after them fills the gaps."""
+
+TOGETHER = "tests/interop/"
+"""Files that one tester takes as if they were one, since they share Dockers and images that take long to make."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first."""
+    here = Path(__file__).parent
+
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.relative_to(here).parts[0]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=turn)
+
+
+class _Testers(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Testers:
+    """Files go to testers in the order of the tests, not those with the most tests first."""
+    config.option.loadscopereorder = False
+    return _Testers(config, log)
 
 
 @pytest.fixture(autouse=True)
