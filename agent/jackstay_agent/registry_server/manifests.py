@@ -128,8 +128,18 @@ def _by_name(connection: sqlite3.Connection, name: str) -> _Found | None:
     row = images.by_name(connection, name)
     if row is not None:
         return _image(row)
-    artifact = artifacts.by_name(connection, name)
+    artifact = artifacts.by_name(connection, name) or _named_elsewhere(connection, name)
     return None if artifact is None else _Found(artifact.digest, artifact.media_type)
+
+
+def _named_elsewhere(connection: sqlite3.Connection, name: str) -> artifacts.Artifact | None:
+    """What the tag of *name* attaches to an image in another repository: the image got its name in this one here."""
+    reference = Reference.parse(name)
+    about = artifacts.about(reference.tag or "")
+    if about is None or not images.names_in(connection, reference.name):
+        return None
+    tagged = artifacts.tagged(connection, about)
+    return next((one for other, one in tagged if Reference.parse(other).tag == reference.tag), None)
 
 
 def _image(row: sqlite3.Row) -> _Found:
