@@ -158,7 +158,7 @@ def copy_to_the_fleet(story: Story) -> None:
     story.tell("  web3 is switched off")
     story.lab.hosts["web3"].switch_off()
     try:
-        partial = story.run("--connect-timeout", "2", "-H", "@web", "ps", code=4)
+        partial = story.run("--connect-timeout", "8", "-H", "@web", "ps", code=4)
         story.check("the others answer", {"web1", "web2"} <= set(re.findall(r"^web\d", partial.stdout, re.M)), partial)
         story.check("the error names the host", "web3" in partial.stderr, partial)
     finally:
