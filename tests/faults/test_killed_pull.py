@@ -86,7 +86,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("registry")
-    with Lab(1) as lab, Distribution(folder, lab.server_place()) as registry:
+    with Lab(1, forked=True) as lab, Distribution(folder, lab.server_place()) as registry:
         image = small(folder)
         put_image(registry, image, "team/small:1")
         host = lab.hosts["web1"]
