@@ -13,6 +13,9 @@ import aiohttp
 PIECE = 1 << 20
 """Most bytes of one piece."""
 
+LONGEST_TURN = 60.0
+"""Seconds after which whoever has a whole answer is no longer waited for."""
+
 
 class Answer:
     """An answer whose next byte is that at *position* of the blob."""
@@ -49,18 +52,20 @@ class Answers:
     ) -> AsyncGenerator[Answer, None]:
         """An answer that gives *blob* from *offset* on: the whole one that is here, or what *ask* brings.
 
-        A whole one is given to one after the other, in the order in which they come. Raises what *ask* raises.
+        A whole one is given to one reader after the other, in the order in which they come; one who stands still keeps
+        it, and the next asks anew. Raises what *ask* raises.
         """
         while True:
-            answer = self._whole.get(blob)
-            if answer is None:
-                answer = await ask()
-                if answer.response.status == 200 and self._whole.setdefault(blob, answer) is not answer:
-                    answer.response.close()  # several asked at once, and another's came first
-                    continue
-            async with answer.turn:
-                whole = answer.response.status == 200
-                if whole and self._whole.get(blob) is not answer:
+            answer = self._whole.get(blob) or await self._asked(blob, ask)
+            try:
+                async with asyncio.timeout(LONGEST_TURN):
+                    await answer.turn.acquire()
+            except TimeoutError:
+                if self._whole.get(blob) is answer:
+                    del self._whole[blob]  # it stays that reader's
+                continue
+            try:
+                if answer.response.status == 200 and self._whole.get(blob) is not answer:
                     continue  # it broke while another had it
                 if answer.position > offset:
                     self._drop(blob, answer)
@@ -71,9 +76,20 @@ class Answers:
                     self._drop(blob, answer)
                     raise
                 finally:
-                    if not whole or answer.response.content.at_eof():
+                    if self._whole.get(blob) is not answer or answer.response.content.at_eof():
                         self._drop(blob, answer)
                 return
+            finally:
+                answer.turn.release()
+
+    async def _asked(self, blob: Hashable, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        answer = await ask()
+        if answer.response.status != 200:
+            return answer
+        kept = self._whole.setdefault(blob, answer)
+        if kept is not answer:  # several asked at once, and another's came first
+            answer.response.close()
+        return kept
 
     def close(self) -> None:
         """Close them all."""

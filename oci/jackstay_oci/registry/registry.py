@@ -57,7 +57,7 @@ class Registry(Protocol):
 
         A connection that breaks is made anew, and goes on where it broke. A registry that ignores ranges gives the
         bytes before *offset* too, which are thrown away; what is read next of the blob, and lies behind, is taken from
-        the same answer, by one reader after the other: one who stands still in the middle holds up the others.
+        the same answer, by one reader after the other.
         """
         ...
 

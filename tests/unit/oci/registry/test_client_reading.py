@@ -11,6 +11,7 @@ from aiohttp import web
 
 from jackstay_oci.digest import Digest
 from jackstay_oci.errors import NotFound, RegistryFailed
+from jackstay_oci.registry import answers
 from jackstay_oci.registry.answers import PIECE
 from jackstay_oci.registry.client import RegistryClient
 from tests.unit.oci.registry.serving import QUICK, REPOSITORY, Registry, client, serving
@@ -79,6 +80,21 @@ async def test_of_one_answer_what_lies_before_cannot_be_had_and_what_broke_comes
         broken = False
         assert await read(registry, image, 80_000) == image.layer[80_000:]
         assert len(server.seen) == 4
+
+
+async def test_who_stands_still_with_the_one_answer_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answers, "LONGEST_TURN", 0.01)
+    image = Registry(bytes(range(251)) * 20_000, ranges=False)
+    size = len(image.layer)
+    async with serving(image) as server, client(server) as registry:
+        async with aclosing(registry.read(REPOSITORY, image.layer_digest, 0, size)) as still:
+            came = await anext(still)
+            assert await read(registry, image, 100, size - 100) == image.layer[100:]
+            came += b"".join([piece async for piece in still])
+    assert came == image.layer
+    assert len(server.seen) == 2
 
 
 async def test_who_leaves_one_answer_leaves_it_to_the_next() -> None:
