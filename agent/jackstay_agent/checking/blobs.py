@@ -27,7 +27,11 @@ _STEP_EVERY = 0.2
 _REFERRED = """
 WITH RECURSIVE referred (digest) AS (
     SELECT root FROM images UNION SELECT manifest FROM images UNION SELECT image_id FROM images
-    UNION SELECT child FROM blob_references JOIN referred ON parent = referred.digest
+    UNION SELECT child FROM (
+        SELECT parent, child FROM blob_references
+        UNION ALL SELECT subject, digest FROM artifacts
+        UNION ALL SELECT about, digest FROM artifact_names
+    ) JOIN referred ON parent = referred.digest
 )
 SELECT digest FROM referred WHERE digest NOT IN (SELECT digest FROM blobs)
 """

@@ -12,7 +12,11 @@ _TOLD = 3
 
 _ABOVE_BLOB = """
 WITH RECURSIVE above (digest) AS (
-    SELECT ? UNION SELECT parent FROM blob_references JOIN above ON child = above.digest
+    SELECT ? UNION SELECT parent FROM (
+        SELECT parent, child FROM blob_references
+        UNION ALL SELECT subject, digest FROM artifacts
+        UNION ALL SELECT about, digest FROM artifact_names
+    ) JOIN above ON child = above.digest
 )
 SELECT root, image_id FROM images WHERE root IN (SELECT digest FROM above)
     OR manifest IN (SELECT digest FROM above) OR image_id IN (SELECT digest FROM above)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jackstay_agent.checking import needs
 from jackstay_agent.errors import Error, RateLimited, RegistryFailed, Unauthorized
 from jackstay_agent.images import attached, removing
 from jackstay_agent.metadata import usage
@@ -226,4 +227,15 @@ async def test_what_a_registry_calls_attached_is_not_taken_for_an_image(host: Im
     await pull(host)
     assert len(await host.column("SELECT root FROM images")) == 2
     assert (await host.images.find(f"{REPOSITORY}:2")).root == other.root.digest
+    await host.whole()
+
+
+async def test_a_check_knows_whose_it_is_and_the_next_pull_repairs_it(host: ImageHost) -> None:
+    signed(host, Made([A]))
+    await pull(host)
+    payload = Digest.of(b"signature")
+    assert (await host.database.read(lambda c: needs.of_blob(c, payload))).images == ("registry.example/app:1",)
+    next(host.root.glob(f"content/blobs/sha256/{payload.hex}")).unlink()
+    await pull(host)
+    assert content(host, payload) == b"signature"
     await host.whole()
