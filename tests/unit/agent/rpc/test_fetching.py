@@ -19,7 +19,9 @@ from jackstay_agent.errors import Error, InvalidArgument, InvalidReference, Poli
 from jackstay_agent.fetch.progress import Phase, Progress, Report
 from jackstay_agent.fetch.source import Source
 from jackstay_agent.images.documents import Target
+from jackstay_agent.images.pulling import Puller
 from jackstay_agent.images.receiving import Received
+from jackstay_agent.images.verifying import Verifier
 from jackstay_agent.kernel.mounts import Mounts
 from jackstay_agent.kernel.spawner import Spawner
 from jackstay_agent.metadata.database import Database
@@ -225,23 +227,35 @@ async def test_whoever_stops_reading_ends_all_of_it() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+def service_of(host: ImageHost, puller: Puller | None = None) -> ImagesService:
+    return ImagesService(
+        host.database, host.images, host.receiver, puller or host.puller, host.pusher, host.saver, host.collector,
+        host.room, "overlay", None,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+async def test_a_host_whose_policy_asks_for_signatures_is_brought_no_image_in_place_of_a_pull(
+    tmp_path: Path, database: Database, jobs: Spawner, mounts: Mounts
+) -> None:
+    host = await asyncio.to_thread(ImageHost, tmp_path, database, jobs, mounts, Limits())
+    puller = Puller(host.content, host.receiver, host.registries, Verifier({"docker.io": "reject"}))
+    async with images(tmp_path, service_of(host, puller)) as stub:
+        call = stub.Fetch()
+        await call.write(start(event="pull"))
+        with pytest.raises(grpc.aio.AioRpcError, match="taken from its registry alone"):
+            await call.read()
+        call = stub.Fetch()
+        await call.write(start(event="load"))
+        assert (await call.read()).HasField("wanted")
+        call.cancel()
+        await idle(host)
+
+
 async def test_callers_who_go_away_at_random_leave_nothing_and_the_next_succeeds(
     tmp_path: Path, database: Database, jobs: Spawner, mounts: Mounts
 ) -> None:
     host = await asyncio.to_thread(ImageHost, tmp_path, database, jobs, mounts, Limits())
-    service = ImagesService(
-        database,
-        host.images,
-        host.receiver,
-        host.puller,
-        host.pusher,
-        host.pusher,
-        host.saver,
-        host.collector,
-        host.room,
-        "overlay",
-        None,
-    )  # type: ignore[arg-type]
+    service = service_of(host)
     made = Made([tar({"a": os.urandom(3 << 20)}), tar({"b": os.urandom(1 << 20)}), tar({"c": b"c"})])
     root = made.root
     asked = start(root=content_pb2.Descriptor(media_type=root.media_type, digest=str(root.digest), size=root.size))
