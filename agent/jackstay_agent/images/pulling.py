@@ -153,7 +153,9 @@ class Puller:
 
 def _about(asked: Reference, error: Error) -> Error:
     """The same error, of what was pulled: documents and layers are named by digests alone."""
-    return type(error)(f"{asked.familiar}: {error.message}", hint=error.hint or "ask whoever pushed the image")
+    named = asked.familiar in error.message
+    message = error.message if named else f"{asked.familiar}: {error.message}"
+    return type(error)(message, hint=error.hint or "ask whoever pushed the image")
 
 
 def name_of(reference: Reference) -> Reference:
