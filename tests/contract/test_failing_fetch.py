@@ -32,9 +32,12 @@ MIB = 1 << 20
 
 
 class Full:
-    """A receiver whose disk is full after three pieces of each of three layers."""
+    """A receiver, and what says what may come to it, whose disk is full after three pieces of each of three layers."""
 
-    async def receive(self, target: Any, sources: Sequence[Source], report: Any) -> Any:
+    def accept_relayed(self, target: Any) -> None:
+        """Everything may come."""
+
+    async def receive(self, target: Any, sources: Sequence[Source], report: Any, ask: Any = None) -> Any:
         async def one(digest: Digest) -> None:
             async with aclosing(sources[0].read(digest, 0, 200 * MIB)) as pieces:
                 for _ in range(3):
@@ -57,7 +60,8 @@ class Zeros:
 async def test_a_full_disk_is_told_however_much_is_under_way(tmp_path: Path, way: str) -> None:
     nothing: Any = None
     lanes = Lanes()
-    service = ImagesService(nothing, nothing, Full(), nothing, nothing, nothing, nothing, nothing, "", nothing, lanes)  # type: ignore[arg-type]
+    full: Any = Full()
+    service = ImagesService(nothing, nothing, full, full, nothing, nothing, nothing, nothing, "", nothing, lanes)
     root = Blob(str(Digest.of(b"root")), 9, "m")
     image = SourceImage(root, (), tuple(Blob(str(digest), 200 * MIB) for digest in DIGESTS))
     async with (
