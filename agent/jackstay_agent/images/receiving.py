@@ -9,6 +9,7 @@ what is attached to the image (`attached`).
 from __future__ import annotations
 
 import asyncio
+import copy
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -94,9 +95,9 @@ class Receiver:
             return await self._receive(target, sources, note, ask)
         except (SourceFailed, DiskFull):
             raise
-        except Error:
+        except Error as error:
             await self._room.collect()
-            raise
+            raise _naming(target, error) from error
 
     async def _receive(self, target: Target, sources: Sequence[Source], report: Report, ask: Ask | None) -> Received:
         async with self._content.lease(fetch=target.root.digest) as lease:
@@ -211,6 +212,15 @@ class Receiver:
             return new or any(named), bool(twins) or (new and here is not None)
 
         return await self._content.database.write("images.named", work)
+
+
+def _naming(target: Target, error: Error) -> Error:
+    """The same error, which says of which image: of several that come at once, or that share a layer."""
+    if not target.names or target.label in error.message:
+        return error
+    named = copy.copy(error)
+    named.message = f"image {target.label}: {error.message}"
+    return named
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -34,8 +34,9 @@ async def test_a_layer_that_claims_the_diff_id_of_another(
     """Snapshots are shared by ChainID: a config that lies about its layers would poison every image on that base."""
     lying = Made([EVIL])
     lying.config["rootfs"]["diff_ids"] = [str(Digest.of(TRUSTED))]
-    with pytest.raises(DigestMismatch, match="unpacks to"):
+    with pytest.raises(DigestMismatch, match="unpacks to") as caught:
         await host.load(lying, "docker.io/library/lying:1")
+    assert caught.value.message.startswith("image lying:1: layer sha256:")
     await host.load(Made([TRUSTED]), "docker.io/library/base:1")
     assert await shell_of_the_base(host, tmp_path / "one") == b"honest"
     await host.layers.remove("view-one")
