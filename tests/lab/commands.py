@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import gc
 import json
 import os
 import select
@@ -111,16 +112,18 @@ def _number(answers: socket.socket) -> int:
 
 
 def _import() -> None:
-    """What a command imports, as far as it starts no thread."""
+    """What commands import, as far as it starts no thread: all of the project that is on a laptop, and what it uses."""
     import importlib
+    import pkgutil
 
-    from jackstay.cli.commands import ROOT, Group
-
-    for entry in ROOT.values():
-        for one in entry.entries.values() if isinstance(entry, Group) else (entry,):
-            importlib.import_module(one.module)
-    for name in ("grpc.aio", "jackstay.client", "jackstay.tunnel.ssh", "jackstay.library", "rich.progress"):
+    for package in ("jackstay", "jackstay_oci", "jackstay_proto"):
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if not module.name.endswith(".__main__"):
+                importlib.import_module(module.name)
+    for name in ("ClusterShell.NodeSet", "concurrent.futures.thread", "encodings.idna", "grpc.aio", "rich.progress"):
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 def _serve(control: socket.socket) -> None:
