@@ -95,6 +95,8 @@ def test_a_host_with_a_policy_takes_what_is_signed_from_the_registry_alone(
         by_host = {element["host"]: element for element in ran.json}
         assert (by_host["web1"]["ok"], by_host["web2"]["error"]["kind"]) == (True, "REFUSED_BY_POLICY")
         assert f"is not signed; this host has a policy for {registry.name}" in by_host["web2"]["error"]["message"]
+        laptop.ok("copy", f"web1::{unsigned}", "web2::")  # what a host has is not the policy's
+        laptop.ok("-H", "web2", "rmi", unsigned)
         pulled = laptop.ok(*both, signed)
         assert data(pulled, "web2")[0]["sources"][0]["via"] == "registry"
 

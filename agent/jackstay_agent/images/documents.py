@@ -41,6 +41,7 @@ class Target:
     all_platforms: bool = False
     manifests: frozenset[Digest] = frozenset()
     event: str = "load"  # what it is called when it is here: "load", "import", "pull"
+    pulled: bool = False  # it is brought in place of a pull by this host
 
     @property
     def label(self) -> str:

@@ -56,7 +56,7 @@ class Puller:
 
         Raises `PolicyRefused`.
         """
-        if target.event == "pull":
+        if target.pulled:
             for name in target.names:
                 self._verifier.accept_relayed(Reference.parse(name))
 

@@ -1,10 +1,13 @@
 """Whether an image of a registry may be here: by the keys of who pulls it, and by the policy of this host.
 
-A host's policy holds for what is pulled. This host looks at the signatures itself, in the registry: an image that the
-controller brings in place of a pull, from another host or from where it is itself, is not taken where the policy asks
-for signatures or rejects the image. What is loaded, copied, imported, committed or pushed to this host is not looked
-at: who may do that is root here. Guarantees that a key that is asked for and cannot be read lets nothing through; files
-of keys are read at every pull, so that they can be changed without a restart.
+A host's policy holds for what comes of a registry. This host looks at the signatures itself, there: an image that the
+controller brings in place of a pull (from another host that has pulled it, or because it asks the registry itself, as
+in a copy of ``docker://``) is not taken where the policy asks for signatures or rejects the image. What is loaded,
+copied from another host's images, imported, committed or pushed to this host is not looked at: that is what somebody
+who is root here has chosen, and a policy may fit the names of images of one's own.
+
+Guarantees that a key that is asked for and cannot be read lets nothing through. Files of keys are read at every pull,
+so that they can be changed without a restart, and a missing one holds up pulls, not the agent.
 """
 
 from __future__ import annotations

@@ -114,6 +114,7 @@ def _target(image: pb.ImageTarget) -> Target:
         all_platforms=image.all_platforms,
         manifests=frozenset(Digest.parse(digest) for digest in image.manifests),
         event=image.event if image.event in _EVENTS else _EVENTS[0],
+        pulled=image.pulled,
     )
 
 

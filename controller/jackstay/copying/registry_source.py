@@ -93,6 +93,7 @@ class RegistrySource:
             tuple(blobs.values()),
             manifests,
             event="pull",
+            pulled=True,
             attached=tuple(as_source(one) for one in gathered.found),
             warnings=gathered.warnings,
         )

@@ -88,6 +88,7 @@ def start_request(source: str, images: Sequence[SourceImage], lane: FetchLane | 
                 all_platforms=image.all_platforms,
                 manifests=image.manifests,
                 event=image.event,
+                pulled=image.pulled,
                 attached=[_attached(one) for one in image.attached],
             )
             for image in images

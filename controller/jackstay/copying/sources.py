@@ -40,6 +40,7 @@ class SourceImage:
     platform: str = ""  # of an index, what the destination unpacks, "os/architecture[/variant]"; empty: its own
     all_platforms: bool = False  # of an index, the destination keeps every one of the manifests
     event: str = "load"  # how the destination's event that tells of it is called: "load", "import", "pull"
+    pulled: bool = False  # it is brought in place of a pull, which the destination's policy for its registry may refuse
     attached: tuple[AttachedDocument, ...] = ()  # each after what it is attached to
     warnings: tuple[str, ...] = ()  # of what is attached to it, and the source does not give
 

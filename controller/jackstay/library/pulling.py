@@ -289,7 +289,7 @@ class Pulling:
         except BaseException:
             await source.close()
             raise
-        image = replace(found, names=(key[0],), event="pull")
+        image = replace(found, names=(key[0],), pulled=True)
         image = image.wanting(self._platform, all_platforms=self._all_platforms)
         return _Given(source, SharedSource(source, [image]), image)
 

@@ -92,12 +92,15 @@ class ImageTarget(_message.Message):
     MANIFESTS_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
     ATTACHED_FIELD_NUMBER: _builtins.int
+    PULLED_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """of an index, the manifest to unpack: "os/architecture[/variant]"; empty: the host's"""
     all_platforms: _builtins.bool
     """of an index, keep every manifest that the source has, not only the one unpacked"""
     event: _builtins.str
     """how the event that tells of it is called: "load" (also empty), "import", "pull" """
+    pulled: _builtins.bool
+    """it comes of its registry for a host that did not ask there: by that host's policy it may be refused"""
     @_builtins.property
     def root(self) -> _content_pb2.Descriptor:
         """manifest or index"""
@@ -124,10 +127,11 @@ class ImageTarget(_message.Message):
         manifests: _abc.Iterable[_builtins.str] | None = ...,
         event: _builtins.str = ...,
         attached: _abc.Iterable[_content_pb2.Attached] | None = ...,
+        pulled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["root", b"root"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_platforms", b"all_platforms", "attached", b"attached", "event", b"event", "manifests", b"manifests", "names", b"names", "platform", b"platform", "root", b"root"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_platforms", b"all_platforms", "attached", b"attached", "event", b"event", "manifests", b"manifests", "names", b"names", "platform", b"platform", "pulled", b"pulled", "root", b"root"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -231,7 +231,7 @@ class FakeImages(images_pb2_grpc.ImagesServicer):
 
     async def Fetch(self, requests: Any, context: Any) -> AsyncIterator[images_pb2.FetchReply]:
         start = (await anext(aiter(requests))).start
-        if self.host.policy and any(target.event == "pull" for target in start.images):
+        if self.host.policy and any(target.pulled for target in start.images):
             await fail(context, "REFUSED_BY_POLICY", "taken from its registry alone")
         fetch = _Fetch(self.host, requests, context)
         done = images_pb2.FetchDone()

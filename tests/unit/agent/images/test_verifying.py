@@ -232,10 +232,10 @@ async def test_nothing_comes_by_way_of_another_host(host: ImageHost, tmp_path: P
     policy: dict[str, Policy] = {"registry.example": by(tmp_path), "rejected.example": "reject"}
     puller = Puller(host.content, host.receiver, host.registries, Verifier(policy))
     for name in (NAME, "rejected.example/app:1"):
-        for event in ("load", "import"):
+        for event in ("load", "import", "pull"):  # so a copy from another host is called, too
             puller.accept_relayed(Target(OLD.root, (name,), event=event))
         with pytest.raises(PolicyRefused, match=f"^{name} is taken from its registry alone") as raised:
-            puller.accept_relayed(Target(OLD.root, ("accepted.example/app:1", name), event="pull"))
+            puller.accept_relayed(Target(OLD.root, ("accepted.example/app:1", name), pulled=True))
         assert "--via registry" in raised.value.hint
-    puller.accept_relayed(Target(OLD.root, ("accepted.example/app:1",), event="pull"))
+    puller.accept_relayed(Target(OLD.root, ("accepted.example/app:1",), pulled=True))
     Verifier().accept_relayed(Reference.parse(NAME))

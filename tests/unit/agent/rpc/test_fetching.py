@@ -103,15 +103,15 @@ class Laptop:
 
 async def test_what_may_not_come_this_way_is_not_asked_for() -> None:
     def accept(target: Target) -> None:
-        if target.event == "pull":
+        if target.pulled:
             raise PolicyRefused("not this way")
 
-    async def stream(event: str) -> AsyncIterator[pb.FetchRequest]:
-        yield start(event=event)
+    async def stream(pulled: bool) -> AsyncIterator[pb.FetchRequest]:
+        yield start(pulled=pulled)
 
     with pytest.raises(PolicyRefused):
-        await anext(fetch(FakeReceiver(0), stream("pull"), accept=accept))  # type: ignore[arg-type]
-    reply = await anext(fetch(FakeReceiver(0), stream("load"), accept=accept))  # type: ignore[arg-type]
+        await anext(fetch(FakeReceiver(0), stream(True), accept=accept))  # type: ignore[arg-type]
+    reply = await anext(fetch(FakeReceiver(0), stream(False), accept=accept))  # type: ignore[arg-type]
     assert reply.HasField("done")
 
 
@@ -241,11 +241,11 @@ async def test_a_host_whose_policy_asks_for_signatures_is_brought_no_image_in_pl
     puller = Puller(host.content, host.receiver, host.registries, Verifier({"docker.io": "reject"}))
     async with images(tmp_path, service_of(host, puller)) as stub:
         call = stub.Fetch()
-        await call.write(start(event="pull"))
+        await call.write(start(pulled=True))
         with pytest.raises(grpc.aio.AioRpcError, match="taken from its registry alone"):
             await call.read()
         call = stub.Fetch()
-        await call.write(start(event="load"))
+        await call.write(start(event="pull"))
         assert (await call.read()).HasField("wanted")
         call.cancel()
         await idle(host)

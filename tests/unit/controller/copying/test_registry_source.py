@@ -38,7 +38,8 @@ def registry() -> MemoryRegistry:
 async def test_an_image_is_its_documents_and_its_blobs(registry: MemoryRegistry) -> None:
     source: RangeSource = RegistrySource(registry)
     (image,) = await source.images(["registry.example/app:1"])
-    assert (image.names, image.event, source.via) == (("registry.example/app:1",), "pull", "relay")
+    assert (image.names, image.event, image.pulled) == (("registry.example/app:1",), "pull", True)
+    assert source.via == "relay"
     assert {blob.digest for blob in image.blobs} == {image.root.digest, *map(str, registry.blobs["app"])}
     for blob in image.blobs:
         data = b"".join([piece async for piece in source.read(blob.digest, 1, blob.size - 1)])
