@@ -5,7 +5,8 @@ All is made once. What one of the programs cannot do or is not there for fails t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -87,14 +88,23 @@ def root_tar(exchange: Path) -> Path:
 
 
 @pytest.fixture(scope="session", params=DEBIANS)
-def original(request: pytest.FixtureRequest, engines: dict[str, Engines], root_tar: Path, exchange: Path) -> Original:
+def original(request: pytest.FixtureRequest, originals: Callable[[str], Original]) -> Original:
     """``imported:1`` by docker import, ``made:1`` above it by docker build, ``made:2`` above that by docker commit."""
-    docker = engines[request.param].docker
+    return originals(request.param)
+
+
+@pytest.fixture(scope="session")
+def originals(engines: dict[str, Engines], root_tar: Path, exchange: Path) -> Callable[[str], Original]:
+    """Those of each Debian, made once, though pytest makes a fixture with parameters anew whenever they change."""
+    return cache(lambda debian: make_original(engines[debian].docker, root_tar, exchange))
+
+
+def make_original(docker: Docker, root_tar: Path, exchange: Path) -> Original:
     docker.empty()
     docker.import_tar(root_tar, "imported:1")
     docker.build(build_context(exchange / "context.tar", "imported:1"), "made:1")
     docker.commit_changes("made:1", CHANGES, "made:2")
-    stem = f"{exchange}/{request.param}"
+    stem = f"{exchange}/{docker.peer.name}"
     found = Original(
         docker,
         {name: docker.save(Path(f"{stem}-{name.replace(':', '-')}.tar"), name) for name in IMAGES},
@@ -108,8 +118,20 @@ def original(request: pytest.FixtureRequest, engines: dict[str, Engines], root_t
 
 
 @pytest.fixture(scope="session")
-def passed(original: Original, jackstay_host: Jackstay, exchange: Path) -> Passed:
+def passed(original: Original, all_passed: Callable[[str], Passed]) -> Passed:
     """``made:2`` of each Docker, after it went through jackstay."""
+    return all_passed(original.docker.peer.name)
+
+
+@pytest.fixture(scope="session")
+def all_passed(
+    originals: Callable[[str], Original], jackstay_host: Jackstay, exchange: Path
+) -> Callable[[str], Passed]:
+    """As `originals`: that of each Debian, made once."""
+    return cache(lambda debian: make_passed(originals(debian), jackstay_host, exchange))
+
+
+def make_passed(original: Original, jackstay_host: Jackstay, exchange: Path) -> Passed:
     jackstay_host.empty()
     archive = original.archives["made:2"]
     jackstay_host.load(archive)

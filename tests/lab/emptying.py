@@ -62,9 +62,13 @@ def empty_of_containers(host: Host) -> None:
 def _remove_containers(channel: grpc.Channel) -> None:
     containers = containers_pb2_grpc.ContainersStub(channel)
     for container in containers.List(containers_pb2.ListContainersRequest(all=True)).containers:
-        containers.Remove(
-            containers_pb2.RemoveContainerRequest(container=container.id, force=True, volumes=True), timeout=30
-        )
+        try:
+            containers.Remove(
+                containers_pb2.RemoveContainerRequest(container=container.id, force=True, volumes=True), timeout=30
+            )
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.NOT_FOUND:  # one that has gone by itself meanwhile
+                raise
     networks_pb2_grpc.NetworksStub(channel).Prune(networks_pb2.PruneNetworksRequest(), timeout=30)
 
 
