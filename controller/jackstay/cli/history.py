@@ -11,7 +11,6 @@ from jackstay.cli.invocation import select, show
 from jackstay.cli.lazy import fleet_flags_of
 from jackstay.cli.output.headings import HISTORY
 from jackstay.cli.output.view import Table
-from jackstay.errors import UsageError
 
 COLUMNS = (
     ("IMAGE", "ID"),
@@ -26,9 +25,8 @@ def command(
     ctx: typer.Context,
     image: Annotated[str, typer.Argument(metavar="IMAGE")],
     human: Annotated[
-        str, typer.Option("--human", metavar="true|false", help="Ages and rounded sizes, or dates and bytes.")
-    ] = "true",
-    as_standard: Annotated[bool, typer.Option("-H", help="As --human=true, which is the standard.")] = False,
+        bool, typer.Option("--human/--no-human", "-H", help="Ages and rounded sizes, or dates and bytes.")
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Ids only.")] = False,
 ) -> int:
     """Show how an image came to be.
@@ -43,16 +41,13 @@ def command(
     """
     from jackstay.cli.output.objects import history_object
 
-    if human.lower() not in ("true", "false", "1", "0"):
-        raise UsageError(f"--human {human!r}: not true or false")
-    readable = as_standard or human.lower() in ("true", "1")
-    columns = COLUMNS if readable else (COLUMNS[0], ("CREATED AT", "CreatedAt"), *COLUMNS[2:])
+    columns = COLUMNS if human else (COLUMNS[0], ("CREATED AT", "CreatedAt"), *COLUMNS[2:])
     full, now = fleet_flags_of(ctx).no_trunc, time.time()
     return show(
         ctx,
         select(ctx),
         lambda hosts: hosts.images.history(image),
-        lambda items: [history_object(item, now, full=full, human=readable) for item in items],
+        lambda items: [history_object(item, now, full=full, human=human) for item in items],
         Table(columns, HISTORY),
         quiet="ID" if quiet else None,
     )

@@ -63,6 +63,7 @@ def test_history_in_dates_and_bytes(loaded: Any) -> None:
     assert plain[0].split() == ["IMAGE", "CREATED", "AT", "CREATED", "BY", "SIZE", "COMMENT"]
     assert plain[1].split() == ["aaaaaaaaaaaa", "2023-11-14T22:13:20Z", "COPY", ".", "/", "1234"]
     assert loaded("-H", "web1", "history", "--human=maybe", "app:1").code == 2
+    assert loaded("-H", "web1", "history", "--human", "app:1").out.splitlines() == human
     # After the verb -H is docker's option, which takes no host.
     assert loaded("--host", "web1", "history", "--human=false", "-H", "app:1").out.splitlines() == human
     assert loaded("history", "-H", "--host", "web2", "app:1").out.splitlines() == human
