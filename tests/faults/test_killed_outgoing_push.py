@@ -33,7 +33,7 @@ OWN = ("content.commit.", "content.write.", "metadata.content.", "metadata.image
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Lab(1) as made:
+    with Lab(1, forked=True) as made:
         yield made
 
 
