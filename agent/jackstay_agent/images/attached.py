@@ -12,7 +12,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jackstay_agent.content.store import ContentStore
 from jackstay_agent.errors import Error
@@ -41,6 +41,39 @@ class Arrived:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
+class Coming:
+    """What is attached to the manifests *image*, on its way."""
+
+    image: Sequence[Digest]
+    gathered: Gathered = field(default_factory=Gathered)
+    ended: dict[int, Error | None] = field(default_factory=dict)  # by its place among those; None: it is here in whole
+    moved: list[Fetched] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+    async def arrived(self) -> Arrived:
+        """What came, now that the image is here; without what takes longer than `GRACE` seconds."""
+        late = False
+        if self.task is not None:
+            await asyncio.wait([self.task], timeout=GRACE)
+            late = not self.task.done()
+            if not late:
+                self.task.result()
+        kept, here = list[Attached](), set(self.image)
+        for place, one in enumerate(self.gathered.found):
+            if place in self.ended and self.ended[place] is None and one.offer.about in here:
+                kept.append(one)
+                here.add(one.digest)
+        warnings = [*self.gathered.warnings]
+        failed = ((place, error) for place, error in self.ended.items() if error is not None)
+        for place, error in list(failed)[:1]:
+            digest = self.gathered.found[place].digest
+            warnings.append(f"{digest}, which is attached to the image, did not come: {error.message}")
+        if late:
+            warnings.append(f"not all that is attached to the image came within {GRACE:.0f} s, and was left out")
+        return Arrived(tuple(kept), tuple(self.moved), tuple(warnings))
+
+
 class AttachedReceiver:
     """Receives with the agent's one *fetcher*."""
 
@@ -51,66 +84,46 @@ class AttachedReceiver:
     @asynccontextmanager
     async def receiving(
         self, image: Sequence[Digest], ask: Ask | None, sources: Sequence[Source], lease: str, report: Report
-    ) -> AsyncIterator[asyncio.Task[Arrived]]:
+    ) -> AsyncIterator[Coming]:
         """Receive what *ask* says is attached to the manifests *image*, held by *lease*, beside the block."""
-        task = asyncio.create_task(self._receive(image, ask, sources, lease, report))
-        try:
-            yield task
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _receive(
-        self, image: Sequence[Digest], ask: Ask | None, sources: Sequence[Source], lease: str, report: Report
-    ) -> Arrived:
+        coming = Coming(image)
         if ask is None:
-            return Arrived()
-        moved: list[Fetched] = []
+            yield coming
+            return
+        coming.task = asyncio.create_task(self._receive(coming, ask, sources, lease, report))
+        try:
+            yield coming
+        finally:
+            coming.task.cancel()
+            await asyncio.gather(coming.task, return_exceptions=True)
 
+    async def _receive(self, coming: Coming, ask: Ask, sources: Sequence[Source], lease: str, report: Report) -> None:
         async def come(blob: Descriptor) -> None:
-            moved.append(await self._fetcher.fetch(blob, sources, lease, report))
+            coming.moved.append(await self._fetcher.fetch(blob, sources, lease, report))
 
         async def read(offer: Offer) -> bytes:
             await come(offer.document)
             if (repaired := await self._fetcher.repair(offer.document, sources, lease, report)) is not None:
-                moved.append(repaired)
+                coming.moved.append(repaired)
             return await self._content.read_document(offer.document.digest)
 
-        async def whole(one: Attached) -> Error | None:
+        async def whole(place: int) -> None:
+            one = coming.gathered.found[place]
             try:
                 for blob in one.blobs:
                     await come(blob)
                 await self._refer(one)
             except Error as error:
-                return error
-            return None
+                coming.ended[place] = error
+            else:
+                coming.ended[place] = None
 
-        gathered = await gather(image, ask, read)
-        failures = await each(gathered.found, whole, limit=BLOBS_AT_ONCE)
-        kept, here = list[Attached](), set(image)
-        for one, failure in zip(gathered.found, failures, strict=True):
-            if failure is None and one.offer.about in here:
-                kept.append(one)
-                here.add(one.digest)
-        told = [
-            f"{one.digest}, which is attached to the image, did not come: {failure.message}"
-            for one, failure in zip(gathered.found, failures, strict=True)
-            if failure is not None
-        ]
-        return Arrived(tuple(kept), tuple(moved), (*gathered.warnings, *told[:1]))
+        coming.gathered = await gather(coming.image, ask, read)
+        await each(range(len(coming.gathered.found)), whole, limit=BLOBS_AT_ONCE)
 
     async def _refer(self, one: Attached) -> None:
         children = [blob.digest for blob in one.blobs]
         await self._content.database.write("content.references", lambda c: blob_rows.refer(c, one.digest, children))
-
-
-async def in_time(receiving: asyncio.Task[Arrived], grace: float | None = None) -> Arrived:
-    """What came, now that the image is here; nothing when it takes longer than *grace* seconds, `GRACE` by default."""
-    grace = GRACE if grace is None else grace
-    await asyncio.wait([receiving], timeout=grace)
-    if not receiving.done():
-        return Arrived(warnings=(f"what is attached to the image did not come within {grace:.0f} s, and was left out",))
-    return receiving.result()
 
 
 def keep(connection: sqlite3.Connection, attached: Iterable[Attached], names: Sequence[str]) -> None:

@@ -104,9 +104,9 @@ class Receiver:
             documents = await self._documents.receive(target, sources, lease, report)
             chain = chain_ids(documents.config.rootfs.diff_ids)
             image = (target.root.digest, documents.digest, *documents.others)
-            async with self._attached.receiving(image, ask, sources, lease, report) as receiving:
+            async with self._attached.receiving(image, ask, sources, lease, report) as coming:
                 moved = [*documents.moved, *await self._layers(documents, chain, sources, lease, report)]
-                arrived = await attached.in_time(receiving)
+                arrived = await coming.arrived()
             moved += arrived.moved
             changed, replaced = await self._name(target, documents, chain, arrived)
         if replaced or arrived.warnings:  # of what did not come in whole, parts may be here

@@ -164,8 +164,29 @@ async def test_the_image_does_not_wait_for_it_without_end(host: ImageHost, monke
 
     silent = host.registries["registry.example"] = Silent(blobs=registry.blobs, manifests=registry.manifests)
     pulled = await pull(host)
-    assert "did not come within" in pulled.received.warnings[0]
+    assert "came within" in pulled.received.warnings[0]
     assert silent.asked[-1] == "given up"
+    await host.whole()
+
+
+async def test_what_came_in_time_is_kept(host: ImageHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature, beside a list of parts that never ends."""
+    monkeypatch.setattr(attached, "GRACE", 0.5)
+    made = Made([A])
+    registry, signature, _ = signed(host, made)
+
+    class Slow(MemoryRegistry):
+        async def wait(self, digest: Digest, offset: int) -> None:
+            if digest == Digest.of(b"list of parts"):
+                await asyncio.Event().wait()
+
+    host.registries["registry.example"] = Slow(blobs=registry.blobs, manifests=registry.manifests, held=registry.held)
+    pulled = await pull(host)
+    assert "came within" in pulled.received.warnings[0]
+    assert (await rows(host))[0] == [str(signature.digest)]
+    host.registries["registry.example"] = registry
+    await pull(host)
+    assert len((await rows(host))[0]) == 2
     await host.whole()
 
 
