@@ -1,7 +1,8 @@
 """Where things are measured: two hosts of the lab, a laptop, and a folder with room; all on tmpfs where memory allows.
 
 A tmpfs takes the disk's noise away. Its pages belong to nobody's memory as `sampler` counts it, as the page cache's do
-not.
+not. On the disk it is an ext4 of its own in a file, with a journal: the disk's own filesystem may be anything, and ext4
+without a journal takes twenty times as long to make a file for some minutes after as many were deleted.
 """
 
 from __future__ import annotations
@@ -52,13 +53,41 @@ class Scene:
 @contextmanager
 def scene(size: int, hosts: int = 2, *, disk: bool = False) -> Iterator[Scene]:
     """Everything, from nothing to nothing; with ``disk``, on the disk in any case."""
-    on, base = ("disk", Path(tempfile.gettempdir())) if disk else place((3 * hosts + 3) * size)
+    room = (3 * hosts + 3) * size
+    on, base = ("disk", Path(tempfile.gettempdir())) if disk else place(room)
     folder = Path(tempfile.mkdtemp(prefix="jackstay-bench-", dir=base))
     try:
-        with Lab(hosts, state_size=f"{3 * size // (1 << 20) + 64}m" if on == "tmpfs" else None) as lab:
-            yield Scene(lab, folder, on)
+        if on == "tmpfs":
+            with Lab(hosts, state_size=f"{3 * size // (1 << 20) + 64}m") as lab:
+                yield Scene(lab, folder, on)
+        else:
+            with ext4(folder, room), Lab(hosts, folder / "lab") as lab:
+                yield Scene(lab, folder, on)
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def ext4(folder: Path, room: int) -> Iterator[None]:
+    """At ``folder``: an ext4 with a journal and room for so many bytes, in a sparse file that is cached once."""
+    image = folder.with_name(f"{folder.name}.ext4")
+    with image.open("xb") as file:
+        file.truncate(room + (2 << 30))
+    try:
+        made_at_once = "lazy_itable_init=0,lazy_journal_init=0"  # else the kernel goes on making it while we measure
+        subprocess.run(["mkfs.ext4", "-q", "-E", made_at_once, image], check=True)
+        loop = ["losetup", "--find", "--show", "--direct-io=on", image]
+        device = subprocess.run(loop, check=True, capture_output=True, text=True).stdout.strip()
+        try:
+            subprocess.run(["mount", device, folder], check=True)
+            try:
+                yield
+            finally:
+                subprocess.run(["umount", folder], check=True)
+        finally:
+            subprocess.run(["losetup", "--detach", device], check=True)
+    finally:
+        image.unlink()
 
 
 def place(size: int) -> tuple[str, Path]:

@@ -23,7 +23,12 @@ from jackstay_agent.layers.deleting import delete
 from jackstay_agent.layers.folder_times import FolderTimes
 from jackstay_agent.layers.names import shown, split
 from jackstay_agent.layers.whiteouts import Apart, Together, Whiteouts
+from jackstay_oci.store import writeback
 from jackstay_oci.tar.entries import Entry, Kind
+
+WRITE_OUT_FROM = 64 << 10
+"""Bytes of a file that begins to be written out as soon as it is there, so that the sync of the whole has less to wait
+for. Smaller ones are written better together."""
 
 _PATH = os.O_PATH | os.O_DIRECTORY
 _READ = os.O_RDONLY | os.O_DIRECTORY
@@ -118,6 +123,8 @@ class Tree:
         try:
             if entry.size:
                 self.size += write(descriptor)
+                if entry.size >= WRITE_OUT_FROM:
+                    writeback.begin(descriptor, 0, 0)
             os.fchown(descriptor, entry.uid, entry.gid)
             if entry.xattrs:
                 xattrs.write(descriptor, entry.xattrs)  # after chown, which takes capabilities away

@@ -12,7 +12,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def begin(fd: int, offset: int, size: int) -> None:
-    """Begin with the bytes ``[offset, offset + size)``; where that cannot be asked for (macOS), nothing happens.
+    """Begin with the bytes ``[offset, offset + size)``, with a ``size`` of 0 with all from ``offset`` on.
+
+    Where that cannot be asked for (macOS), nothing happens.
 
     Raises:
         OSError: an earlier write has failed.
