@@ -506,6 +506,65 @@ def test_place_in_a_network(web1: Laptop) -> None:
     web1.ok("network", "rm", "six")
 
 
+VALUE = "correct horse battery staple"
+
+
+def test_secrets(shared_lab: Lab, web1: Laptop, web3: Laptop) -> None:
+    both = ("-H", "web1,web3")
+    given = web1.run(*both, "secret", "create", "--label", "of=web", "word", "-", input=VALUE.encode()).ok()
+    assert len(given.lines) == 2
+    missing = web1.run("run", "--rm", "--secret", "key", "base:1", "true").ended(125).stderr
+    assert "secret key not found" in missing
+    secrets = ["--secret", "word,mode=0400,uid=5,gid=6", "--secret", "source=word,target=/etc/word,type=mount"]
+    secrets += ["--secret", "word,type=env,target=WORD"]
+    script = """
+    cd /run/secrets; stat -c '%n %a %u:%g' word /etc/word; cat word; echo; cat /etc/word; echo; echo "$WORD"
+    echo x 2>/dev/null >/etc/word || echo read-only
+    """
+    seen = ["word 400 5:6", "/etc/word 444 0:0", VALUE, VALUE, VALUE, "read-only"]
+    for laptop, userns in ((web1, "host"), (web1, "auto"), (web3, "auto")):
+        ran = laptop.ok("run", "--rm", "--userns", userns, *secrets, "base:1", "sh", "-c", script)
+        assert ran.lines == seen, userns
+
+    web1.ok("run", "-d", "--name", "keeps", *secrets, "base:1", "sleep", "600")
+    host = shared_lab.hosts["web1"]
+    bundles = host.path("/run/jackstay/containers")
+    assert [path.stat().st_mode & 0o777 for path in bundles.glob("*/secrets")] == [0o700]
+    assert web1.ok("exec", "keeps", "sh", "-c", 'echo "$WORD"').stdout == f"{VALUE}\n"
+    refused = web1.run("secret", "rm", "word").ended(1).stderr
+    assert "secret word is in use by keeps" in refused
+    web1.ok("commit", "keeps", "kept:1")
+    texts = [
+        web1.ok(*command.split()).stdout
+        for command in (
+            "inspect keeps", "image inspect kept:1", "history --no-trunc kept:1", "export keeps", "save kept:1",
+            "diff keeps", "secret ls", "secret inspect word", "events --since 1h --until 0s", "ps -a --no-trunc",
+            "run --rm kept:1 sh -c env;cat~/run/secrets/word~/etc/word;true".replace("~", "${IFS}"),
+        )
+    ]  # fmt: skip
+    assert "secret create" in texts[8]
+    assert '"Name": "word"' in texts[7]
+    for text in (*texts, host.log_text(), missing, refused):
+        assert VALUE not in text
+    state = host.path("/var/lib/jackstay")
+    having = [path for path in state.rglob("*") if path.is_file() and VALUE.encode() in path.read_bytes()]
+    assert [path.parent for path in having] == [state / "secrets"]
+    assert having[0].stat().st_mode & 0o777 == 0o600
+
+    # The agent's death loses none, and what it had begun to write goes.
+    (state / "secrets" / "rubbish").write_text("half")
+    host.agent.kill()
+    host.agent.start()
+    assert [path.name for path in (state / "secrets").iterdir()] == [having[0].name]
+    web1.run("secret", "create", "--replace", "word", "-", input=b"new").ok()
+    web1.ok("restart", "-t", "0", "keeps")
+    assert web1.ok("exec", "keeps", "cat", "/run/secrets/word").stdout == "new"
+    web1.ok("rm", "-f", "keeps")
+    assert not [path for path in host.path("/run/jackstay").rglob("*") if path.name == "secrets"]
+    web1.ok(*both, "--yes", "secret", "rm", "word")
+    assert not [*(state / "secrets").iterdir()]
+
+
 def test_every_flag_is_shown_here() -> None:
     text = Path(__file__).read_text()
     short = {"env": "-e", "interactive": "-i", "publish": "-p", "publish_all": "-P"}

@@ -15,7 +15,8 @@ from jackstay_agent.checking.parts import Parts
 from jackstay_oci.reference import Reference
 
 _LINKS = (
-    "names", "blob_references", "artifacts", "artifact_names", "lease_items", "volume_uses", "endpoints", "ports",
+    "names", "blob_references", "artifacts", "artifact_names", "lease_items", "volume_uses", "secret_uses",
+    "endpoints", "ports",
 )  # fmt: skip
 """Tables whose rows mean nothing without the row that they name; with it goes nothing that anybody has."""
 

@@ -24,6 +24,7 @@ from jackstay_agent.containers import (
     mounting,
     namespaces,
     restarting,
+    secret_uses,
     spec,
     user_namespaces,
 )
@@ -99,7 +100,8 @@ async def create(engine: Engine, settings: Settings) -> tuple[str, list[str]]:
     pool = await asyncio.to_thread(user_namespaces.pool) if own else range(0)
     plan = merge(settings, config)
     health.check_action(settings, plan)
-    settings = msgspec.structs.replace(settings, mounts=_mounts(settings, plan))
+    settings = msgspec.structs.replace(settings, mounts=_mounts(settings, plan), secrets=secret_uses.checked(settings))
+    await secret_uses.check_values(engine, settings.secrets)
     await asyncio.to_thread(_check_sources, settings.mounts)
     warnings = await _rehearse(container, settings, plan)
     row, volumes = await _insert(engine, container, msgspec.structs.replace(settings, name=named), image, own, pool)
@@ -165,6 +167,8 @@ async def _insert(
             engine.volumes.add_use(connection, container, volume)
             if volume not in here:
                 volumes.append(volume)
+        for use in settings.secrets:
+            engine.secrets.add_use(connection, container, use.source)
         engine.networks.allocate(connection, container, whole)
         written.append(row)
 
@@ -232,7 +236,8 @@ async def _rehearse(container: str, settings: Settings, plan: ProcessPlan) -> li
                 propagation=mount.propagation,
             )
             for mount in settings.mounts
-        ),
+        )
+        + secret_uses.rehearsed(settings.secrets),
     )
     spec.build(settings, plan, context)
     return list(context.warnings)

@@ -35,6 +35,7 @@ from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks.service import Networks
+from jackstay_agent.secrets.service import Secrets
 from jackstay_agent.volumes.service import Volumes
 
 T = TypeVar("T")
@@ -120,6 +121,7 @@ class Engine:
     images: Images
     networks: Networks
     volumes: Volumes
+    secrets: Secrets
     layout: Layout
     runtime: Runtime
     monitors: Monitors

@@ -58,6 +58,10 @@ class Layout:
         """Where parts of volumes are mounted while *container* is being started."""
         return os.path.join(self.bundle(container), "parts")
 
+    def secrets(self, container: str) -> str:
+        """The files of *container*'s secrets."""
+        return os.path.join(self.bundle(container), "secrets")
+
     def userns(self, container: str) -> str:
         """The user namespace of *container*, if it has one of its own."""
         return os.path.join(self.bundle(container), "userns")

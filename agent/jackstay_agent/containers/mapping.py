@@ -69,7 +69,10 @@ async def shown(engine: Engine, row: ContainerRow, ids: IdRange | None, plain: S
                 mounts.append(mount)
                 continue
             target = await finish(_make_target, place, str(number), mount.folder)
-            await engine.jobs.run(id_maps.BIND, [mount.source, target, mount.recursive, ids.first, ids.size])
+            if mount.as_is:
+                await engine.mounts.bind(mount.source, target)
+            else:
+                await engine.jobs.run(id_maps.BIND, [mount.source, target, mount.recursive, ids.first, ids.size])
             mounts.append(replace(mount, source=target))
         files = {
             target: await _at(engine, source, place, os.path.basename(source), folder=False)

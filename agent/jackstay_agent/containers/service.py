@@ -64,6 +64,7 @@ from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata.containers import ContainerRow
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks.service import Networks
+from jackstay_agent.secrets.service import Secrets
 from jackstay_agent.volumes.service import Volumes
 
 
@@ -82,6 +83,7 @@ class Containers:
         content: ContentStore,
         networks: Networks,
         volumes: Volumes,
+        secrets: Secrets,
     ) -> None:
         layout = Layout(state=config.state, run=config.run)
         runtime = Runtime(programs, config.runtime or PREFERRED[0], layout.runtime)
@@ -98,6 +100,7 @@ class Containers:
             images=images,
             networks=networks,
             volumes=volumes,
+            secrets=secrets,
             layout=layout,
             runtime=runtime,
             monitors=monitors,

@@ -100,6 +100,17 @@ class Ulimit(msgspec.Struct, frozen=True, kw_only=True):
     hard: int
 
 
+class SecretUse(msgspec.Struct, frozen=True, kw_only=True):
+    """How it gets the secret `source`: as a file ("mount") at `target`, or as the variable of that name ("env")."""
+
+    source: str
+    type: str = "mount"
+    target: str = ""
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a container was created with. `entrypoint` None means the image's; so does an empty `command`."""
 
@@ -156,6 +167,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dns_options: tuple[str, ...] = ()
     device_cgroup_rules: tuple[str, ...] = ()
     health_on_failure: str = ""
+    secrets: tuple[SecretUse, ...] = ()
 
     @property
     def network(self) -> str:

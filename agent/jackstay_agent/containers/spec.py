@@ -29,7 +29,7 @@ from jackstay_agent.containers.cdi_edits import Edits
 from jackstay_agent.containers.device_mappings import GivenDevice
 from jackstay_agent.containers.host_facts import HostFacts
 from jackstay_agent.containers.namespaces import Shared
-from jackstay_agent.containers.process import ProcessPlan, environment
+from jackstay_agent.containers.process import ProcessPlan, environment, override
 from jackstay_agent.containers.settings import Settings
 from jackstay_agent.containers.spec_mounts import MemoryMount, ResolvedMount
 from jackstay_agent.containers.users import ROOT, ResolvedUser
@@ -61,6 +61,7 @@ class SpecContext:
     userns: str = ""  # path of its user namespace, "" for the host's
     ids: IdRange | None = None  # what that one has
     shm: str = ""  # host path of what is to be /dev/shm; "" for one of its own
+    env: tuple[str, ...] = field(default=(), repr=False)  # over all others; secrets that only the process may have
     warnings: list[str] = field(default_factory=list)
 
 
@@ -148,7 +149,7 @@ def _process(
         "terminal": settings.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups), "umask": 0o022},
         "args": args,
-        "env": list(environment(plan.env, user.home)),
+        "env": list(environment(override(plan.env, context.env), user.home)),
         "cwd": plan.cwd,
         "capabilities": process_capabilities(caps, user.uid),
         "noNewPrivileges": options.no_new_privileges,

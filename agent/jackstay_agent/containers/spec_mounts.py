@@ -56,6 +56,8 @@ class ResolvedMount:
     """Whether `source` is a folder, below which more may be mounted."""
     recursive: bool = True
     """Whether what is mounted below the source comes along."""
+    as_is: bool = False
+    """In a user namespace of the container's own: `source` has its owners there already, and is not shown mapped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

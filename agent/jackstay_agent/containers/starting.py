@@ -27,6 +27,7 @@ from jackstay_agent.containers import (
     namespaces,
     own_files,
     runtime,
+    secret_uses,
     spec,
     state,
     user_namespaces,
@@ -71,6 +72,7 @@ class _Place:
     user: users.ResolvedUser
     userns: str
     ids: IdRange | None
+    secrets: secret_uses.Given
 
 
 async def start(engine: Engine, text: str) -> str:
@@ -147,9 +149,10 @@ async def _fill(
         if not namespaces.other(run.settings.network):
             await finish(own_files.write, bundle, run.settings, attachment)
         files = {target: os.path.join(others.bundle or bundle, name) for target, name in own_files.FILES.items()}
-        plain = mapping.Sources(rootfs=rootfs, mounts=mounts, files=files, shm=others.shm)
+        secrets = await secret_uses.give(engine, container, run.settings, ids)
+        plain = mapping.Sources(rootfs=rootfs, mounts=(*mounts, *secrets.mounts), files=files, shm=others.shm)
         async with mapping.shown(engine, run.row, ids, plain) as sources:
-            place = _Place(attachment, sources, others, user, userns, ids)
+            place = _Place(attachment, sources, others, user, userns, ids, secrets)
             await _create(engine, entry, run, place)
 
 
@@ -172,6 +175,7 @@ async def _create(engine: Engine, entry: Entry, run: _Run, place: _Place) -> Non
         shm=sources.shm,
         userns=place.userns,
         ids=place.ids,
+        env=place.secrets.env,
     )
     await finish(_write_spec, bundle, spec.build(run.settings, run.plan, context))
     with runtime.naming(run.plan.args[0]):

@@ -51,8 +51,10 @@ from jackstay_agent.rpc.images import ImagesService
 from jackstay_agent.rpc.lanes import SUFFIX as LANE_SUFFIX
 from jackstay_agent.rpc.lanes import Lanes
 from jackstay_agent.rpc.networks import NetworksService
+from jackstay_agent.rpc.secrets import SecretsService
 from jackstay_agent.rpc.system import SystemService
 from jackstay_agent.rpc.volumes import VolumesService
+from jackstay_agent.secrets.service import Secrets
 from jackstay_agent.volumes.service import Volumes
 
 _log = structlog.get_logger("daemon")
@@ -112,15 +114,19 @@ async def _serve_with(
     pusher = Pusher(content, images, registries)
     networks = Networks(config.network, config.run, database, jobs, programs)
     volumes = Volumes(config.state, database, jobs)
-    containers = Containers(config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes)
+    secrets = Secrets(config.state, database)
+    containers = Containers(
+        config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes, secrets
+    )
 
     containers.engine.image_gone = collector.soon
-    for part in (containers.engine, images, networks, receiver, volumes):
+    for part in (containers.engine, images, networks, receiver, secrets, volumes):
         part.record = events.record
 
     removed = await content.clean()
     removed += await snapshotter.clean()
     await volumes.clean()
+    await secrets.clean()
     await networks.recover()
     await containers.recover()
     await collector.collect()
@@ -153,6 +159,7 @@ async def _serve_with(
                 events,
                 networks.other_firewalls,
             ),
+            secrets=SecretsService(secrets),
             volumes=VolumesService(volumes),
         ),
         activity,

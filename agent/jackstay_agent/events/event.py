@@ -15,7 +15,7 @@ ATTRIBUTE_CHARACTERS = 8192
 class Event:
     """One event. Made by `made`, which keeps it small."""
 
-    type: str  # "container", "image", "network", "volume"
+    type: str  # "container", "image", "network", "secret", "volume"
     action: str  # "start", "die", "exec_create: ls -l", …
     id: str  # of the container or network; what the volume or image is called; "" of a prune
     attributes: Mapping[str, str] = field(default_factory=dict)

@@ -113,6 +113,17 @@ def parse_settings(request: pb.CreateContainerRequest) -> Settings:
             )
             for port in request.ports
         ),
+        secrets=tuple(
+            values.SecretUse(
+                source=use.source,
+                type=use.type or "mount",
+                target=use.target,
+                uid=use.uid,
+                gid=use.gid,
+                mode=use.mode if use.HasField("mode") else 0o444,
+            )
+            for use in request.secrets
+        ),
         ulimits=tuple(
             values.Ulimit(name=ulimit.name, soft=ulimit.soft, hard=ulimit.hard) for ulimit in request.ulimits
         ),

@@ -20,6 +20,7 @@ from jackstay_proto.v1 import (
     content_pb2_grpc,
     images_pb2_grpc,
     networks_pb2_grpc,
+    secrets_pb2_grpc,
     system_pb2_grpc,
     volumes_pb2_grpc,
 )
@@ -43,6 +44,7 @@ class Services:
     content: content_pb2_grpc.ContentServicer
     images: images_pb2_grpc.ImagesServicer
     networks: networks_pb2_grpc.NetworksServicer
+    secrets: secrets_pb2_grpc.SecretsServicer
     system: system_pb2_grpc.SystemServicer
     volumes: volumes_pb2_grpc.VolumesServicer
 
@@ -88,6 +90,7 @@ def build(config: Config, services: Services, activity: Activity) -> grpc.aio.Se
     images_pb2_grpc.add_ImagesServicer_to_server(services.images, server)
     serve_pieces(server, services.images)
     networks_pb2_grpc.add_NetworksServicer_to_server(services.networks, server)
+    secrets_pb2_grpc.add_SecretsServicer_to_server(services.secrets, server)
     system_pb2_grpc.add_SystemServicer_to_server(services.system, server)
     volumes_pb2_grpc.add_VolumesServicer_to_server(services.volumes, server)
     server.add_insecure_port(f"unix:{config.socket}")

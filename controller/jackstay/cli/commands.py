@@ -68,6 +68,8 @@ SAVE = _entry("save", "Save images to an archive.")
 TAG = _entry("tag", "Give an image another name.")
 RMI = _entry("rmi", "Remove images.")
 HISTORY = _entry("history", "Show how an image came to be.")
+SECRET_LS = _entry("secret_ls", "List secrets.")
+SECRET_RM = _entry("secret_rm", "Remove secrets.")
 VOLUME_LS = _entry("volume_ls", "List volumes.")
 VOLUME_RM = _entry("volume_rm", "Remove volumes.")
 NETWORK_LS = _entry("network_ls", "List networks.")
@@ -178,6 +180,19 @@ ROOT: Mapping[str, Entry | Group] = {
             "prune": _entry("volume_prune", "Remove volumes that no container uses."),
             "list": _alias(VOLUME_LS),
             "remove": _alias(VOLUME_RM),
+        },
+    ),
+    "secret": Group(
+        "Secrets.",
+        {
+            "create": _entry(
+                "secret_create", "Keep a value for containers: the contents of a file, or of standard input (-)."
+            ),
+            "ls": SECRET_LS,
+            "inspect": _entry("secret_inspect", "Show everything about secrets but their values."),
+            "rm": SECRET_RM,
+            "list": _alias(SECRET_LS),
+            "remove": _alias(SECRET_RM),
         },
     ),
     "network": Group(

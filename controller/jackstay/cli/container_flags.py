@@ -78,6 +78,7 @@ class ContainerFlags:
     replace: bool = False
     restart: str = ""
     rm: bool = False
+    secret: Texts = None
     security_opt: Texts = None
     shm_size: str | None = None
     stop_signal: str = ""
@@ -119,6 +120,12 @@ def container_flags(
         Texts, typer.Option("--volumes-from", metavar="CONTAINER[:ro|rw]", help="What that container mounts.")
     ] = None,
     mount: Annotated[Texts, typer.Option("--mount", metavar="type=…,source=…,target=…", help="As docker's.")] = None,
+    secret: Annotated[
+        Texts,
+        typer.Option(
+            "--secret", metavar="NAME[,type=mount|env][,target=…]", help="A secret, as a file with uid=, gid=, mode=."
+        ),
+    ] = None,
     tmpfs: Annotated[Texts, typer.Option("--tmpfs", metavar="PATH[:OPTIONS]", help="In memory.")] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Its root cannot be written.")] = False,
     shm_size: Annotated[str | None, typer.Option("--shm-size", metavar="SIZE", help="Of /dev/shm (64m).")] = None,

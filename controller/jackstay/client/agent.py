@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jackstay.client.lanes import FetchLane
     from jackstay.client.messages import VersionReply
     from jackstay.client.networks import Networks
+    from jackstay.client.secrets import Secrets
     from jackstay.client.system import System
     from jackstay.client.volumes import Volumes
     from jackstay.inventory.host import Host
@@ -145,6 +146,13 @@ class AgentClient:
         from jackstay.client.containers import Containers
 
         return Containers(self._channel, self._calls)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Secrets."""
+        from jackstay.client.secrets import Secrets
+
+        return Secrets(self._channel, self._calls)
 
     @cached_property
     def volumes(self) -> Volumes:

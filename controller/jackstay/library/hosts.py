@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jackstay.library.fleet import Fleet
     from jackstay.library.images import Images
     from jackstay.library.networks import Networks
+    from jackstay.library.secrets import Secrets
     from jackstay.library.system import System
     from jackstay.library.volumes import Volumes
 
@@ -62,6 +63,13 @@ class Hosts:
         from jackstay.library.containers import Containers
 
         return Containers(self)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Secrets on the hosts."""
+        from jackstay.library.secrets import Secrets
+
+        return Secrets(self)
 
     @cached_property
     def volumes(self) -> Volumes:

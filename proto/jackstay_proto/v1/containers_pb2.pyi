@@ -156,6 +156,7 @@ class CreateContainerRequest(_message.Message):
     DNS_OPTIONS_FIELD_NUMBER: _builtins.int
     DEVICE_CGROUP_RULES_FIELD_NUMBER: _builtins.int
     HEALTH_ON_FAILURE_FIELD_NUMBER: _builtins.int
+    SECRETS_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     name: _builtins.str
     """or empty: one is made"""
@@ -280,6 +281,8 @@ class CreateContainerRequest(_message.Message):
     def device_cgroup_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"c 10:* rwm" """
 
+    @_builtins.property
+    def secrets(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecretUse]: ...
     def __init__(
         self,
         *,
@@ -337,10 +340,11 @@ class CreateContainerRequest(_message.Message):
         dns_options: _abc.Iterable[_builtins.str] | None = ...,
         device_cgroup_rules: _abc.Iterable[_builtins.str] | None = ...,
         health_on_failure: _builtins.str = ...,
+        secrets: _abc.Iterable[Global___SecretUse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "entrypoint", b"entrypoint", "health", b"health", "oom_score_adj", b"oom_score_adj", "resources", b"resources", "restart", b"restart", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "add_host", b"add_host", "annotations", b"annotations", "attach_stdin", b"attach_stdin", "auto_remove", b"auto_remove", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "cdi_devices", b"cdi_devices", "cgroupns", b"cgroupns", "command", b"command", "device_cgroup_rules", b"device_cgroup_rules", "devices", b"devices", "dns", b"dns", "dns_options", b"dns_options", "dns_search", b"dns_search", "entrypoint", b"entrypoint", "env", b"env", "expose", b"expose", "group_add", b"group_add", "health", b"health", "health_on_failure", b"health_on_failure", "hostname", b"hostname", "image", b"image", "init", b"init", "ipc", b"ipc", "labels", b"labels", "log_driver", b"log_driver", "log_opts", b"log_opts", "mounts", b"mounts", "name", b"name", "networks", b"networks", "oom_score_adj", b"oom_score_adj", "open_stdin", b"open_stdin", "pid", b"pid", "platform", b"platform", "ports", b"ports", "privileged", b"privileged", "publish_all", b"publish_all", "read_only", b"read_only", "replace", b"replace", "resources", b"resources", "restart", b"restart", "security_opt", b"security_opt", "shm_size", b"shm_size", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tmpfs", b"tmpfs", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "userns", b"userns", "uts", b"uts", "volumes_from", b"volumes_from", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj", "_stop_timeout", b"_stop_timeout", "add_host", b"add_host", "annotations", b"annotations", "attach_stdin", b"attach_stdin", "auto_remove", b"auto_remove", "cap_add", b"cap_add", "cap_drop", b"cap_drop", "cdi_devices", b"cdi_devices", "cgroupns", b"cgroupns", "command", b"command", "device_cgroup_rules", b"device_cgroup_rules", "devices", b"devices", "dns", b"dns", "dns_options", b"dns_options", "dns_search", b"dns_search", "entrypoint", b"entrypoint", "env", b"env", "expose", b"expose", "group_add", b"group_add", "health", b"health", "health_on_failure", b"health_on_failure", "hostname", b"hostname", "image", b"image", "init", b"init", "ipc", b"ipc", "labels", b"labels", "log_driver", b"log_driver", "log_opts", b"log_opts", "mounts", b"mounts", "name", b"name", "networks", b"networks", "oom_score_adj", b"oom_score_adj", "open_stdin", b"open_stdin", "pid", b"pid", "platform", b"platform", "ports", b"ports", "privileged", b"privileged", "publish_all", b"publish_all", "read_only", b"read_only", "replace", b"replace", "resources", b"resources", "restart", b"restart", "secrets", b"secrets", "security_opt", b"security_opt", "shm_size", b"shm_size", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tmpfs", b"tmpfs", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "userns", b"userns", "uts", b"uts", "volumes_from", b"volumes_from", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__oom_score_adj: _TypeAlias = _typing.Literal["oom_score_adj"]  # noqa: Y015
     _WhichOneofArgType__oom_score_adj: _TypeAlias = _typing.Literal["_oom_score_adj", b"_oom_score_adj"]  # noqa: Y015
@@ -352,6 +356,49 @@ class CreateContainerRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_timeout) -> _WhichOneofReturnType__stop_timeout | None: ...
 
 Global___CreateContainerRequest: _TypeAlias = CreateContainerRequest  # noqa: Y015
+
+@_typing.final
+class SecretUse(_message.Message):
+    """SecretUse is how a container gets a secret of its host."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    GID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """its name"""
+    type: _builtins.str
+    """"mount" (default): a file; "env": a variable"""
+    target: _builtins.str
+    """path, relative ones below /run/secrets, or variable; empty: the secret's name"""
+    uid: _builtins.int
+    """of the file, as the container has it"""
+    gid: _builtins.int
+    mode: _builtins.int
+    """absent: 0444"""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        type: _builtins.str = ...,
+        target: _builtins.str = ...,
+        uid: _builtins.int = ...,
+        gid: _builtins.int = ...,
+        mode: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mode", b"_mode", "mode", b"mode"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mode", b"_mode", "gid", b"gid", "mode", b"mode", "source", b"source", "target", b"target", "type", b"type", "uid", b"uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__mode: _TypeAlias = _typing.Literal["mode"]  # noqa: Y015
+    _WhichOneofArgType__mode: _TypeAlias = _typing.Literal["_mode", b"_mode"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mode) -> _WhichOneofReturnType__mode | None: ...
+
+Global___SecretUse: _TypeAlias = SecretUse  # noqa: Y015
 
 @_typing.final
 class NetworkAttachment(_message.Message):

@@ -32,6 +32,8 @@ from jackstay_proto.v1 import (
     images_pb2_grpc,
     networks_pb2,
     networks_pb2_grpc,
+    secrets_pb2,
+    secrets_pb2_grpc,
     system_pb2,
     system_pb2_grpc,
     volumes_pb2,
@@ -671,6 +673,32 @@ class FakeVolumes(volumes_pb2_grpc.VolumesServicer):
         return volumes_pb2.PruneVolumesReply(removed=["a" * 64], reclaimed=5_000_000)
 
 
+class FakeSecrets(secrets_pb2_grpc.SecretsServicer):
+    def __init__(self) -> None:
+        self.kept: dict[str, secrets_pb2.Secret] = {}
+
+    async def Create(self, request: Any, context: Any) -> secrets_pb2.SecretReply:
+        if request.name in self.kept and not request.replace:
+            await fail(context, "NAME_TAKEN", f"a secret {request.name} exists already")
+        labels = {**request.labels, "bytes": str(len(request.value))}
+        secret = secrets_pb2.Secret(id="5" * 25, name=request.name, created=CREATED, updated=CREATED, labels=labels)
+        self.kept[request.name] = secret
+        return secrets_pb2.SecretReply(secret=secret)
+
+    async def List(self, request: Any, context: Any) -> secrets_pb2.ListSecretsReply:
+        return secrets_pb2.ListSecretsReply(secrets=self.kept.values())
+
+    async def Inspect(self, request: Any, context: Any) -> secrets_pb2.SecretReply:
+        if request.secret not in self.kept:
+            await fail(context, "NOT_FOUND", f"secret {request.secret} not found")
+        return secrets_pb2.SecretReply(secret=self.kept[request.secret])
+
+    async def Remove(self, request: Any, context: Any) -> secrets_pb2.RemoveSecretReply:
+        if self.kept.pop(request.secret, None) is None and not request.force:
+            await fail(context, "NOT_FOUND", f"secret {request.secret} not found")
+        return secrets_pb2.RemoveSecretReply()
+
+
 class FakeNetworks(networks_pb2_grpc.NetworksServicer):
     async def List(self, request: Any, context: Any) -> networks_pb2.ListNetworksReply:
         network = networks_pb2.NetworkSummary(
@@ -692,6 +720,7 @@ def server_of(host: FakeHost) -> grpc.aio.Server:
     images_pb2_grpc.add_ImagesServicer_to_server(FakeImages(host), server)
     containers_pb2_grpc.add_ContainersServicer_to_server(FakeContainers(host), server)
     volumes_pb2_grpc.add_VolumesServicer_to_server(FakeVolumes(host), server)
+    secrets_pb2_grpc.add_SecretsServicer_to_server(FakeSecrets(), server)
     networks_pb2_grpc.add_NetworksServicer_to_server(FakeNetworks(), server)
     return server
 

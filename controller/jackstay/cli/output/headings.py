@@ -63,6 +63,14 @@ HISTORY: Titles = {
     "ID": "IMAGE",
     "Size": "SIZE",
 }
+SECRET: Titles = {
+    "CreatedAt": "CREATED",
+    "ID": "ID",
+    "Label": "LABEL",
+    "Labels": "LABELS",
+    "Name": "NAME",
+    "UpdatedAt": "UPDATED",
+}
 VOLUME: Titles = {
     "Driver": "DRIVER",
     "Label": "LABEL",

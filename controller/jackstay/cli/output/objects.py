@@ -100,6 +100,28 @@ def history_object(item: messages.HistoryEntry, now: float, *, full: bool = Fals
     return Row(fields)
 
 
+def secret_object(item: messages.Secret, now: float) -> Object:
+    """A row of ``secret ls``."""
+    fields = {
+        "CreatedAt": ago(item.created, now),
+        "ID": item.id,
+        "Labels": _pairs(item.labels),
+        "Name": item.name,
+        "UpdatedAt": ago(item.updated, now),
+    }
+    return Row(fields, item.labels)
+
+
+def secret_document(item: messages.Secret) -> Object:
+    """An element of ``secret inspect``."""
+    return {
+        "ID": item.id,
+        "CreatedAt": rfc3339(item.created),
+        "UpdatedAt": rfc3339(item.updated),
+        "Spec": {"Name": item.name, "Labels": dict(sorted(item.labels.items()))},
+    }
+
+
 def volume_object(item: messages.Volume) -> Object:
     """A row of ``volume ls``."""
     fields = {

@@ -13,6 +13,7 @@ from jackstay.cli.parsing.mounts import MountSpec, parse_mount, parse_volume
 from jackstay.cli.parsing.networks import parse_networks
 from jackstay.cli.parsing.ports import parse_publish
 from jackstay.cli.parsing.restart_policy import parse_restart
+from jackstay.cli.parsing.secrets import SecretSpec, parse_secret
 from jackstay.cli.parsing.security_options import parse_security_option
 from jackstay.cli.parsing.sizes import parse_bytes, parse_memory_swap, parse_nano_cpus
 from jackstay.cli.parsing.ulimits import parse_ulimit
@@ -117,6 +118,7 @@ def build_request(
             *(text for text in flags.device or () if is_cdi_name(text)),
             *(parse_gpus(flags.gpus) if flags.gpus else ()),
         ],
+        secrets=[_secret(parse_secret(text)) for text in flags.secret or ()],
     )
 
 
@@ -187,6 +189,17 @@ def _mount(mount: MountSpec) -> messages.Mount:
         tmpfs_mode=mount.tmpfs_mode,
         non_recursive=mount.non_recursive,
         labels=mount.labels,
+    )
+
+
+def _secret(secret: SecretSpec) -> messages.SecretUse:
+    return messages.SecretUse(
+        source=secret.source,
+        type=secret.type,
+        target=secret.target,
+        uid=secret.uid,
+        gid=secret.gid,
+        mode=secret.mode,
     )
 
 

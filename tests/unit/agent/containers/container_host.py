@@ -24,6 +24,7 @@ from jackstay_agent.kernel.spawner import Spawner
 from jackstay_agent.layers.overlay import OverlaySnapshotter
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.networks.service import Networks
+from jackstay_agent.secrets.service import Secrets
 from jackstay_agent.volumes.service import Volumes
 from jackstay_oci.digest import Digest
 from jackstay_oci.image_config import ContainerConfig, ImageConfig
@@ -119,6 +120,7 @@ class Host:
             self.config.network, self.config.run, self.database, self.jobs, programs := LinuxPrograms()
         )
         self.volumes = Volumes(self.config.state, self.database, self.jobs)
+        self.secrets = Secrets(self.config.state, self.database)
         self.containers = Containers(
             self.config,
             self.database,
@@ -130,6 +132,7 @@ class Host:
             None,  # type: ignore[arg-type]
             self.networks,
             self.volumes,
+            self.secrets,
         )
         await self.snapshotter.clean()
         await self.networks.recover()

@@ -19,6 +19,7 @@ from jackstay_proto.v1 import (
     content_pb2_grpc,
     images_pb2_grpc,
     networks_pb2_grpc,
+    secrets_pb2_grpc,
     system_pb2_grpc,
     volumes_pb2_grpc,
 )
@@ -39,6 +40,7 @@ async def served(folder: Path, *, lanes: Lanes | None = None, **services: Any) -
         "content": content_pb2_grpc.ContentServicer(),
         "images": images_pb2_grpc.ImagesServicer(),
         "networks": networks_pb2_grpc.NetworksServicer(),
+        "secrets": secrets_pb2_grpc.SecretsServicer(),
         "system": system_pb2_grpc.SystemServicer(),
         "volumes": volumes_pb2_grpc.VolumesServicer(),
     }

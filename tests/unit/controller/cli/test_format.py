@@ -17,6 +17,7 @@ from jackstay.cli.output.objects import (
     history_object,
     image_object,
     network_object,
+    secret_object,
     usage_object,
     volume_object,
 )
@@ -38,6 +39,7 @@ LISTINGS: list[tuple[dict[str, Any], headings.Titles]] = [
     (history_object(messages.HistoryEntry(), 0), headings.HISTORY),
     (volume_object(messages.Volume()), headings.VOLUME),
     (network_object(messages.NetworkSummary()), headings.NETWORK),
+    (secret_object(messages.Secret(), 0), headings.SECRET),
     (usage_object(messages.DiskUsage()), headings.USAGE),
 ]
 

@@ -41,6 +41,7 @@ def test_everything() -> None:
         ipc="none", pid="host", uts="host", userns="auto", cgroupns="host", platform="x86_64",
         device=["/dev/a:r", "x.org/y=z"], gpus="2", device_cgroup_rule=["c 1:1 r"], dns_option=["ndots:2"],
         expose=["80"], health_on_failure="kill",
+        secret=["key,uid=5,mode=0400", "source=word,type=env,target=WORD"],
     )  # fmt: skip
     assert list(request.env) == ["HOME=/root", "A=1"]
     assert (request.tty, request.open_stdin, request.attach_stdin, request.auto_remove) == (True, True, True, True)
@@ -63,6 +64,10 @@ def test_everything() -> None:
     assert durations == (10**9, 2 * 10**9, 5 * 10**9, 6 * 10**6)
     assert check.retries == 4
     assert request.health_on_failure == "kill"
+    assert list(request.secrets) == [
+        messages.SecretUse(source="key", type="mount", uid=5, mode=0o400),
+        messages.SecretUse(source="word", type="env", target="WORD"),
+    ]
     assert (list(request.expose), list(request.dns_options), list(request.device_cgroup_rules)) == (
         ["80"],
         ["ndots:2"],
