@@ -124,6 +124,12 @@ def _config(row: ContainerRow, settings: Settings, plan: ProcessPlan) -> dict[st
         built["Healthcheck"] = {name: value for name, value in told.items() if value}
     if settings.health_on_failure:
         built["HealthcheckOnFailureAction"] = settings.health_on_failure
+    if settings.secrets:  # as podman has them, with where they are
+        built["Secrets"] = [
+            {"Name": use.source, "Type": use.type, "Target": use.target}
+            | ({"UID": use.uid, "GID": use.gid, "Mode": use.mode} if use.type == "mount" else {})
+            for use in settings.secrets
+        ]
     if plan.stop_signal:
         built["StopSignal"] = plan.stop_signal
     if settings.stop_timeout is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from jackstay.library.pulling import Pulling
 
 POLICIES = ("always", "missing", "never")
+_NO_IMAGE = re.compile(r"(no such |no )?image\b", re.IGNORECASE)
+"""How an agent's message begins when it is the image that is missing."""
 
 
 class Bringing:
@@ -55,7 +58,7 @@ class Bringing:
         try:
             return await agent.containers.create(request)
         except Error as error:
-            if not (error.reason == "NOT_FOUND" and "image" in error.message.lower()):
+            if not (error.reason == "NOT_FOUND" and _NO_IMAGE.match(error.message)):
                 raise
             if self._policy != "missing":
                 error.hint = f"pull it: jackstay -H {agent.host.name} pull {request.image}"

@@ -472,6 +472,8 @@ class FakeContainers(containers_pb2_grpc.ContainersServicer):
     async def Create(self, request: Any, context: Any) -> containers_pb2.CreateContainerReply:
         if canonical(request.image) not in self.host.images:
             await fail(context, "NOT_FOUND", f"no image {request.image} on this host")
+        if request.secrets:  # none is ever there
+            await fail(context, "NOT_FOUND", f"secret {request.secrets[0].source} not found")
         name = request.name or f"brave_{len(self.host.containers)}"
         if name in self.host.containers and not request.replace:
             await fail(context, "NAME_TAKEN", f"the name {name} is taken", "use --replace, or another name")

@@ -9,7 +9,7 @@ import pytest
 
 from jackstay_agent.containers import inspection, process
 from jackstay_agent.containers.inspection import Surroundings
-from jackstay_agent.containers.settings import HealthCheck, Mount, NetworkAttachment, Port, Resources, Ulimit
+from jackstay_agent.containers.settings import HealthCheck, Mount, NetworkAttachment, Port, Resources, SecretUse, Ulimit
 from jackstay_agent.metadata.containers import ContainerRow
 from tests.unit.agent.containers.container_values import image, settings
 
@@ -84,6 +84,12 @@ def test_config() -> None:
     assert built["ExposedPorts"] == {"80/tcp": {}}
     assert (built["StopSignal"], built["StopTimeout"], built["Tty"], built["OpenStdin"]) == ("SIGQUIT", 3, True, True)
     assert document(entrypoint=(), command=("x",))["Config"]["Entrypoint"] is None
+    assert "Secrets" not in built
+    uses = (SecretUse(source="a", target="/a", uid=5, mode=0o400), SecretUse(source="b", type="env", target="B"))
+    assert document(secrets=uses)["Config"]["Secrets"] == [
+        {"Name": "a", "Type": "mount", "Target": "/a", "UID": 5, "GID": 0, "Mode": 0o400},
+        {"Name": "b", "Type": "env", "Target": "B"},
+    ]
 
 
 def test_volumes_are_those_of_the_image_and_those_without_a_name() -> None:

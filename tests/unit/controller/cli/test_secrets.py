@@ -77,3 +77,11 @@ def test_values_that_are_refused_are_sent_nowhere(
     missing = jackstay("-H", "web1", "secret", "create", "db", str(tmp_path / "none"))
     assert "none cannot be read: No such file or directory" in missing.err
     assert jackstay("-H", "web1", "secret", "ls", "-q").out == ""
+
+
+def test_a_missing_secret_is_not_taken_for_a_missing_image(jackstay: Any, archive: Path) -> None:
+    assert jackstay("copy", f"docker-archive:{archive}", "web1::").code == 0
+    failed = jackstay("-H", "web1", "run", "--secret", "image-key", "app:1", "serve")
+    assert (failed.code, "secret image-key not found" in failed.err) == (125, True)
+    assert "bring the image there" not in failed.err
+    assert "pull" not in failed.err
