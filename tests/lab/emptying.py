@@ -15,6 +15,8 @@ from jackstay_proto.v1 import (
     images_pb2_grpc,
     networks_pb2,
     networks_pb2_grpc,
+    secrets_pb2,
+    secrets_pb2_grpc,
     volumes_pb2,
     volumes_pb2_grpc,
 )
@@ -35,8 +37,8 @@ for (digest,) in database.execute("SELECT substr(key, 8) FROM lease_items WHERE 
 
 
 def empty(host: Host) -> None:
-    """Remove all containers, images, volumes, networks, straight through the agent's socket: it is done after every
-    test."""
+    """Remove all containers, images, volumes, secrets, networks, straight through the agent's socket: it is done after
+    every test."""
     with grpc.insecure_channel(f"unix:{host.agent.socket}") as channel:
         _remove_containers(channel)
         images = images_pb2_grpc.ImagesStub(channel)
@@ -51,6 +53,9 @@ def empty(host: Host) -> None:
         volumes = volumes_pb2_grpc.VolumesStub(channel)
         for volume in volumes.List(volumes_pb2.ListVolumesRequest()).volumes:
             volumes.Remove(volumes_pb2.RemoveVolumeRequest(name=volume.name, force=True), timeout=30)
+        secrets = secrets_pb2_grpc.SecretsStub(channel)
+        for secret in secrets.List(secrets_pb2.ListSecretsRequest()).secrets:
+            secrets.Remove(secrets_pb2.RemoveSecretRequest(secret=secret.id, force=True), timeout=30)
 
 
 def empty_of_containers(host: Host) -> None:
@@ -79,7 +84,7 @@ def leftovers(host: Host) -> list[str]:
     """
     run = host.path("/run/jackstay")
     places = [host.path("/var/lib/jackstay") / place for place in ("content/blobs/sha256", "layers/snapshots")]
-    places += [host.path("/var/lib/jackstay") / place for place in ("containers", "volumes")]
+    places += [host.path("/var/lib/jackstay") / place for place in ("containers", "secrets", "volumes")]
     places += [run / place for place in ("containers", "exits", "netns")]
     entries = [path for place in places for path in _entries(place)]
     leased = _leased(host) if entries else set()
