@@ -39,6 +39,7 @@ def test_loading_a_layer_of_1_gb(hosts: Scene) -> None:
     archive = big_archive(hosts, "large:1", LARGE)
     watched = watch(hosts, "-H", "web1", "load", "-q", "-i", archive)
     archive.unlink()
+    hosts.laptop.ok("-H", "web1", "rmi", "large:1")  # for room
     below(watched.one, AGENT)
     below(watched.controller, CONTROLLER)
 

@@ -59,7 +59,7 @@ def test_an_agent_that_cannot_start_says_why(host: Host) -> None:
 
 
 def test_it_stops_when_idle_and_not_while_a_container_runs(host: Host, base_archive: Path) -> None:
-    host.agent.command = [str(PROGRAMS / "jackstayd"), "--stop-when-idle", "0.5"]
+    host.agent.command = [str(PROGRAMS / "jackstayd"), "--stop-when-idle", "2"]
     host.agent.start()
     inside = "/run/base.tar"
     host.path(inside).write_bytes(base_archive.read_bytes())
@@ -73,7 +73,7 @@ def test_it_stops_when_idle_and_not_while_a_container_runs(host: Host, base_arch
     host.agent.wait(10)
     host.agent.start()
     jackstay("run", "-d", "--name", "web", "base:1", "sleep", "1000")
-    time.sleep(2.5)
+    time.sleep(4.5)
     assert host.agent.find() is not None
     jackstay("rm", "-f", "web")
     host.agent.wait(10)

@@ -169,7 +169,7 @@ ROWS = [
         "cat /sys/class/net/eth0/address; ip -4 -o addr show eth0 | awk '{ print $4 }'",
         "02:11:22:33:44:55\n10.88.7.7/16\n",
     ),
-    Row("--pid host", "ps | awk '/jackstayd/ && !/awk/ { print \"the agent\"; exit }'", "the agent\n"),
+    Row("--pid host", "ps | awk '/sshd/ && !/awk/ { print \"sshd\"; exit }'", "sshd\n"),
     Row(
         "--device /dev/full:/dev/brim:rw --device /dev/loop-control:/loops:r --device /dev/net:/dev/nets",
         "echo x 2>/dev/null >/dev/brim || echo brimful; : </loops && echo opened; "
