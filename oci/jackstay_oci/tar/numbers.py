@@ -65,7 +65,7 @@ def parse_time(text: bytes) -> int:
     whole, _, fraction = text.partition(b".")
     negative = whole.startswith(b"-")
     digits = whole[1:] if negative else whole
-    if not digits.isdigit() or len(digits) > 12 or (fraction and not fraction.isdigit()):
+    if not digits.isdigit() or len(digits) > 13 or (fraction and not fraction.isdigit()):
         raise InvalidArchive(f"malformed time {text[:40]!r} in a PAX header")
     nanoseconds = int(digits) * _BILLION + int(fraction[:9].ljust(9, b"0"))
     return -nanoseconds if negative else nanoseconds

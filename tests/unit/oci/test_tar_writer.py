@@ -119,6 +119,12 @@ def test_sizes_past_eight_gigabytes_are_said_in_pax() -> None:
     assert entry.size == 9 << 30
 
 
+@pytest.mark.parametrize("seconds", [1 << 40, -(1 << 40), 10**12, 1, -1])
+def test_every_time_that_is_read_is_written_so_that_it_is_read_again(seconds: int) -> None:
+    packed = _written([(Entry(name=b"late", mtime_ns=seconds * 10**9), b"")], nanoseconds=True)
+    assert [entry.mtime_ns for entry in TarReader(io.BytesIO(packed))] == [seconds * 10**9]
+
+
 def test_content_from_a_reader_and_from_a_descriptor(tmp_path: Path) -> None:
     data = os.urandom(600_001)
     (tmp_path / "f").write_bytes(b"skip" + data)
