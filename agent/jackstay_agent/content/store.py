@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from jackstay_agent import faults
 from jackstay_agent.content import on_disk
 from jackstay_agent.errors import DigestMismatch, DiskFull, NotFound, SourceFailed
-from jackstay_agent.kernel.threads import acquire, finish, to_end
+from jackstay_agent.kernel.threads import acquire, acquired, finish, to_end
 from jackstay_agent.metadata import blobs as rows
 from jackstay_agent.metadata import leases
 from jackstay_agent.metadata.database import Database
@@ -132,7 +132,11 @@ class ContentStore:
         """
 
         async def store() -> None:
-            await finish(ingest.commit, size, digest)
+            try:
+                await finish(ingest.commit, size, digest)
+            except DigestMismatch:
+                await self.forget(ingest.ref)
+                raise
             await self.record(digest, size, lease, ingest=ingest.ref, along=along)
 
         await to_end(store())
@@ -164,22 +168,26 @@ class ContentStore:
     async def ingest(self, ref: str, *, expected: Digest | None = None, total: int | None = None) -> Ingest:
         """Begin the ingest *ref*, or go on with it. Raises `Busy` while another request writes to it.
 
-        The oldest of those that nobody writes to make room for its *total* bytes, see `ingest_bytes`.
+        The oldest of those that nobody writes to make room for its *total* bytes, see `ingest_bytes`. A cancelled
+        caller waits for the whole, since a row without its folder would look like a loss; one that nobody gets is
+        closed, since its lock would keep everybody else out.
         """
+        return await acquired(self._begin_ingest(ref, expected, total), Ingest.close)
+
+    async def _begin_ingest(self, ref: str, expected: Digest | None, total: int | None) -> Ingest:
         async with self._beginning:  # so that none is given up while its next writer opens it
             await self._database.write("content.ingest", lambda c: rows.begin_ingest(c, ref, expected, total))
             await self._end_ingests(
                 await finish(on_disk.give_up_oldest, self.blobs, ref, self._ingest_bytes - (total or 0))
             )
-            # One that nobody gets is closed, since its lock would keep everybody else out.
-            return await acquire(self.blobs.ingest, Ingest.close, ref, expected=expected, total=total)
+            return await finish(self.blobs.ingest, ref, expected=expected, total=total)
 
     async def ingests(self) -> list[IngestStatus]:
         """The partial ingests on disk."""
         return await finish(lambda: list(self.blobs.ingests()))
 
     async def forget(self, ref: str) -> None:
-        """End the ingest *ref* and delete what came of it."""
+        """End the ingest *ref* and delete what came of it; a cancelled caller waits for both."""
 
         def abort() -> None:
             try:
@@ -187,8 +195,11 @@ class ContentStore:
             except NotFound:
                 return
 
-        await finish(abort)
-        await self._database.write("content.ingest.forgotten", lambda c: rows.end_ingest(c, ref))
+        async def forget() -> None:
+            await finish(abort)
+            await self._database.write("content.ingest.forgotten", lambda c: rows.end_ingest(c, ref))
+
+        await to_end(forget())
 
     @asynccontextmanager
     async def new_ingest(self) -> AsyncIterator[Ingest]:
@@ -201,7 +212,7 @@ class ContentStore:
             finally:
                 await finish(ingest.abort)
         finally:
-            await to_end(self.forget(ref))
+            await self.forget(ref)
 
     @asynccontextmanager
     async def lease(self, *, fetch: Digest | None = None) -> AsyncIterator[str]:

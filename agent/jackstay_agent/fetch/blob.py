@@ -115,7 +115,7 @@ class BlobFetcher:
             except (DigestMismatch, LimitExceeded) as error:
                 sent += ingest.offset - begun
                 growing.stop()  # what is read along now is not the blob
-                await finish(ingest.abort)
+                await self._content.forget(ingest.ref)
                 # What an earlier try left may be what is wrong, or one of several places that the source gets it from.
                 if begun or source.distrust(blob.digest):
                     continue  # the same source begins anew
@@ -137,8 +137,6 @@ class BlobFetcher:
             left.pop(0)
         if not failures:
             raise SourceFailed(f"nothing gives {blob.digest}", hint="name a source that has the image")
-        if isinstance(failures[-1], DigestMismatch):  # its ingest is gone, and so must the row
-            await self._content.forget(ingest_of(blob.digest))
         raise failures[-1]
 
     async def _pump(self, ingest: Ingest, blob: Descriptor, source: Source, report: Report, growing: Told) -> None:

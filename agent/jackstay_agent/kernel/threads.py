@@ -60,7 +60,12 @@ async def acquire(function: Callable[P, T], release: Callable[[T], object], *arg
 
     When the caller is cancelled, nobody gets what *function* gave, and *release* is called with it.
     """
-    running = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    return await acquired(asyncio.to_thread(function, *args, **kwargs), release)
+
+
+async def acquired(work: Awaitable[T], release: Callable[[T], object]) -> T:
+    """`to_end` for *work* that gives something that must be given back, as `acquire` does for a call in a thread."""
+    running = asyncio.ensure_future(work)
     try:
         return await to_end(running)
     except asyncio.CancelledError:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -103,6 +104,19 @@ async def test_a_caller_who_goes_away_at_any_time_leaves_no_lease_and_no_lock(co
     for table, expected in (("leases", 0), ("ingests", 1)):
         found = await content.database.read(lambda c, t=table: c.execute(f"SELECT count(*) FROM {t}").fetchone()[0])
         assert found == expected, table
+
+
+async def test_a_caller_who_goes_away_at_any_time_leaves_no_row_without_its_folder(content: ContentStore) -> None:
+    for number in range(60):
+        task = asyncio.create_task(content.ingest(f"blob-{number}"))
+        for _ in range(number):
+            await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            (await task).close()
+    rows_left = set(await content.database.read(rows.ingest_refs))
+    folders = await asyncio.to_thread(lambda: {status.ref for status in content.blobs.ingests()})
+    assert rows_left == folders
 
 
 async def test_descriptors_that_nobody_gets_are_closed(content: ContentStore) -> None:
