@@ -1,4 +1,5 @@
-"""The whole check of one agent's state: database, blobs, images, containers, leftovers, layers, in that order.
+"""The whole check of one agent's state: database, blobs, images, containers, secrets, leftovers, layers, in that
+order.
 
 Guarantees: without *repair* nothing is changed but for what is made to compare with and removed again; with it nothing
 is removed that an image or a container needs and that is good. Runs beside everything else; one check at a time. When
@@ -19,6 +20,7 @@ from jackstay_agent.checking.images import ImageCheck
 from jackstay_agent.checking.layers import LayerCheck
 from jackstay_agent.checking.leftovers import LeftoverCheck
 from jackstay_agent.checking.parts import Parts
+from jackstay_agent.checking.secrets import SecretCheck
 
 
 class Checker:
@@ -44,6 +46,7 @@ class Checker:
                 blobs.run(),
                 images.run(),
                 ContainerCheck(self._parts).run(),
+                SecretCheck(self._parts, repair=repair).run(),
                 leftovers.run(),
                 layers.run(),
             ):

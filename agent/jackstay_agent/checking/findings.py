@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["missing", "wrong", "orphaned"]
-Thing = Literal["blob", "layer", "image", "container", "ingest", "volume", "database"]
+Thing = Literal["blob", "layer", "image", "container", "ingest", "volume", "secret", "database"]
 
 
 @dataclass(frozen=True, slots=True)

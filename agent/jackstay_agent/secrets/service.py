@@ -24,6 +24,7 @@ from jackstay_agent.metadata import secrets as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.metadata.secrets import SecretRow
 from jackstay_agent.secrets import files, names
+from jackstay_agent.secrets.audit import Audit, compare
 
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ class Secrets:
                 made = await self._database.write(
                     "secrets.create", lambda c: rows.put(c, name, new, time.time_ns(), labels)
                 )
-            except BaseException:
+            except Exception:  # when the agent stops, the row may come all the same
                 with contextlib.suppress(Error):
                     await asyncio.to_thread(files.remove, self._root, new)
                 raise
@@ -118,6 +119,28 @@ class Secrets:
                 except Error as error:
                     log.warning("a secret's file cannot be removed", error=error.message)
         return removed
+
+    async def audit(self) -> Audit:
+        """What is wrong with rows and files, at a moment when nothing of them is on its way."""
+        async with self._lock:
+            known = await self._database.read(rows.secrets)
+            found = await finish(files.looks, self._root)
+        return compare(known, found, os.geteuid(), os.getegid())
+
+    def path(self, entry: str) -> str:
+        """Where *entry* is."""
+        return os.path.normpath(os.path.join(self._root, entry))
+
+    async def discard(self, entry: str) -> None:
+        """Delete what `audit` found to be no secret's, unless it is one's. Raises `Error`."""
+        async with self._lock:
+            if entry not in {row.id for row in await self._database.read(rows.secrets)}:
+                await finish(files.remove, self._root, entry)
+
+    async def put_right(self, entry: str) -> None:
+        """Give what `audit` found to be wrong its mode and owner. Raises `Error`."""
+        async with self._lock:
+            await finish(files.put_right, self._root, entry)
 
 
 def _delete(connection: sqlite3.Connection, text: str) -> SecretRow | None:

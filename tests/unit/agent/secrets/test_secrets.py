@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -151,6 +152,22 @@ async def test_killed_between_file_and_row(
     assert list(kept(tmp_path).values()) == [VALUE]
     assert await after.value("db") == VALUE
     assert await after.clean() == 0
+
+
+async def test_a_row_that_comes_after_all_has_its_file(
+    secrets: Secrets, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the agent stops and cancels who waits for the transaction, which ends all the same."""
+    write = database.write
+
+    async def cut(label: str, work: Any) -> Any:
+        await write(label, work)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(database, "write", cut)
+    with pytest.raises(asyncio.CancelledError):
+        await secrets.create("db", VALUE, {})
+    assert await secrets.value("db") == VALUE
 
 
 async def test_a_value_that_cannot_be_written_leaves_nothing(
