@@ -30,6 +30,7 @@ def problems(host: Host) -> list[str]:
             *_images(connection),
             *_containers(connection, state, run),
             *_volumes(connection, state / "volumes"),
+            *_secrets(connection, state / "secrets", run),
             *_network(connection, host, run),
             *_mounts(connection, host),
         ]
@@ -121,6 +122,20 @@ def _containers(connection: sqlite3.Connection, state: Path, run: Path) -> list[
 def _volumes(connection: sqlite3.Connection, folder: Path) -> list[str]:
     extra = _names(folder) - _column(connection, "SELECT name FROM volumes")
     return [f"volume folder {name} has no row" for name in extra]
+
+
+def _secrets(connection: sqlite3.Connection, folder: Path, run: Path) -> list[str]:
+    found = _compare("secret", _column(connection, "SELECT id FROM secrets"), _names(folder))
+    for path in (folder, *folder.glob("*")) if folder.exists() else ():
+        look = path.stat()
+        if (look.st_mode & 0o777, look.st_uid, look.st_gid) != (0o700 if path == folder else 0o600, 0, 0):
+            found.append(f"{path} has mode {look.st_mode:o} and belongs to {look.st_uid}:{look.st_gid}")
+    uses = connection.execute("SELECT container, secret FROM secret_uses")
+    containers = _column(connection, "SELECT id FROM containers")
+    found += [f"secret {row[1]} is used by {row[0]}, which is not here" for row in uses if row[0] not in containers]
+    running = _column(connection, f"SELECT id FROM containers WHERE state IN {RUNNING}")
+    given = {path.parent.name for path in (run / "containers").glob("*/secrets")}
+    return [*found, *(f"container {name} does not run and has files of secrets" for name in given - running)]
 
 
 def _network(connection: sqlite3.Connection, host: Host, run: Path) -> list[str]:

@@ -23,6 +23,9 @@ Act = Callable[[Bench], Awaitable[None]]
 
 MIB = 1 << 20
 
+FIRST, SECOND = b"first-value", b"second-value"
+"""Of a secret."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -218,7 +221,7 @@ async def load_and_damage(bench: Bench) -> None:
     (page,) = (state / "layers" / "snapshots").glob("*/fs/var/www/html/index.html")
     page.write_text("changed\n")
     (state / "content" / "ingest" / ("1" * 64)).mkdir(exist_ok=True)
-    for stray in ("layers/snapshots/stray", "volumes/stray", "containers/stray"):
+    for stray in ("layers/snapshots/stray", "volumes/stray", "containers/stray", "secrets/stray"):
         (state / stray / "inner").mkdir(parents=True, exist_ok=True)
     (state / "content" / "blobs" / "sha256" / ("0" * 64)).write_bytes(b"stray")
 
@@ -227,6 +230,66 @@ async def repair(bench: Bench) -> None:
     async with bench.agent() as agent:
         replies = [reply async for reply in agent.system.check(m.CheckRequest(repair=True))]
     assert replies[-1].done.found == replies[-1].done.repaired, replies
+
+
+async def no_secret_yet(bench: Bench) -> None:
+    """As on a host that never had one: the folder is made, too."""
+    await unsecret(bench)
+    with contextlib.suppress(FileNotFoundError):
+        (bench.host.state_dir / "secrets").rmdir()
+
+
+async def create_secret(bench: Bench) -> None:
+    async with bench.agent() as agent:
+        await told("NAME_TAKEN", agent.secrets.create(m.CreateSecretRequest(name="word", value=FIRST)))
+    await has_value(bench, FIRST)
+
+
+async def replace_secret(bench: Bench) -> None:
+    async with bench.agent() as agent:
+        await agent.secrets.create(m.CreateSecretRequest(name="word", value=SECOND, replace=True))
+    await has_value(bench, SECOND)
+
+
+async def has_value(bench: Bench, value: bytes) -> None:
+    """The secret has that value and no other, whole."""
+    async with bench.agent() as agent:
+        found = await agent.secrets.inspect(m.InspectSecretRequest(secret="word"))
+    kept = {path.name: path.read_bytes() for path in (bench.host.state_dir / "secrets").iterdir()}
+    assert kept == {found.secret.id: value}
+
+
+async def unsecret(bench: Bench) -> None:
+    async with bench.agent() as agent:
+        await told("NOT_FOUND", agent.secrets.remove(m.RemoveSecretRequest(secret="word")))
+
+
+async def give_secret(bench: Bench) -> None:
+    """A container that gets a secret, not yet started."""
+    await create_secret(bench)
+    async with bench.agent() as agent:
+        await agent.containers.create(
+            m.CreateContainerRequest(
+                image="base:1",
+                name="given",
+                command=["grep", "-qx", FIRST.decode(), "/run/secrets/word"],
+                userns=bench.userns,
+                secrets=[m.SecretUse(source="word")],
+            )
+        )
+
+
+async def start_given(bench: Bench) -> None:
+    """It may have run before, and has the secret at every start."""
+    async with bench.agent() as agent:
+        await agent.containers.start(m.StartContainerRequest(container="given"))
+        assert (await agent.containers.wait(m.WaitContainerRequest(container="given"))).exit_code == 0
+
+
+async def ungive_secret(bench: Bench) -> None:
+    async with bench.agent() as agent:
+        await agent.containers.remove(m.RemoveContainerRequest(container="given", force=True))
+    await unsecret(bench)
 
 
 async def nothing(_bench: Bench) -> None:
@@ -250,6 +313,10 @@ OPERATIONS = {
     "rmi -f of one in use": Operation(remove_used, nothing, before=load_and_use),
     "image prune -a": Operation(prune, nothing, before=load_and_break_off),
     "system check --repair": Operation(repair, unload, before=load_and_damage),
+    "secret create": Operation(create_secret, unsecret, before=no_secret_yet),
+    "secret create --replace": Operation(replace_secret, unsecret, before=create_secret),
+    "secret rm": Operation(unsecret, nothing, before=create_secret),
+    "start with a secret": Operation(start_given, ungive_secret, before=give_secret, ways=WAYS),
 }
 LIKE = {
     "copy": ("load",),
