@@ -1,7 +1,7 @@
 """Checking secrets: rows without files, files without rows, files that others than the agent may open.
 
 Guarantees: no value is read. The one look is taken while no secret is made, replaced or removed, so that nothing on its
-way is a finding; what is repaired is looked at once more in the same way.
+way is a finding; nothing is deleted that has become a secret's since.
 """
 
 from __future__ import annotations
