@@ -33,7 +33,7 @@ _SPARE = 64 << 20
 """Bytes that must be left on the disk beside a layer that is unpacked for a comparison."""
 
 
-class _Blocked(Error):
+class Blocked(Error):
     """A layer cannot be unpacked anew."""
 
 
@@ -66,9 +66,11 @@ class LayerCheck:
             yield Step("layers", self.count, len(self._layers))
             self.count += 1
             try:
-                finding = await self._check(layer)
+                finding = await self.check(layer)
             except DiskFull:
                 skipped.append(layer.chain_id)
+                continue
+            except Blocked:  # of which there is a finding
                 continue
             if finding is not None:
                 yield finding
@@ -81,7 +83,12 @@ class LayerCheck:
                 hint="free space on the host (jackstay system df), then check again",
             )
 
-    async def _check(self, layer: Layer) -> Finding | None:
+    async def check(self, layer: Layer) -> Finding | None:
+        """Compare one layer with what its blob unpacks to; what is wrong with it.
+
+        Raises `DiskFull`, and `Blocked` for one with files that cannot be compared, since its blob or the layer below
+        is damaged.
+        """
         name = str(layer.chain_id)
         async with self._parts.content.lease() as lease:
 
@@ -109,9 +116,9 @@ class LayerCheck:
                         more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
                         detail = f"file {differences[0]}{more}"
                     hint = await self._put_right(snapshot, name, fresh, who, lease)
-            except _Blocked:  # its blob or the layer below is damaged, of which there is a finding
+            except Blocked:
                 if kind == "wrong":
-                    return None
+                    raise
                 again = "run system check --repair"
                 hint = f"{who.reload}, then {again}" if self._repair and who.reload else again
             if snapshot is not None and await self._parts.database.read(lambda c: rows.find(c, name)) is None:
@@ -152,7 +159,7 @@ class LayerCheck:
 
     @asynccontextmanager
     async def _unpacked(self, layer: Layer, lease: str) -> AsyncIterator[_Fresh]:
-        """The layer in an extraction of its own, which goes unless it was committed. Raises `_Blocked`,
+        """The layer in an extraction of its own, which goes unless it was committed. Raises `Blocked`,
         `DiskFull`."""
         key = f"{rows.EXTRACTION}{secrets.token_hex(8)} {layer.chain_id}"
         try:
@@ -161,7 +168,7 @@ class LayerCheck:
             except DiskFull:
                 raise
             except Error as error:
-                raise _Blocked(error.message) from error
+                raise Blocked(error.message) from error
             yield _Fresh(key, applied)
         finally:
             await to_end(self._parts.snapshotter.remove(key))

@@ -44,9 +44,3 @@ def read_pid(path: str) -> int:
             return int(file.read(32) or b"0")
     except (OSError, ValueError):
         return 0
-
-
-def boot_id() -> str:
-    """The kernel's name for this boot."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()

@@ -26,6 +26,7 @@ from jackstay_agent.containers.releasing import delete_bundle, forget, release, 
 from jackstay_agent.containers.removing import remove_locked
 from jackstay_agent.containers.telling import tell
 from jackstay_agent.errors import Error
+from jackstay_agent.kernel.boot import boot_id
 from jackstay_agent.kernel.threads import finish
 from jackstay_agent.metadata import containers as rows
 from jackstay_agent.metadata.containers import ContainerRow
@@ -56,7 +57,6 @@ async def recover(engine: Engine) -> None:
     await _sweep(engine, {row.id for row in await engine.database.read(rows.every)})
     await engine.exits.settle()
     await finish(_remember_boot, engine.layout)
-    await restarter.plan_all(engine)
 
 
 async def _settle(engine: Engine, entry: Entry, row: ContainerRow, rebooted: bool) -> None:
@@ -206,7 +206,7 @@ def _prepare(layout: Layout) -> bool:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     try:
         with open(layout.boot_id, encoding="ascii") as file:
-            return file.read().strip() != identity.boot_id()
+            return file.read().strip() != boot_id()
     except FileNotFoundError:
         return False
 
@@ -218,7 +218,7 @@ def _remember_boot(layout: Layout) -> None:
     On a full disk the agent must come up, or nothing could be removed from it: what is there already is not written
     again, and an id of the same length is written over the old one, which takes no room.
     """
-    boot = identity.boot_id()
+    boot = boot_id()
     with contextlib.suppress(FileNotFoundError), open(layout.boot_id, encoding="ascii") as file:
         if file.read() == boot:
             return

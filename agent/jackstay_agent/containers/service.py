@@ -119,6 +119,10 @@ class Containers:
             pass  # images can be served without one; a start says what is missing
         await recovery.recover(self.engine)
 
+    async def resume(self) -> None:
+        """Start what is to run: the containers whose restart policy says so. After `recover`."""
+        await restarter.plan_all(self.engine)
+
     async def close(self) -> None:
         """Let go of the containers, which go on; verbs under way are finished first, for at most 30 s."""
         self.engine.restarts.close()

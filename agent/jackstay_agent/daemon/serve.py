@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from jackstay_agent.checking import doubtful
 from jackstay_agent.checking.check import Checker
 from jackstay_agent.checking.parts import Parts
 from jackstay_agent.config import Config
@@ -119,6 +120,7 @@ async def _serve_with(
         config, database, jobs, programs, mounts, snapshotter, images, content, networks, volumes, secrets
     )
 
+    parts = Parts(database, content, snapshotter, collector, volumes, containers.engine)
     containers.engine.image_gone = collector.soon
     for part in (containers.engine, images, networks, receiver, secrets, volumes):
         part.record = events.record
@@ -129,6 +131,8 @@ async def _serve_with(
     await secrets.clean()
     await networks.recover()
     await containers.recover()
+    await doubtful.settle(parts)
+    await containers.resume()
     await collector.collect()
     _log.info("clean", removed=removed)
 
@@ -154,7 +158,7 @@ async def _serve_with(
                 content,
                 storage,
                 runtime,
-                Checker(Parts(database, content, snapshotter, collector, volumes, containers.engine)),
+                Checker(parts),
                 containers.engine,
                 events,
                 networks.other_firewalls,
@@ -182,6 +186,7 @@ async def _serve_with(
         await containers.close()
         networks.close()
         await collector.settle()
+        await snapshotter.close()
 
 
 async def _either(*waits: Coroutine[Any, Any, object]) -> None:

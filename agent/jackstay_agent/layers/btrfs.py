@@ -24,7 +24,7 @@ class BtrfsSnapshotter(WholeTreeSnapshotter):
     name = "btrfs"
     deletes = "jackstay_agent.layers.subvolumes:delete_with_subvolume"
 
-    async def _copy(self, folder: str, parent: int | None) -> None:
+    async def _copy(self, folder: str, parent: int | None, *, durable: bool) -> None:
         await finish(_make, folder, None if parent is None else self._folders.path(parent))
 
     async def _settle(self, number: int) -> None:

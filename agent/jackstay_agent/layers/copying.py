@@ -2,7 +2,7 @@
 
 Guarantees: the copy has the same names, kinds, contents, holes, owners, modes, times, hard links, and those attributes
 that an image may have; no link of the source is followed; content is shared with the source where the filesystem can
-(FICLONE), else copied in the kernel. It is on disk when this returns, its mark written. Sockets are left out, as in
+(FICLONE), else copied in the kernel. Its mark is written last. Sockets are left out, as in
 layers. Memory is that of one folder's names on each level, a name for each file of which not all links are copied yet,
 and two numbers for each that has several.
 """
@@ -28,10 +28,10 @@ _PIECE = 1 << 30
 _CANNOT = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS)
 
 
-def copy_tree(_argument: Any, descriptors: list[int]) -> None:
+def copy_tree(durable: Any, descriptors: list[int]) -> None:
     """The job: copy what the first folder has into the second one, which is empty, and dress that like the first.
 
-    The mark is written beside the second one.
+    The mark is written beside the second one. All of it is on disk in the end if *durable* says so.
     """
     os.umask(0)
     source, target = descriptors
@@ -41,8 +41,9 @@ def copy_tree(_argument: Any, descriptors: list[int]) -> None:
     copy_mark.write(beside, copier.copied)
     os.close(beside)
     faults.point("layers.copy.written")
-    syscalls.syncfs(target)
-    faults.point("layers.copy.synced")
+    if durable:
+        syscalls.syncfs(target)
+        faults.point("layers.copy.synced")
 
 
 class _Copier:

@@ -1,8 +1,8 @@
 """What every driver shares: the rows of snapshots, each with its folder. Implements `snapshotter.Snapshotter`.
 
-Guarantees that row and folder come and go together (see `folders`), and that what is unpacked is on disk before the row
-says so. Leaves to a driver, which is a subclass: what is in the folder, how it is mounted, and what the jobs that
-unpack and diff need to know of the layers below.
+Guarantees that row and folder come and go together (see `folders`), and that a layer's row tells until its files are
+on disk (see `write_out`). Leaves to a driver, which is a subclass: what is in the folder, how it is mounted, and what
+the jobs that unpack and diff need to know of the layers below.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from jackstay_agent import faults
 from jackstay_agent.config import Limits
 from jackstay_agent.errors import LimitExceeded, NotFound, Unsupported, WrongState, from_os_error
-from jackstay_agent.kernel import syscalls
+from jackstay_agent.kernel.boot import boot_id
 from jackstay_agent.kernel.id_maps import IdRange
 from jackstay_agent.kernel.jobs import Jobs
 from jackstay_agent.kernel.mounts import Mounts
@@ -26,6 +25,7 @@ from jackstay_agent.layers import apply as applying
 from jackstay_agent.layers.changes import Change
 from jackstay_agent.layers.folders import Folders
 from jackstay_agent.layers.snapshotter import Along, Applied, Audit, Diffed, Kind, Snapshot
+from jackstay_agent.layers.write_out import WriteOut
 from jackstay_agent.metadata import snapshots as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_oci.digest import Digest
@@ -46,6 +46,7 @@ class FolderSnapshotter(ABC):
 
     def __init__(self, root: str, database: Database, jobs: Jobs, mounts: Mounts, limits: Limits) -> None:
         self._folders = Folders(root, jobs, self.deletes)
+        self._write_out = WriteOut(root, database)
         self._database = database
         self._jobs = jobs
         self._mounts = mounts
@@ -54,10 +55,11 @@ class FolderSnapshotter(ABC):
         self._sweeping = asyncio.Lock()
 
     @abstractmethod
-    async def _fill(self, folder: str, kind: Kind, parent: int | None) -> None:
+    async def _fill(self, folder: str, kind: Kind, parent: int | None, *, durable: bool) -> None:
         """Make ``fs`` in the new *folder* (a path): what a snapshot of this *kind* on *parent* begins with.
 
-        What it has of *parent* is on disk when this returns, or comes there with the folder. Raises `OSError`, `Error`.
+        When it is to be *durable*, what it has of *parent* is on disk when this returns, or comes there with the
+        folder. Raises `OSError`, `Error`.
         """
 
     @abstractmethod
@@ -124,7 +126,6 @@ class FolderSnapshotter(ABC):
                 {"compression": compression, "limits": applying.bounds_of(self._limits), **self._below(below)},
                 [target, blob] if growth is None else [target, blob, growth],
             )
-            await finish(_sync, target, key)
         finally:
             os.close(target)
         if snapshot.kind == "detached":
@@ -139,12 +140,14 @@ class FolderSnapshotter(ABC):
         await self._settle(own.id)
 
         def work(connection: sqlite3.Connection) -> Snapshot:
-            committed = rows.commit(connection, key, name, applied.diff_id, applied.size, applied.inodes)
+            committed = rows.commit(connection, key, name, applied.diff_id, applied.size, applied.inodes, boot)
             if along is not None:
                 along(connection)
             return Snapshot(**committed)
 
+        boot = await finish(boot_id)
         committed = await self._database.write("layers.commit", work)
+        self._write_out.soon()
         if committed.id != own.id:
             await self._folders.delete(str(own.id))
         return committed
@@ -223,7 +226,25 @@ class FolderSnapshotter(ABC):
     async def clean(self) -> int:
         """See `Snapshotter.clean`."""
         await self._database.write("layers.clean", rows.remove_extractions)
+        self._write_out.soon()  # what an agent before this one has committed
         return await self.sweep()
+
+    async def write_out(self) -> None:
+        """See `Snapshotter.write_out`."""
+        await self._write_out.now()
+
+    async def doubtful(self) -> list[str]:
+        """See `Snapshotter.doubtful`."""
+        boot = await finish(boot_id)
+        return await self._database.read(lambda c: rows.doubtful(c, boot))
+
+    async def trust(self, key: str) -> None:
+        """See `Snapshotter.trust`."""
+        await self._database.write("layers.trust", lambda c: rows.mark_unsynced(c, [rows.get(c, key)["id"]], ""))
+
+    async def close(self) -> None:
+        """See `Snapshotter.close`."""
+        await self._write_out.close()
 
     async def sweep(self) -> int:
         """See `Snapshotter.sweep`."""
@@ -263,12 +284,14 @@ class FolderSnapshotter(ABC):
         await self._settle((await self.stat(fresh)).id)
 
         def work(connection: sqlite3.Connection) -> tuple[int, Snapshot]:
-            old, new = rows.replace(connection, key, fresh, applied.diff_id, applied.size, applied.inodes)
+            old, new = rows.replace(connection, key, fresh, applied.diff_id, applied.size, applied.inodes, boot)
             if along is not None:
                 along(connection)
             return old, Snapshot(**new)
 
+        boot = await finish(boot_id)
         old, new = await self._database.write("layers.replace", work)
+        self._write_out.soon()
         await self._folders.delete(str(old))
         return new
 
@@ -279,13 +302,14 @@ class FolderSnapshotter(ABC):
                 raise LimitExceeded(f"snapshot {key} rests on {len(below)} layers, the bound is {self._limits.layers}")
             if along is not None:
                 along(connection)
-            self._folders.rename(name, number)  # last: what is rolled back then leaves no folder
+            # Last: what is rolled back then leaves no folder.
+            self._folders.rename(name, number, durable=_lasts(key, kind))
             return Snapshot(**rows.get(connection, key))
 
         above = None if parent is None else await self._database.read(lambda c: rows.committed(c, parent))
         name = self._folders.reserve()
         try:
-            await self._fill(await self._folders.make(name), kind, above)
+            await self._fill(await self._folders.make(name), kind, above, durable=_lasts(key, kind))
             return await self._database.write("layers.prepare", work)
         except BaseException as error:
             await self._folders.delete(name)
@@ -312,9 +336,6 @@ class FolderSnapshotter(ABC):
             raise Unsupported(f"storage driver {self.name} unpacks a layer on top of those below it only")
 
 
-def _sync(folder: int, key: str) -> None:
-    try:
-        syscalls.syncfs(folder)
-        faults.point("layers.apply.synced")
-    except OSError as error:
-        raise from_os_error(error, f"writing snapshot {key} to disk") from error
+def _lasts(key: str, kind: Kind) -> bool:
+    """Whether the files of a snapshot are all that there is of it: those of a layer can be had again from its blob."""
+    return kind != "detached" and not key.startswith(rows.EXTRACTION)

@@ -64,12 +64,15 @@ class Folders:
         await finish(self._make, name)
         return f"{self.snapshots}/{name}"
 
-    def rename(self, name: str, number: int) -> None:
-        """Give the new folder *name* the id of the row that is being made. For inside that transaction."""
+    def rename(self, name: str, number: int, *, durable: bool) -> None:
+        """Give the new folder *name* the id of the row that is being made; *durable*: the folder is on disk before the
+        row. For inside that transaction."""
         final = f"{self.snapshots}/{number}"
         self._set_aside(str(number))
         os.rename(f"{self.snapshots}/{name}", final)
         faults.point("layers.prepare.renamed")
+        if not durable:
+            return
         snapshots = os.open(self.snapshots, _FOLDER)
         try:
             # The rename cannot be on disk without the folder that it moved, so one fsync covers both.

@@ -11,7 +11,6 @@ import contextlib
 import os
 from typing import Any
 
-from jackstay_agent import faults
 from jackstay_agent.config import Limits
 from jackstay_agent.kernel.id_maps import IdRange
 from jackstay_agent.kernel.jobs import Jobs
@@ -36,7 +35,7 @@ class OverlaySnapshotter(FolderSnapshotter):
         super().__init__(root, database, jobs, mounts, limits)
         self._empty = os.path.join(root, "empty")
 
-    async def _fill(self, folder: str, kind: Kind, parent: int | None) -> None:
+    async def _fill(self, folder: str, kind: Kind, parent: int | None, *, durable: bool) -> None:
         await finish(self._make_top, f"{folder}/fs", kind, parent)
 
     async def _settle(self, number: int) -> None:
@@ -69,8 +68,6 @@ class OverlaySnapshotter(FolderSnapshotter):
         try:
             if xattrs.take_bare(top):
                 self._dress_top(top, parent)
-                os.fsync(top)
-                faults.point("layers.attach.dressed")
         finally:
             os.close(top)
 

@@ -98,8 +98,8 @@ class Snapshotter(Protocol):
         A blob that is still being written comes with *growth*, the reading end of a pipe that tells how far it is (see
         `apply`). A detached snapshot can be filled too; `Unsupported` when its layer needs a look at the tree below.
 
-        All bytes are read, also those after the tar's end, so that the diffID is the whole blob's. When it returns the
-        files are on disk. Raises `InvalidArchive`, `LimitExceeded`, `DiskFull`; then the snapshot is to be removed.
+        All bytes are read, also those after the tar's end, so that the diffID is the whole blob's. Raises
+        `InvalidArchive`, `LimitExceeded`, `DiskFull`; then the snapshot is to be removed.
         """
         ...
 
@@ -107,6 +107,7 @@ class Snapshotter(Protocol):
         """Make the active snapshot *key* the committed one *name* (a ChainID).
 
         When *name* exists already, *key* is removed and the existing one returned: two loads of one layer both succeed.
+        The files come to the disk some seconds after; see `doubtful`.
         """
         ...
 
@@ -177,6 +178,23 @@ class Snapshotter(Protocol):
         What rests on *key* rests on the new one from now on; who mounted the old one must be gone, which *along* can
         look for. Raises `NotFound`, `WrongState`.
         """
+        ...
+
+    async def write_out(self) -> None:
+        """Bring every committed snapshot to the disk now, and wait for it."""
+        ...
+
+    async def doubtful(self) -> list[str]:
+        """The keys of committed snapshots that the host may not have written out before it went down: their files may
+        be missing, empty or cut. What their layers unpack to tells; `trust` ends the doubt."""
+        ...
+
+    async def trust(self, key: str) -> None:
+        """The files of the committed *key* are on disk and right. Raises `NotFound`."""
+        ...
+
+    async def close(self) -> None:
+        """End what goes on behind the calls. What is not written out yet is left to the kernel."""
         ...
 
     async def sweep(self) -> int:

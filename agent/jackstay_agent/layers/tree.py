@@ -23,17 +23,13 @@ from jackstay_agent.layers.deleting import delete
 from jackstay_agent.layers.folder_times import FolderTimes
 from jackstay_agent.layers.names import shown, split
 from jackstay_agent.layers.whiteouts import Apart, Together, Whiteouts
-from jackstay_oci.store import writeback
 from jackstay_oci.tar.entries import Entry, Kind
-
-WRITE_OUT_FROM = 64 << 10
-"""Bytes of a file that begins to be written out as soon as it is there, so that the sync of the whole has less to wait
-for. Smaller ones are written better together."""
 
 _PATH = os.O_PATH | os.O_DIRECTORY
 _READ = os.O_RDONLY | os.O_DIRECTORY
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FOLDERS = 64
+_PLAIN = 0o777  # of a mode: what no chown and no write takes away
 _LINKS = 40  # as the kernel bounds them
 _NODES = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
 
@@ -115,41 +111,37 @@ class Tree:
         self._times.close()
 
     def _add_file(self, folder: int, base: bytes, entry: Entry, write: Callable[[int], int]) -> None:
+        mode = entry.mode & _PLAIN
         try:
-            descriptor = os.open(base, _NEW, 0o600, dir_fd=folder)
+            descriptor = os.open(base, _NEW, mode, dir_fd=folder)
         except FileExistsError:
             self._clear(folder, base)
-            descriptor = os.open(base, _NEW, 0o600, dir_fd=folder)
+            descriptor = os.open(base, _NEW, mode, dir_fd=folder)
         try:
             if entry.size:
                 self.size += write(descriptor)
-                if entry.size >= WRITE_OUT_FROM:
-                    writeback.begin(descriptor, 0, 0)
-            os.fchown(descriptor, entry.uid, entry.gid)
-            if entry.xattrs:
-                xattrs.write(descriptor, entry.xattrs)  # after chown, which takes capabilities away
-            os.fchmod(descriptor, entry.mode)  # after chown, which takes set-user-id away
+            _own(descriptor, entry)
             os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
         finally:
             os.close(descriptor)
         self._made(base, folder)
 
     def _add_folder(self, folder: int, base: bytes, entry: Entry, path: bytes) -> None:
-        is_new = self._make_folder(folder, base)
+        is_new = self._make_folder(folder, base, entry.mode & _PLAIN)
         if not is_new:
             self._whiteouts.joined(base, folder)
         self._dress(folder, base, path, entry, is_new=is_new)
 
-    def _make_folder(self, folder: int, base: bytes) -> bool:
+    def _make_folder(self, folder: int, base: bytes, mode: int = 0o700) -> bool:
         """A folder *base*; one that takes the place of something else shows nothing of the tree below. False when one
         is there already."""
         try:
-            os.mkdir(base, 0o700, dir_fd=folder)
+            os.mkdir(base, mode, dir_fd=folder)
         except FileExistsError:
             if stat.S_ISDIR(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode):
                 return False
             self._clear(folder, base)
-            os.mkdir(base, 0o700, dir_fd=folder)
+            os.mkdir(base, mode, dir_fd=folder)
             self._whiteouts.covered(base, folder)
         self._made(base, folder)
         return True
@@ -161,12 +153,9 @@ class Tree:
     def _dress(self, folder: int, base: bytes, path: bytes, entry: Entry, *, is_new: bool = False) -> None:
         descriptor = os.open(base, _READ | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
-            os.fchown(descriptor, entry.uid, entry.gid)
             if not is_new:
                 xattrs.remove_others(descriptor, entry.xattrs)
-            if entry.xattrs:
-                xattrs.write(descriptor, entry.xattrs)
-            os.fchmod(descriptor, entry.mode)
+            _own(descriptor, entry)
         finally:
             os.close(descriptor)
         self._times.remember(path, entry.mtime_ns)
@@ -337,6 +326,18 @@ class Tree:
             os.close(descriptor)
         self._open.clear()
         self._stale = False
+
+
+def _own(descriptor: int, entry: Entry) -> None:
+    """Give a file or folder the owner, mode and attributes of *entry*. Nearly all have owner and mode already, since
+    root made them with that mode: to look costs a tenth of a change, which is a change of the filesystem's journal."""
+    status = os.fstat(descriptor)
+    if (status.st_uid, status.st_gid) != (entry.uid, entry.gid):
+        os.fchown(descriptor, entry.uid, entry.gid)
+    if entry.xattrs:
+        xattrs.write(descriptor, entry.xattrs)  # after chown, which takes capabilities away
+    if entry.xattrs or stat.S_IMODE(status.st_mode) != entry.mode:
+        os.fchmod(descriptor, entry.mode)  # after chown, which takes set-user-id away; attributes may be access lists
 
 
 def like(folder: int, name: bytes) -> Entry:

@@ -19,13 +19,13 @@ class VfsSnapshotter(WholeTreeSnapshotter):
 
     name = "vfs"
 
-    async def _copy(self, folder: str, parent: int | None) -> None:
+    async def _copy(self, folder: str, parent: int | None, *, durable: bool) -> None:
         tree = await acquire(_make, os.close, f"{folder}/fs")
         try:
             if parent is not None:
                 source = await acquire(os.open, os.close, self._folders.path(parent), _FOLDER)
                 try:
-                    await self._jobs.run("jackstay_agent.layers.copying:copy_tree", None, [source, tree])
+                    await self._jobs.run("jackstay_agent.layers.copying:copy_tree", durable, [source, tree])
                 finally:
                     os.close(source)
         finally:

@@ -22,14 +22,15 @@ class WholeTreeSnapshotter(FolderSnapshotter):
     detaches = False
 
     @abstractmethod
-    async def _copy(self, folder: str, parent: int | None) -> None:
-        """Make ``fs`` in *folder*: a copy of *parent*'s, on disk, and its mark; or an empty folder of mode 0755."""
+    async def _copy(self, folder: str, parent: int | None, *, durable: bool) -> None:
+        """Make ``fs`` in *folder*: a copy of *parent*'s and its mark, on disk if *durable*; or an empty folder of mode
+        0755."""
 
-    async def _fill(self, folder: str, kind: Kind, parent: int | None) -> None:
+    async def _fill(self, folder: str, kind: Kind, parent: int | None, *, durable: bool) -> None:
         if kind == "view":
             await finish(os.mkdir, f"{folder}/fs", 0o755)
         else:
-            await self._copy(folder, parent)
+            await self._copy(folder, parent, durable=durable)
 
     async def _mount(self, snapshot: Snapshot, below: list[int], target: str, ids: IdRange | None) -> None:
         is_view = snapshot.kind == "view"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable
 
 from jackstay_agent.errors import AlreadyExists, InUse, NotFound, WrongState
 
@@ -61,8 +62,10 @@ def ancestors(connection: sqlite3.Connection, key: str) -> list[int]:
     return [row["id"] for row in rows]
 
 
-def commit(connection: sqlite3.Connection, key: str, name: str, diff_id: str, size: int, inodes: int) -> sqlite3.Row:
-    """Make the active snapshot *key* the committed one *name*.
+def commit(
+    connection: sqlite3.Connection, key: str, name: str, diff_id: str, size: int, inodes: int, boot: str
+) -> sqlite3.Row:
+    """Make the active snapshot *key*, unpacked in *boot*, the committed one *name*.
 
     When a committed *name* is there already, *key*'s row goes and the existing one is returned. Raises `NotFound` for
     no *key*, `WrongState` when it is not active or *name* belongs to a snapshot that is not committed.
@@ -77,8 +80,9 @@ def commit(connection: sqlite3.Connection, key: str, name: str, diff_id: str, si
         connection.execute("DELETE FROM snapshots WHERE id = ?", (own["id"],))
         return existing
     connection.execute(
-        "UPDATE snapshots SET key = ?, kind = 'committed', diff_id = ?, size = ?, inodes = ? WHERE id = ?",
-        (name, diff_id, size, inodes, own["id"]),
+        "UPDATE snapshots SET key = ?, kind = 'committed', diff_id = ?, size = ?, inodes = ?, unsynced = ?"
+        " WHERE id = ?",
+        (name, diff_id, size, inodes, boot, own["id"]),
     )
     return get(connection, name)
 
@@ -131,6 +135,25 @@ def remove_extractions(connection: sqlite3.Connection) -> int:
     ).rowcount
 
 
+def unsynced(connection: sqlite3.Connection, boot: str) -> list[int]:
+    """The ids of committed snapshots that were unpacked in this *boot* and may not be on the disk yet."""
+    found = connection.execute("SELECT id FROM snapshots WHERE kind = 'committed' AND unsynced = ?", (boot,))
+    return [row["id"] for row in found]
+
+
+def doubtful(connection: sqlite3.Connection, boot: str) -> list[str]:
+    """The keys of committed snapshots that were not on the disk for certain when an earlier boot than *boot* ended."""
+    found = connection.execute(
+        "SELECT key FROM snapshots WHERE kind = 'committed' AND unsynced NOT IN ('', ?) ORDER BY id", (boot,)
+    )
+    return [row["key"] for row in found]
+
+
+def mark_unsynced(connection: sqlite3.Connection, numbers: Iterable[int], boot: str) -> None:
+    """The snapshots with these ids may not be on the disk, being unpacked in *boot*; with "": they are on the disk."""
+    connection.executemany("UPDATE snapshots SET unsynced = ? WHERE id = ?", [(boot, number) for number in numbers])
+
+
 def ids(connection: sqlite3.Connection) -> set[int]:
     """The ids of all snapshots."""
     return {row["id"] for row in connection.execute("SELECT id FROM snapshots")}
@@ -148,7 +171,7 @@ def keys(connection: sqlite3.Connection) -> dict[int, str]:
 
 
 def replace(
-    connection: sqlite3.Connection, key: str, fresh: str, diff_id: str, size: int, inodes: int
+    connection: sqlite3.Connection, key: str, fresh: str, diff_id: str, size: int, inodes: int, boot: str
 ) -> tuple[int, sqlite3.Row]:
     """Make the active snapshot *fresh* the committed *key* in place of what is that; the id of the old, the new row.
 
@@ -160,8 +183,9 @@ def replace(
     connection.execute("UPDATE snapshots SET parent = ? WHERE parent = ?", (new["id"], old["id"]))
     connection.execute("DELETE FROM snapshots WHERE id = ?", (old["id"],))
     connection.execute(
-        "UPDATE snapshots SET key = ?, kind = 'committed', diff_id = ?, size = ?, inodes = ? WHERE id = ?",
-        (key, diff_id, size, inodes, new["id"]),
+        "UPDATE snapshots SET key = ?, kind = 'committed', diff_id = ?, size = ?, inodes = ?, unsynced = ?"
+        " WHERE id = ?",
+        (key, diff_id, size, inodes, boot, new["id"]),
     )
     return old["id"], get(connection, key)
 

@@ -57,6 +57,34 @@ async def test_every_kind_with_its_metadata(unpack: Unpack, tmp_path: Path) -> N
     assert os.lstat(root / "d/f").st_mode == stat.S_IFIFO | 0o604
 
 
+async def test_a_folder_hands_nothing_down(unpack: Unpack, tmp_path: Path) -> None:
+    """The group of a set-group-id folder is for what is made in it later."""
+    await unpack(
+        tar(
+            [
+                folder("d/", mode=0o2775, uid=1, gid=50),
+                file("d/file", b"x", mode=0o664),
+                file("d/sticky", b"x", mode=0o1755),
+                file("d/shut", b"x", mode=0),
+                folder("d/d/", mode=0o775),
+                folder("d/set/", mode=0o4711, uid=3),
+            ]
+        )
+    )
+    facts = {
+        name: (oct(stat.S_IMODE(status.st_mode)), status.st_uid, status.st_gid)
+        for name in ("file", "sticky", "shut", "d", "set")
+        for status in [os.lstat(tmp_path / "fs/d" / name)]
+    }
+    assert facts == {
+        "file": ("0o664", 0, 0),
+        "sticky": ("0o1755", 0, 0),
+        "shut": ("0o0", 0, 0),
+        "d": ("0o775", 0, 0),
+        "set": ("0o4711", 3, 0),
+    }
+
+
 async def test_a_link_dresses_the_file_that_it_leads_to(unpack: Unpack, tmp_path: Path) -> None:
     capability = {b"security.capability": bytes.fromhex("0100000200040000000000000000000000000000")}
     await unpack(

@@ -21,14 +21,19 @@ from tests.unit.agent.layers.layer_tars import blob, file, folder, tar
 ROOT = Path(__file__).parents[4]
 SHARED = [
     f"{point}{when}"
-    for point in ("metadata.layers.prepare", "metadata.layers.commit", "metadata.layers.remove")
+    for point in (
+        "metadata.layers.prepare",
+        "metadata.layers.commit",
+        "metadata.layers.write_out",
+        "metadata.layers.remove",
+    )
     for when in ("", ".committed")
 ] + [
     "layers.prepare.renamed",
     "layers.prepare.synced",
     "layers.lower.private",
     "layers.lower.mounted",
-    "layers.apply.synced",
+    "layers.write_out.synced",
     "layers.remove.renamed",
 ]
 OWN = {
@@ -55,6 +60,9 @@ async def main(driver, root):
         await layers.prepare("extract-" + name, parent)
         await layers.commit("extract-" + name, name, await layers.apply("extract-" + name, blob, "none"))
         parent = name
+    await layers.write_out()
+    await layers.prepare("container-1", "top")
+    await layers.remove("container-1")
     await layers.remove("top")
     await database.close()
     await jobs.close()
@@ -106,8 +114,8 @@ async def test_a_cut(driver: str, point: str, root: Path, jobs: Spawner, mounts:
         await layers.clean()
         found = await database.read(lambda c: {row["id"]: row["key"] for row in c.execute("SELECT * FROM snapshots")})
         assert sorted(os.listdir(root / "layers/snapshots")) == sorted(str(number) for number in found)
-        assert set(found.values()) <= {"base", "top"}
-        for number in found:
+        assert set(found.values()) <= {"base", "top", "container-1"}
+        for number in (number for number, key in found.items() if key != "container-1" or driver != "overlay"):
             assert (root / f"layers/snapshots/{number}/fs/d/a").stat().st_size == 100_000
         descriptor = blob((root / "layer.tar").read_bytes())
         await layers.prepare("extract-base", None)

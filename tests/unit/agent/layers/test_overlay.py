@@ -179,7 +179,7 @@ async def test_a_sweep_waits_for_what_another_deletes(
 async def test_a_failed_preparation_leaves_nothing(
     layers: OverlaySnapshotter, snapshots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_arguments: object) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
