@@ -9,6 +9,7 @@ fleet's.
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -146,6 +147,8 @@ def build_command(
 
 
 def _plain(function: Callable[..., Any], name: str, cls: type[TyperCommand]) -> Command:
+    # Typer evaluates annotations that are text four times, which takes longer than all else in here.
+    function.__annotations__ = inspect.get_annotations(function, eval_str=True)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name, cls=cls)(function)
     return typer.main.get_command(app)

@@ -6,13 +6,19 @@ Nothing heavy (gRPC, SSH, rich) is imported before a command needs it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from jackstay_oci.errors import Error
+
+_OBJECTS = 30_000
+"""How many more objects there are before Python looks for circles among them, in place of 700: the imports alone make
+more than a hundred thousand, and no circle."""
 
 USAGE = 2
 UNREACHABLE = 4
@@ -23,8 +29,14 @@ BROKEN_PIPE = 141
 
 def main() -> NoReturn:
     """Run the command of this process's arguments and exit."""
+    gc.set_threshold(_OBJECTS)
     _open_standard_streams()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # Everything has been closed and written. Python would take apart all that was imported, which takes as long as a
+    # tenth of a short command.
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _open_standard_streams() -> None:

@@ -16,6 +16,8 @@ from jackstay.inventory.address import is_address, parse_address
 
 _PLACEHOLDER = "jackstay-address-"
 _OPERATORS = ",!&^"
+_ONE = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
+"""A name that can only mean itself."""
 
 
 def expand(text: str, hosts: Collection[str], groups: Mapping[str, str]) -> list[str]:
@@ -23,6 +25,8 @@ def expand(text: str, hosts: Collection[str], groups: Mapping[str, str]) -> list
 
     Raises :class:`~jackstay.errors.UsageError` when the set is malformed or names an unknown group.
     """
+    if _ONE.fullmatch(text):
+        return [text]
     from ClusterShell.NodeSet import NodeSet, NodeSetException
     from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
 
