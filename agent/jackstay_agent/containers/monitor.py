@@ -1,8 +1,8 @@
 """Monitors: one conmon a container. It is the parent of the container's first process, holds its terminal and log, and
 records its exit; it outlives the agent.
 
-Guarantees: when `create` returns, the container is created (not started) and its monitor runs in a cgroup of its own;
-when `create` raises, neither exists. Leaves to others the bundle's contents and the start.
+Guarantees: when `Waiting.create` returns, the container is created (not started) and its monitor runs in a cgroup of
+its own; when it raises, neither exists. Leaves to others the bundle's contents and the start.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from jackstay_agent import faults
@@ -42,6 +44,41 @@ class Streams:
     keep_stdin: bool  # leave it open when the one who attached goes
 
 
+class Waiting:
+    """A monitor that waits; see `Monitors.waiting`."""
+
+    def __init__(self, monitors: Monitors, pipes: Pipes, runtime: str, layout: Layout, container: str) -> None:
+        self._monitors = monitors
+        self._pipes = pipes
+        self._runtime = runtime
+        self._layout = layout
+        self._container = container
+
+    async def create(self) -> Monitored:
+        """Create the container from its bundle. Raises what `runtime.translate` makes of the runtime's words."""
+        try:
+            async with asyncio.timeout(_CREATE_SECONDS):
+                return await self._create()
+        except BaseException as error:
+            await asyncio.shield(self._monitors.discard(self._container))
+            if isinstance(error, TimeoutError):
+                raise RuntimeFailed(
+                    f"the OCI runtime {self._runtime} did not create the container within {_CREATE_SECONDS} s",
+                    hint="try it by hand on the host, or set another runtime in jackstayd.toml",
+                ) from error
+            raise
+
+    async def _create(self) -> Monitored:
+        pipes, layout, container = self._pipes, self._layout, self._container
+        pipes.go()
+        await pipes.forked()
+        told = await pipes.told()
+        faults.point("containers.monitor.created")
+        if told is None or told[0] <= 0:
+            raise await asyncio.to_thread(failure, layout.bundle(container), told)
+        return await asyncio.to_thread(_monitored, told[0], layout.monitor_pid_file(container))
+
+
 class Monitors:
     """Starts conmon for containers and for commands run in them."""
 
@@ -50,10 +87,12 @@ class Monitors:
         self._runtime = runtime
         self._layout = layout
 
-    async def create(self, container: str, name: str, streams: Streams, *, log: bool = True) -> Monitored:
-        """Create *container* from its bundle, its output kept in its *log* or not.
+    @asynccontextmanager
+    async def waiting(self, container: str, name: str, streams: Streams, *, log: bool = True) -> AsyncIterator[Waiting]:
+        """A monitor that waits for the word to create *container*, its output kept in its *log* or not; killed when the
+        word does not come in the block.
 
-        Raises what `runtime.translate` makes of the runtime's words.
+        So it comes up, which takes as long as the runtime takes for half a container, beside what fills the bundle.
         """
         layout, bundle = self._layout, self._layout.bundle(container)
         await asyncio.to_thread(_make_folders, layout.persist(container), layout.lasting(container))
@@ -67,32 +106,9 @@ class Monitors:
         ]
         if streams.keep_stdin:
             argv.append("--leave-stdin-open")
-        try:
-            async with asyncio.timeout(_CREATE_SECONDS):
-                return await self._create(argv, container, bundle)
-        except BaseException as error:
-            await asyncio.shield(self.discard(container))
-            if isinstance(error, TimeoutError):
-                raise RuntimeFailed(
-                    f"the OCI runtime {self._runtime.path} did not create the container within {_CREATE_SECONDS} s",
-                    hint="try it by hand on the host, or set another runtime in jackstayd.toml",
-                ) from error
-            raise
-
-    async def _create(self, argv: list[str], container: str, bundle: str) -> Monitored:
-        layout = self._layout
         async with await Pipes.start(argv, bundle) as pipes:
             await asyncio.to_thread(relocate, pipes.pid)
-            pipes.go()
-            await pipes.forked()
-            told = await pipes.told()
-            faults.point("containers.monitor.created")
-            if told is None or told[0] <= 0:
-                raise await asyncio.to_thread(failure, bundle, told)
-            pid = told[0]
-            monitor_pid = await asyncio.to_thread(identity.read_pid, layout.monitor_pid_file(container))
-            pid_start = await asyncio.to_thread(identity.started, pid)
-            return Monitored(pid, pid_start, monitor_pid, await asyncio.to_thread(identity.started, monitor_pid))
+            yield Waiting(self, pipes, self._runtime.path, layout, container)
 
     def base(self, container: str, name: str, streams: Streams) -> list[str]:
         """The part of conmon's command line that containers and exec sessions share."""
@@ -145,6 +161,11 @@ def end_monitor(pid_file: str, conmon: str) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             return
+
+
+def _monitored(pid: int, monitor_pid_file: str) -> Monitored:
+    monitor_pid = identity.read_pid(monitor_pid_file)
+    return Monitored(pid, identity.started(pid), monitor_pid, identity.started(monitor_pid))
 
 
 def _runtime_log(bundle: str) -> str:

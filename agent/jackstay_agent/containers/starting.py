@@ -2,7 +2,8 @@
 
 Guarantees: when `start` returns, the container runs and its row says so, or it ran and has ended already; when it
 raises, everything is undone (processes, network, mount, bundle), and the row is back in its former state with the
-error and the exit code that docker gives it. Three transactions: starting, the network's, running.
+error and the exit code that docker gives it. Three transactions: starting, the network's, running. Links are made and
+the monitor comes up while the bundle is filled and the runtime makes the container; it is not started before they are.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from jackstay_agent.containers import (
     secret_uses,
     spec,
     state,
+    sysctls,
     user_namespaces,
     users,
 )
@@ -37,7 +39,7 @@ from jackstay_agent.containers.cdi import resolve as resolve_cdi
 from jackstay_agent.containers.creating import CGROUP
 from jackstay_agent.containers.engine import Engine, Entry, settings_of
 from jackstay_agent.containers.joining import Joined, joined
-from jackstay_agent.containers.monitor import Streams
+from jackstay_agent.containers.monitor import Streams, Waiting
 from jackstay_agent.containers.process import ProcessPlan
 from jackstay_agent.containers.releasing import forget, release, release_later
 from jackstay_agent.containers.removing import remove_locked
@@ -60,6 +62,24 @@ class _Run:
     settings: Settings
     plan: ProcessPlan
     mounted: bool = False  # it was told that the volumes are
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What goes on beside the rest of a start: the monitor comes up, the links of the network are made."""
+
+    monitor: Waiting
+    connecting: asyncio.Task[Attachment]
+    early: asyncio.Future[Attachment]
+
+    async def attachment(self, *, whole: bool) -> Attachment:
+        """What is known of the connection once there is a network namespace for the runtime to join; with *whole* once
+        it has its links, too. Raises what `Networks.connect` raises."""
+        if not whole:
+            await asyncio.wait([self.connecting, self.early], return_when=asyncio.FIRST_COMPLETED)
+            if self.early.done():
+                return self.early.result()
+        return await self.connecting
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +135,25 @@ async def _run(engine: Engine, entry: Entry, run: _Run) -> None:
     await finish(_make_bundle, bundle, rootfs)
     ids = await mapping.ids_of(engine, container) if user_namespaces.size(run.settings) else None
     userns = await mapping.make_namespace(engine, container, ids) if ids is not None else ""
+    early: asyncio.Future[Attachment] = asyncio.get_running_loop().create_future()
     connecting = asyncio.create_task(
-        engine.networks.connect(container, run.settings, published(run.settings, run.plan), userns=userns)
+        engine.networks.connect(
+            container, run.settings, published(run.settings, run.plan), userns=userns, early=early.set_result
+        )
     )
     try:
-        await _fill(engine, entry, run, connecting, userns, ids)
+        log = log_options.parse(run.settings.log_driver, run.settings.log_opts)
+        streams = streams_of(run.settings)
+        async with engine.monitors.waiting(container, run.row.name, streams, log=log.kept) as monitor:
+            await _fill(engine, entry, run, _Beside(monitor, connecting, early), userns, ids)
+        engine.log_rotation.watch(container, log)
     finally:
         await asyncio.wait([connecting])  # before anything is undone
         if not connecting.cancelled():
             connecting.exception()  # taken: what failed beside it is told
 
 
-async def _fill(
-    engine: Engine,
-    entry: Entry,
-    run: _Run,
-    connecting: asyncio.Task[Attachment],
-    userns: str,
-    ids: IdRange | None,
-) -> None:
+async def _fill(engine: Engine, entry: Entry, run: _Run, beside: _Beside, userns: str, ids: IdRange | None) -> None:
     """Mount what the container sees while it is being connected, and make it run."""
     layout, container = engine.layout, run.row.id
     bundle, rootfs = layout.bundle(container), layout.rootfs(container)
@@ -145,7 +165,7 @@ async def _fill(
         tell_mounted(engine, run.row)
         run.mounted = True
         user = await users.resolve(engine.jobs, rootfs, run.plan.user, run.settings.group_add, folder=run.plan.cwd)
-        attachment = await connecting
+        attachment = await beside.attachment(whole=sysctls.of_network(run.settings.sysctls))
         if not namespaces.other(run.settings.network):
             await finish(own_files.write, bundle, run.settings, attachment)
         files = {target: os.path.join(others.bundle or bundle, name) for target, name in own_files.FILES.items()}
@@ -153,10 +173,10 @@ async def _fill(
         plain = mapping.Sources(rootfs=rootfs, mounts=(*mounts, *secrets.mounts), files=files, shm=others.shm)
         async with mapping.shown(engine, run.row, ids, plain) as sources:
             place = _Place(attachment, sources, others, user, userns, ids, secrets)
-            await _create(engine, entry, run, place)
+            await _create(engine, entry, run, place, beside)
 
 
-async def _create(engine: Engine, entry: Entry, run: _Run, place: _Place) -> None:
+async def _create(engine: Engine, entry: Entry, run: _Run, place: _Place, beside: _Beside) -> None:
     container = run.row.id
     bundle, sources = engine.layout.bundle(container), place.sources
     context = spec.SpecContext(
@@ -179,9 +199,8 @@ async def _create(engine: Engine, entry: Entry, run: _Run, place: _Place) -> Non
     )
     await finish(_write_spec, bundle, spec.build(run.settings, run.plan, context))
     with runtime.naming(run.plan.args[0]):
-        log = log_options.parse(run.settings.log_driver, run.settings.log_opts)
-        streams = streams_of(run.settings)
-        monitored = await engine.monitors.create(container, run.row.name, streams, log=log.kept)
+        monitored = await beside.monitor.create()
+        await beside.connecting
         if entry.hub is not None and entry.hub.has_clients:
             await entry.hub.open()
         started = time.time_ns()
@@ -206,7 +225,6 @@ async def _create(engine: Engine, entry: Entry, run: _Run, place: _Place) -> Non
     )
     await engine.health_checks.begin(container, run.plan, started)
     await engine.exits.watch(container, monitored.monitor_pid, monitored.monitor_start)
-    engine.log_rotation.watch(container, log)
 
 
 async def _undo(engine: Engine, entry: Entry, run: _Run, error: BaseException) -> None:

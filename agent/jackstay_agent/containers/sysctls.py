@@ -18,6 +18,11 @@ DEFAULT_NETWORK = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_gr
 """As docker since 20.10: ports below 1024 and ping need no capability in a network of the container's own."""
 
 
+def of_network(asked: Mapping[str, str]) -> bool:
+    """Whether some of *asked* are of the network: they may speak of its links, and count for those that come later."""
+    return any(key.strip().startswith("net") for key in asked)
+
+
 def build(asked: Mapping[str, str], *, host_network: bool, shared: Shared = OWN, own_ids: int = 0) -> dict[str, str]:
     """``linux.sysctl`` for *asked*, with the defaults of an own network; for all of *own_ids*, if there are some.
 

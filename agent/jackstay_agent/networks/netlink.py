@@ -53,11 +53,12 @@ def apply(argument: Any, _descriptors: list[int]) -> None:
                 links.do(route, Step(kind, subject, value))
 
 
-def connect(argument: Any, _descriptors: list[int]) -> None:
+def connect(argument: Any, descriptors: list[int]) -> None:
     """Job: make a container's network namespace; *argument* is ``[folder, container, [endpoint, …], users, gone]``.
 
     Without endpoints there is only ``lo``. *users* is the path of the user namespace that it is to belong to, or "";
-    *gone* are links of others that go before.
+    *gone* are links of others that go before. A byte is written to the descriptor, if there is one, when the namespace
+    is there and has no links yet.
     """
     folder, container, endpoints, users, gone = argument
     host = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -70,6 +71,8 @@ def connect(argument: Any, _descriptors: list[int]) -> None:
                 with IPRoute() as within:
                     within.link("set", index=1, state="up")
                     _open_to_users()
+                    for told in descriptors:
+                        os.write(told, b"1")
                     for endpoint in endpoints:
                         _link(host, inner, within, endpoint)
                 syscalls.setns(host)

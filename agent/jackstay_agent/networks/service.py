@@ -10,9 +10,11 @@ others: which networks there are (`registry`), who comes and goes between start 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -25,7 +27,7 @@ from jackstay_agent.kernel.programs import Programs
 from jackstay_agent.metadata import networks as rows
 from jackstay_agent.metadata.database import Database
 from jackstay_agent.metadata.networks import EndpointRow, NetworkRow
-from jackstay_agent.networks import allocating, documents, endpoints, observation, plan
+from jackstay_agent.networks import allocating, dns_files, documents, endpoints, observation, plan
 from jackstay_agent.networks.attachment import Attachment, BoundPort, WantedNetworks, WantedPort
 from jackstay_agent.networks.membership import Membership
 from jackstay_agent.networks.opening import OtherFirewalls
@@ -38,6 +40,10 @@ LINGER = 1.0
 """Seconds that the kernel has to take a container's links away, before the agent does it."""
 
 log = structlog.get_logger()
+
+
+def _nobody(_attachment: Attachment) -> None:
+    """Nobody wants to know early."""
 
 
 class Networks:
@@ -116,21 +122,28 @@ class Networks:
         allocating.allocate(connection, container, settings)
 
     async def connect(
-        self, container: str, settings: WantedNetworks, publish: Sequence[WantedPort] = (), *, userns: str = ""
+        self,
+        container: str,
+        settings: WantedNetworks,
+        publish: Sequence[WantedPort] = (),
+        *,
+        userns: str = "",
+        early: Callable[[Attachment], object] = _nobody,
     ) -> Attachment:
         """Make *container*'s network namespace and publish *publish*; undone as a whole when any of it fails.
 
         On "host" and another container's network nothing is made, and on these, "none" and internal networks *publish*
         is not looked at, as docker does. What an earlier start left is replaced. *userns* is the path of the user
-        namespace that it is to belong to, "" for the host's. Raises `PortTaken`, `InvalidArgument`, `Unsupported`
-        without nft, `Error`.
+        namespace that it is to belong to, "" for the host's. *early* may be called with what this will return, once
+        the namespace is there for somebody to join and has no links yet. Raises `PortTaken`, `InvalidArgument`,
+        `Unsupported` without nft, `Error`.
         """
         if _shared(settings.network):
             return Attachment(None, settings.network)
         async with self._ways.lock(container):
             places, networks = await self._ways.places(container)
             try:
-                return await self._connect(container, settings.network, places, networks, publish, userns)
+                return await self._connect(container, settings.network, places, networks, publish, userns, early)
             except BaseException:
                 await asyncio.shield(self._undo(container, places))
                 raise
@@ -204,6 +217,7 @@ class Networks:
         networks: Mapping[str, NetworkRow],
         publish: Sequence[WantedPort],
         userns: str,
+        early: Callable[[Attachment], object],
     ) -> Attachment:
         self._leaving.pop(container, None)
         if not places:
@@ -224,13 +238,7 @@ class Networks:
             for place in left
             if taken & {(place.network, place.address), (place.network, place.address6)}
         ]
-        await self._ways.jobs.run(f"{NETLINK}:connect", [self._ways.folder, container, arguments, userns, before])
-        await self._ways.filter.apply()
-        await self._ways.forget_flows(bound)
-        await self._ways.rename(places, networks)
-        for place in places:
-            self._ways.tell("connect", container, networks[place.network])
-        return Attachment(
+        attachment = Attachment(
             netns_path=self.netns_path(container),
             network=name,
             addresses=tuple(address for place in places for address in (place.address, place.address6) if address),
@@ -238,6 +246,27 @@ class Networks:
             ports=tuple(bound),
             nameservers=self._ways.nameservers(places, networks),
         )
+        with _pipe() as (there, told):
+            loop = asyncio.get_running_loop()
+
+            def namespace_is_there() -> None:
+                loop.remove_reader(there)
+                early(attachment)
+
+            # The first who has names has nobody to ask yet.
+            if attachment.nameservers or not any(dns_files.has_names(networks[place.network]) for place in places):
+                loop.add_reader(there, namespace_is_there)
+            try:
+                argument = [self._ways.folder, container, arguments, userns, before]
+                await self._ways.jobs.run(f"{NETLINK}:connect", argument, [told])
+            finally:
+                loop.remove_reader(there)
+        await self._ways.filter.apply()
+        await self._ways.forget_flows(bound)
+        await self._ways.rename(places, networks)
+        for place in places:
+            self._ways.tell("connect", container, networks[place.network])
+        return replace(attachment, nameservers=self._ways.nameservers(places, networks))
 
     async def _undo(self, container: str, places: Sequence[EndpointRow]) -> None:
         """Take a failed `connect` back; what fails on the way is logged, since the first error is the one to tell."""
@@ -293,6 +322,16 @@ class Networks:
                 log.warning("a container's link stays", container=container, error=error.message)
             if self._leaving.get(container) is ended:
                 del self._leaving[container]
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    try:
+        yield reading, writing
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 async def _every(steps: Iterable[Callable[[], Awaitable[None]]]) -> Exception | None:

@@ -32,6 +32,7 @@ from jackstay_agent.errors import (
     RuntimeFailed,
     WrongState,
 )
+from jackstay_agent.networks.filter import PacketFilter
 from jackstay_agent.networks.registry import Wanted as WantedNetwork
 from jackstay_agent.rpc.activity import Activity
 from jackstay_agent.rpc.containers import ContainersService
@@ -469,6 +470,48 @@ async def test_a_runtime_that_hangs_or_fails(host: Host, tmp_path: Path, monkeyp
         assert commands("sleep 97531") == []
     engine.runtime.path = real
     await host.containers.start(container)
+
+
+async def test_a_network_that_fails_while_the_runtime_works(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The container is made, never started, and nothing of it is left."""
+    engine = host.containers.engine
+    container = await host.create("sh", "-c", "echo ran", network="bridge")
+    created = asyncio.Event()
+
+    async def refuse(*_arguments: object, **_options: object) -> None:
+        await created.wait()
+        raise RuntimeFailed("nft refused the packet filter: no")
+
+    async def create(self: monitor.Waiting) -> monitor.Monitored:
+        made = await real(self)
+        created.set()
+        return made
+
+    real = monitor.Waiting.create
+    monkeypatch.setattr(monitor.Waiting, "create", create)
+    with monkeypatch.context() as patched:
+        patched.setattr(PacketFilter, "apply", refuse)
+        with pytest.raises(RuntimeFailed, match="nft refused"):
+            await host.containers.start(container)
+    assert created.is_set()
+    row = await host.containers.find(container)
+    assert (row.state, row.pid) == ("created", 0)
+    assert await host.leftovers() == []
+    assert commands(f"-c {container}") == []
+    assert await host.log(container) == ""
+    await engine.networks.disconnect(container)
+
+
+@pytest.mark.parametrize("setting", ["net.ipv4.conf.eth0.log_martians", "net.ipv4.conf.default.log_martians"])
+async def test_a_setting_of_the_network_finds_its_links(host: Host, setting: str) -> None:
+    container = await host.create(
+        "cat", f"/proc/sys/{setting.replace('.', '/')}", "/proc/sys/net/ipv4/conf/eth0/log_martians",
+        network="bridge", sysctls={setting: "1"},
+    )  # fmt: skip
+    await host.containers.start(container)
+    assert await host.containers.wait(container) == 0
+    eth0 = "1" if "eth0" in setting else "0"  # a default is for links that come later
+    assert (await host.log(container)).split() == ["1", eth0]
 
 
 def commands(text: str) -> list[str]:
