@@ -503,7 +503,23 @@ async def test_a_network_that_fails_while_the_runtime_works(host: Host, monkeypa
 
 
 @pytest.mark.parametrize("setting", ["net.ipv4.conf.eth0.log_martians", "net.ipv4.conf.default.log_martians"])
-async def test_a_setting_of_the_network_finds_its_links(host: Host, setting: str) -> None:
+async def test_a_setting_of_the_network_finds_its_links(
+    host: Host, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    connected = asyncio.Event()
+
+    async def apply(self: PacketFilter, *, again: bool = False) -> None:
+        await asyncio.sleep(0.2)  # the runtime would long be at work
+        await filtering(self, again=again)
+        connected.set()
+
+    async def create(self: monitor.Waiting) -> monitor.Monitored:
+        assert connected.is_set()
+        return await creating(self)
+
+    filtering, creating = PacketFilter.apply, monitor.Waiting.create
+    monkeypatch.setattr(PacketFilter, "apply", apply)
+    monkeypatch.setattr(monitor.Waiting, "create", create)
     container = await host.create(
         "cat", f"/proc/sys/{setting.replace('.', '/')}", "/proc/sys/net/ipv4/conf/eth0/log_martians",
         network="bridge", sysctls={setting: "1"},
