@@ -15,7 +15,7 @@ FOLDERS = ("dev", "proc", "sys")
 
 
 def make(root: int) -> None:
-    """Put a folder in the place of what is none, in the folder *root*: a descriptor. For children of the spawner.
+    """Put a folder in the place of what is none, in the folder *root*: a descriptor. Blocking.
 
     What is missing is left to the runtime.
     """

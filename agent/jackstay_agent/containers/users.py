@@ -2,8 +2,9 @@
 
 Guarantees: the files are opened inside the root filesystem by the kernel (openat2, RESOLVE_IN_ROOT), must be regular
 and at most 10 MiB; a text of digits alone is a number between 0 and 2^31-1 or an error, and never falls back to being a
-name (CVE-2024-40635, CVE-2026-46680). The work on files runs in a child of the spawner; `lookup` is pure. The rules
-are those of runc's ``GetExecUser``, but for digits, which it tries as a name first.
+name (CVE-2024-40635, CVE-2026-46680). Files of more than `SMALL` bytes, which only a hostile image has, are read in a
+child of the spawner, whose memory and time are its own; `lookup` is pure. The rules are those of runc's
+``GetExecUser``, but for digits, which it tries as a name first.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from jackstay_agent.containers import mount_points, working_folder
-from jackstay_agent.errors import InvalidArgument, LimitExceeded
+from jackstay_agent.errors import InvalidArgument, LimitExceeded, from_os_error
 from jackstay_agent.kernel import syscalls
 from jackstay_agent.kernel.jobs import Jobs
+from jackstay_agent.kernel.threads import finish
 
 JOB = "jackstay_agent.containers.users:resolve_user"
 MAX_ID = (1 << 31) - 1
 MAX_FILE = 10 << 20
 """Bytes read of a passwd or group file at most."""
+SMALL = 64 << 10
+"""Bytes of one that the agent reads by itself, in a thread: a child takes ten times as long to come as the reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +45,38 @@ ROOT = ResolvedUser(0, 0, (0,), "/root")
 async def resolve(jobs: Jobs, rootfs: str, user: str, groups: Sequence[str] = (), *, folder: str = "/") -> ResolvedUser:
     """Who *user* ("", name, uid, name:group, uid:gid) with the additional *groups* is in the mounted folder *rootfs*.
 
-    In the same child of the spawner the working *folder* is made, if the image has none of the name, and what the
-    runtime mounts its own at.
+    Along with it the working *folder* is made, if the image has none of the name, and what the runtime mounts its own
+    at.
 
     Raises:
         InvalidArgument: there is no such user or group, a number is out of bounds, a file is not regular.
         LimitExceeded: a file is larger than `MAX_FILE`.
     """
-    uid, gid, additional, home = await jobs.run(JOB, [rootfs, user, list(groups), folder])
-    return ResolvedUser(uid, gid, tuple(additional), home)
+    try:
+        return await finish(_resolve, rootfs, user, groups, folder, SMALL)
+    except OSError as error:
+        raise from_os_error(error, "looking for the container's user") from error
+    except LimitExceeded:
+        uid, gid, additional, home = await jobs.run(JOB, [rootfs, user, list(groups), folder])
+        return ResolvedUser(uid, gid, tuple(additional), home)
 
 
 def resolve_user(argument: Any, _descriptors: list[int]) -> list[Any]:
     """The job behind `resolve`: ``[rootfs, user, groups, folder]`` to ``[uid, gid, additional groups, home]``."""
     rootfs, user, groups, folder = argument
+    found = _resolve(rootfs, user, groups, folder, MAX_FILE)
+    return [found.uid, found.gid, list(found.groups), found.home]
+
+
+def _resolve(rootfs: str, user: str, groups: Sequence[str], folder: str, largest: int) -> ResolvedUser:
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = lookup(_read(root, "etc/passwd"), _read(root, "etc/group"), user, groups)
+        found = lookup(_read(root, "etc/passwd", largest), _read(root, "etc/group", largest), user, groups)
         mount_points.make(root)
         working_folder.make(root, folder)
     finally:
         os.close(root)
-    return [found.uid, found.gid, list(found.groups), found.home]
+    return found
 
 
 def lookup(passwd: bytes, group: bytes, user: str, groups: Sequence[str] = ()) -> ResolvedUser:
@@ -135,8 +149,8 @@ def _entries(content: bytes, least: int) -> Iterator[list[str]]:
             yield fields
 
 
-def _read(root: int, path: str) -> bytes:
-    """The file *path* inside the folder *root*; nothing when it does not exist."""
+def _read(root: int, path: str, largest: int) -> bytes:
+    """The file *path* of at most *largest* bytes inside the folder *root*; nothing when it does not exist."""
     resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
     try:
         # O_PATH first: opening a device or a pipe for reading could do things before it is known for what it is.
@@ -153,8 +167,8 @@ def _read(root: int, path: str) -> bytes:
         os.close(found)
     content = bytearray()
     with open(file, "rb", buffering=0) as reader:
-        while piece := reader.read(1 << 20):
+        while piece := reader.read(SMALL):
             content += piece
-            if len(content) > MAX_FILE:
-                raise LimitExceeded(f"/{path} of the image is larger than {MAX_FILE} bytes")
+            if len(content) > largest:
+                raise LimitExceeded(f"/{path} of the image is larger than {largest} bytes")
     return bytes(content)

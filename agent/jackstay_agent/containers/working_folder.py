@@ -14,7 +14,7 @@ MODE = 0o755
 
 
 def make(root: int, path: str) -> None:
-    """Make the folder *path*, and those above it, below the folder *root*: a descriptor. For children of the spawner.
+    """Make the folder *path*, and those above it, below the folder *root*: a descriptor. Blocking.
 
     The kernel resolves it inside the root, so that no link of the image leads out. What cannot be made is left to the
     runtime, which says so: a file in the way, a link to nothing.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -162,3 +165,19 @@ def test_a_home_that_is_no_text(tmp_path: Path) -> None:
     (root / "etc/passwd").write_bytes(b"app:x:5:6::/h\xff\0me:/bin/sh\n")
     home = resolve(root, "app")[3]
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(home)) == "/h\ufffdme"
+
+
+async def test_only_large_files_are_read_in_a_child(tmp_path: Path) -> None:
+    asked: list[object] = []
+
+    class Child:
+        async def run(self, job: str, argument: Any, descriptors: Sequence[int] = ()) -> Any:
+            asked.append(job)
+            return await asyncio.to_thread(users.resolve_user, argument, [])
+
+    root = await asyncio.to_thread(root_with, tmp_path)
+    small = await users.resolve(Child(), str(root), "app")
+    assert (small.uid, asked) == (1000, [])
+    await asyncio.to_thread((root / "etc/passwd").write_bytes, PASSWD + b"#" * users.SMALL)
+    assert await users.resolve(Child(), str(root), "app") == small
+    assert asked == [users.JOB]
