@@ -10,6 +10,7 @@ from the container (`commit_layer`): what other hosts will get is what this host
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from typing import Protocol
 from jackstay_agent.containers import commit_config, freezing
 from jackstay_agent.containers.commit_layer import commit_layer
 from jackstay_agent.containers.process import ProcessPlan
-from jackstay_agent.content.store import ContentStore
+from jackstay_agent.content.store import Along, ContentStore
 from jackstay_agent.errors import NotFound
 from jackstay_agent.images.service import Images, canonical_name
 from jackstay_agent.images.stored import StoredImage
@@ -103,9 +104,7 @@ async def commit(
         layers = [*(blob.digest for blob in parent.manifest.layers), *([layer.digest] if layer is not None else [])]
         root = Digest.of(manifest)
 
-        await _store(content, lease, config, manifest, refers_to=[image_id, *layers])
-
-        def work(connection: sqlite3.Connection) -> None:
+        def name_it(connection: sqlite3.Connection) -> None:
             image_rows.insert(
                 connection,
                 root=root,
@@ -120,28 +119,30 @@ async def commit(
             if canonical:
                 image_rows.name(connection, canonical, root)
 
-        await content.database.write("images.committed", work)
+        await _store(content, lease, config, manifest, refers_to=[image_id, *layers], along=name_it)
         told = {"image": row.image, "name": row.name, "comment": message, "imageID": str(image_id), "imageRef": name}
         images.record("container", "commit", row.id, told, plan.labels)
         return str(image_id)
 
 
 async def _store(
-    content: ContentStore, lease: str, config: bytes, manifest: bytes, refers_to: Sequence[Digest]
+    content: ContentStore, lease: str, config: bytes, manifest: bytes, refers_to: Sequence[Digest], along: Along
 ) -> None:
-    """Store the two documents, the second of which names *refers_to*, in two transactions. See `ContentStore.put`."""
+    """Store the two documents, the second of which names *refers_to*: held in one transaction, and in a second one
+    recorded, *along* with which they are known. See `ContentStore.put`."""
     image_id, root = Digest.of(config), Digest.of(manifest)
 
     def hold(connection: sqlite3.Connection) -> None:
         leases.keep_blob(connection, lease, image_id)
         leases.keep_blob(connection, lease, root)
 
+    def record(connection: sqlite3.Connection) -> None:
+        blob_rows.insert(connection, image_id, len(config))
+        along(connection)
+
     async def store() -> None:
-        await finish(content.blobs.put, config)
-        await finish(content.blobs.put, manifest)
-        await content.record(
-            root, len(manifest), lease, refers_to=refers_to, along=lambda c: blob_rows.insert(c, image_id, len(config))
-        )
+        await asyncio.gather(*(finish(content.blobs.put, document) for document in (config, manifest)))
+        await content.record(root, len(manifest), lease, refers_to=refers_to, along=record)
 
     await content.database.write("lease.blob", hold)
     await to_end(store())

@@ -201,6 +201,10 @@ class ContentStore:
 
         await to_end(forget())
 
+    async def _forget_unless_ended(self, ref: str) -> None:
+        if await self._database.read(lambda c: rows.has_ingest(c, ref)):
+            await self.forget(ref)
+
     @asynccontextmanager
     async def new_ingest(self) -> AsyncIterator[Ingest]:
         """An ingest for bytes that are made here and have no digest yet; deleted unless it was committed."""
@@ -212,7 +216,7 @@ class ContentStore:
             finally:
                 await finish(ingest.abort)
         finally:
-            await self.forget(ref)
+            await to_end(self._forget_unless_ended(ref))
 
     @asynccontextmanager
     async def lease(self, *, fetch: Digest | None = None) -> AsyncIterator[str]:
