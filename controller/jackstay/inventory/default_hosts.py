@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +28,16 @@ def default_hosts(environ: Mapping[str, str], cwd: Path) -> DefaultHosts:
         return DefaultHosts((said,), "JACKSTAY_HOST")
     for path in _files(environ, cwd):
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             continue
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: {error}", hint="the file is TOML; strings need quotes") from None
+        import tomllib
+
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{path}: {error}", hint="the file is TOML; strings need quotes") from None
         if unknown := document.keys() - {"host", "limits", "output", "registries"}:
             raise UsageError(f"{path}: no setting is called {min(unknown)!r}", hint='settings are: host = "@web"')

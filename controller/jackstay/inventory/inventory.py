@@ -9,13 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jackstay.errors import UsageError
-from jackstay.inventory.address import is_address, parse_address
 from jackstay.inventory.host import Host, local_host
-from jackstay.inventory.hosts_file import parse_hosts_file
 from jackstay.inventory.last_failed import last_failed_path, read_last_failed
 from jackstay.inventory.nodesets import expand, nearest
 from jackstay.inventory.places import config_folder
-from jackstay.inventory.ssh_names import ssh_config_names
 
 LAST_FAILED = "@last-failed"
 HOST_NAME = re.compile(r"[\w][\w.-]*")
@@ -49,6 +46,8 @@ class Inventory:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
             raise UsageError(f"the inventory {path} cannot be read: {reason}") from None
+        from jackstay.inventory.hosts_file import parse_hosts_file
+
         content = parse_hosts_file(text, path)
         return cls(content.hosts, content.groups, path)
 

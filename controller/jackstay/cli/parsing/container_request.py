@@ -1,28 +1,22 @@
-"""The flags of ``run`` and ``create`` as the protocol's request. Pure, except that files named by flags are read."""
+"""The flags of ``run`` and ``create`` as the protocol's request. Pure, except that files named by flags are read.
+
+What reads a flag is imported when that flag was given: most commands give few.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from jackstay.cli.parsing.devices import parse_device
 from jackstay.cli.parsing.environment import parse_environment, parse_pairs, read_environment_file
-from jackstay.cli.parsing.gpus import is_cdi_name, parse_gpus
-from jackstay.cli.parsing.health_check import parse_health
-from jackstay.cli.parsing.mounts import MountSpec, parse_mount, parse_volume
-from jackstay.cli.parsing.networks import parse_networks
-from jackstay.cli.parsing.ports import parse_publish
-from jackstay.cli.parsing.restart_policy import parse_restart
-from jackstay.cli.parsing.secrets import SecretSpec, parse_secret
-from jackstay.cli.parsing.security_options import parse_security_option
-from jackstay.cli.parsing.sizes import parse_bytes, parse_memory_swap, parse_nano_cpus
-from jackstay.cli.parsing.ulimits import parse_ulimit
 from jackstay.cli.platform_flags import canonical_platform
 from jackstay.client import messages
 from jackstay.errors import UsageError
 
 if TYPE_CHECKING:
     from jackstay.cli.container_flags import ContainerFlags
+    from jackstay.cli.parsing.mounts import MountSpec
+    from jackstay.cli.parsing.secrets import SecretSpec
 
 
 def build_request(
@@ -53,34 +47,18 @@ def build_request(
         log_driver=flags.log_driver,
         log_opts=parse_pairs(flags.log_opt or (), "--log-opt"),
         annotations=parse_pairs(flags.annotation or (), "--annotation"),
-        mounts=[_mount(mount) for mount in _mounts(flags)],
+        mounts=_mounts(flags),
         volumes_from=flags.volumes_from or (),
-        ports=[
-            messages.PortBinding(
-                host_ip=port.host_ip,
-                host_port=port.host_port,
-                container_port=port.container_port,
-                protocol=port.protocol,
-                host_port_end=port.host_port_end,
-            )
-            for text in flags.publish or ()
-            for port in parse_publish(text)
-        ],
+        ports=_ports(flags.publish or ()),
         publish_all=flags.publish_all,
         expose=flags.expose or (),
         resources=resources_of(flags),
         cap_add=flags.cap_add or (),
         cap_drop=flags.cap_drop or (),
         privileged=flags.privileged,
-        security_opt=[parse_security_option(text) for text in flags.security_opt or ()],
+        security_opt=_security_options(flags.security_opt or ()),
         read_only=flags.read_only,
-        networks=parse_networks(
-            flags.network or (),
-            aliases=flags.network_alias or (),
-            ip=flags.ip,
-            ip6=flags.ip6,
-            mac_address=flags.mac_address,
-        ),
+        networks=_networks(flags),
         dns=flags.dns or (),
         dns_search=flags.dns_search or (),
         dns_options=flags.dns_option or (),
@@ -88,12 +66,9 @@ def build_request(
         stop_signal=flags.stop_signal,
         stop_timeout=flags.stop_timeout,
         tmpfs=flags.tmpfs or (),
-        ulimits=[
-            messages.Ulimit(name=limit.name, soft=limit.soft, hard=limit.hard)
-            for limit in map(parse_ulimit, flags.ulimit or ())
-        ],
+        ulimits=_ulimits(flags.ulimit or ()),
         sysctls=parse_pairs(flags.sysctl or (), "--sysctl"),
-        shm_size=parse_bytes(flags.shm_size, "--shm-size") if flags.shm_size is not None else 0,
+        shm_size=_bytes(flags.shm_size, "--shm-size"),
         group_add=flags.group_add or (),
         init=flags.init,
         oom_score_adj=flags.oom_score_adj,
@@ -107,24 +82,18 @@ def build_request(
         userns=flags.userns,
         cgroupns=flags.cgroupns,
         platform=canonical_platform(flags.platform),
-        devices=[
-            messages.DeviceMapping(
-                host_path=device.host_path, container_path=device.container_path, permissions=device.permissions
-            )
-            for device in map(parse_device, [text for text in flags.device or () if not is_cdi_name(text)])
-        ],
+        devices=_devices(flags.device or ()),
         device_cgroup_rules=flags.device_cgroup_rule or (),
-        cdi_devices=[
-            *(text for text in flags.device or () if is_cdi_name(text)),
-            *(parse_gpus(flags.gpus) if flags.gpus else ()),
-        ],
-        secrets=[_secret(parse_secret(text)) for text in flags.secret or ()],
+        cdi_devices=_cdi_devices(flags.device or (), flags.gpus),
+        secrets=_secrets(flags.secret or ()),
     )
 
 
 def _restart(flags: ContainerFlags) -> messages.RestartPolicy | None:
     if not flags.restart:
         return None
+    from jackstay.cli.parsing.restart_policy import parse_restart
+
     policy = parse_restart(flags.restart)
     if flags.rm and policy.name != "no":
         raise UsageError("conflicting options: cannot specify both --restart and --rm", hint="leave out one of the two")
@@ -132,14 +101,19 @@ def _restart(flags: ContainerFlags) -> messages.RestartPolicy | None:
 
 
 def _health(flags: ContainerFlags) -> messages.HealthCheck | None:
+    durations = {
+        "interval": flags.health_interval,
+        "timeout": flags.health_timeout,
+        "start_period": flags.health_start_period,
+        "start_interval": flags.health_start_interval,
+    }
+    given = any(text is not None for text in durations.values())
+    if not (given or flags.health_cmd or flags.health_retries or flags.no_healthcheck):
+        return None
+    from jackstay.cli.parsing.health_check import parse_health
+
     check = parse_health(
-        flags.health_cmd,
-        disabled=flags.no_healthcheck,
-        retries=flags.health_retries,
-        interval=flags.health_interval,
-        timeout=flags.health_timeout,
-        start_period=flags.health_start_period,
-        start_interval=flags.health_start_interval,
+        flags.health_cmd, disabled=flags.no_healthcheck, retries=flags.health_retries, **durations
     )
     if check is None:
         return None
@@ -167,12 +141,89 @@ def _labels(flags: ContainerFlags) -> dict[str, str]:
     return parse_pairs(from_files, "--label-file") | parse_pairs(flags.label or (), "--label")
 
 
-def _mounts(flags: ContainerFlags) -> list[MountSpec]:
-    mounts = [parse_volume(text) for text in flags.volume or ()] + [parse_mount(text) for text in flags.mount or ()]
-    targets = [mount.target for mount in mounts] + [text.partition(":")[0] for text in flags.tmpfs or ()]
+def _ports(texts: Sequence[str]) -> list[messages.PortBinding]:
+    if not texts:
+        return []
+    from jackstay.cli.parsing.ports import parse_publish
+
+    return [
+        messages.PortBinding(
+            host_ip=port.host_ip,
+            host_port=port.host_port,
+            container_port=port.container_port,
+            protocol=port.protocol,
+            host_port_end=port.host_port_end,
+        )
+        for text in texts
+        for port in parse_publish(text)
+    ]
+
+
+def _security_options(texts: Sequence[str]) -> list[str]:
+    if not texts:
+        return []
+    from jackstay.cli.parsing.security_options import parse_security_option
+
+    return [parse_security_option(text) for text in texts]
+
+
+def _networks(flags: ContainerFlags) -> list[messages.NetworkAttachment]:
+    if not (flags.network or flags.network_alias or flags.ip or flags.ip6 or flags.mac_address):
+        return []
+    from jackstay.cli.parsing.networks import parse_networks
+
+    return parse_networks(
+        flags.network or (),
+        aliases=flags.network_alias or (),
+        ip=flags.ip,
+        ip6=flags.ip6,
+        mac_address=flags.mac_address,
+    )
+
+
+def _ulimits(texts: Sequence[str]) -> list[messages.Ulimit]:
+    if not texts:
+        return []
+    from jackstay.cli.parsing.ulimits import parse_ulimit
+
+    limits = map(parse_ulimit, texts)
+    return [messages.Ulimit(name=limit.name, soft=limit.soft, hard=limit.hard) for limit in limits]
+
+
+def _devices(texts: Sequence[str]) -> list[messages.DeviceMapping]:
+    if not texts:
+        return []
+    from jackstay.cli.parsing.devices import parse_device
+    from jackstay.cli.parsing.gpus import is_cdi_name
+
+    devices = map(parse_device, [text for text in texts if not is_cdi_name(text)])
+    return [
+        messages.DeviceMapping(
+            host_path=device.host_path, container_path=device.container_path, permissions=device.permissions
+        )
+        for device in devices
+    ]
+
+
+def _cdi_devices(texts: Sequence[str], gpus: str) -> list[str]:
+    if not (texts or gpus):
+        return []
+    from jackstay.cli.parsing.gpus import is_cdi_name, parse_gpus
+
+    return [*filter(is_cdi_name, texts), *(parse_gpus(gpus) if gpus else ())]
+
+
+def _mounts(flags: ContainerFlags) -> list[messages.Mount]:
+    targets = [text.partition(":")[0] for text in flags.tmpfs or ()]
+    mounts: list[MountSpec] = []
+    if flags.volume or flags.mount:
+        from jackstay.cli.parsing.mounts import parse_mount, parse_volume
+
+        mounts = [*map(parse_volume, flags.volume or ()), *map(parse_mount, flags.mount or ())]
+        targets = [mount.target for mount in mounts] + targets
     if twice := [target for target in targets if targets.count(target) > 1]:
         raise UsageError(f"two mounts at {twice[0]}")
-    return mounts
+    return [_mount(mount) for mount in mounts]
 
 
 def _mount(mount: MountSpec) -> messages.Mount:
@@ -192,6 +243,14 @@ def _mount(mount: MountSpec) -> messages.Mount:
     )
 
 
+def _secrets(texts: Sequence[str]) -> list[messages.SecretUse]:
+    if not texts:
+        return []
+    from jackstay.cli.parsing.secrets import parse_secret
+
+    return [_secret(parse_secret(text)) for text in texts]
+
+
 def _secret(secret: SecretSpec) -> messages.SecretUse:
     return messages.SecretUse(
         source=secret.source,
@@ -206,12 +265,10 @@ def _secret(secret: SecretSpec) -> messages.SecretUse:
 def resources_of(flags: ContainerFlags) -> messages.Resources:
     """The limits that ``flags`` ask for. Raises ``InvalidArgument``."""
     return messages.Resources(
-        memory=parse_bytes(flags.memory, "--memory") if flags.memory is not None else 0,
-        memory_reservation=(
-            parse_bytes(flags.memory_reservation, "--memory-reservation") if flags.memory_reservation is not None else 0
-        ),
-        memory_swap=parse_memory_swap(flags.memory_swap) if flags.memory_swap is not None else 0,
-        nano_cpus=parse_nano_cpus(flags.cpus) if flags.cpus is not None else 0,
+        memory=_bytes(flags.memory, "--memory"),
+        memory_reservation=_bytes(flags.memory_reservation, "--memory-reservation"),
+        memory_swap=_memory_swap(flags.memory_swap),
+        nano_cpus=_nano_cpus(flags.cpus),
         cpu_shares=flags.cpu_shares,
         cpuset_cpus=flags.cpuset_cpus,
         pids_limit=flags.pids_limit,
@@ -220,6 +277,30 @@ def resources_of(flags: ContainerFlags) -> messages.Resources:
         cpu_quota=flags.cpu_quota,
         blkio_weight=flags.blkio_weight,
     )
+
+
+def _bytes(text: str | None, flag: str) -> int:
+    if text is None:
+        return 0
+    from jackstay.cli.parsing.sizes import parse_bytes
+
+    return parse_bytes(text, flag)
+
+
+def _memory_swap(text: str | None) -> int:
+    if text is None:
+        return 0
+    from jackstay.cli.parsing.sizes import parse_memory_swap
+
+    return parse_memory_swap(text)
+
+
+def _nano_cpus(text: str | None) -> int:
+    if text is None:
+        return 0
+    from jackstay.cli.parsing.sizes import parse_nano_cpus
+
+    return parse_nano_cpus(text)
 
 
 def _host_line(text: str) -> str:
