@@ -24,8 +24,8 @@ IMAGE = 310_000_000  # bytes of the Debian image
 LARGER = 4_000_000_000
 LOCAL = "`jackstay -H local"
 SYNCED = (
-    "jackstay's commands end when blobs and rows are synced; unpacked layers follow two seconds later, and are looked at "
-    "again after a power cut that came between. `tar -x`, Docker and Podman leave all of it to the kernel, so on the "
+    "jackstay's commands end when blobs and rows are synced; unpacked layers follow two seconds later, and are looked "
+    "at again after a power cut that came between. `tar -x`, Docker and Podman leave all to the kernel, so on the "
     "disk they are also measured with `sync -f` behind them."
 )
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 
 from jackstay.errors import UsageError
 
-_ADDRESS = re.compile(r"(?:(?P<user>[^@]+)@)?(?:\[(?P<six>[^\[\]]*:[^\[\]]*)\]|(?P<host>[^@]*?))(?::(?P<port>\d+))?")
-_NUMBER_OR_NAME = re.compile(r"[\w.%*?\[\]/,-]+")
+_ADDRESS = r"(?:(?P<user>[^@]+)@)?(?:\[(?P<six>[^\[\]]*:[^\[\]]*)\]|(?P<host>[^@]*?))(?::(?P<port>\d+))?"
+_NUMBER_OR_NAME = r"[\w.%*?\[\]/,-]+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def parse_address(item: str) -> Address:
             f"'{item}': an IPv6 address needs brackets",
             hint=f"write '{bracketed}' or '{bracketed}:22'",
         )
-    found = _ADDRESS.fullmatch(item)
+    found = re.fullmatch(_ADDRESS, item)
     if found is None or not (found["six"] or found["host"]):
         raise UsageError(f"'{item}' is not a host", hint="write a name, user@host, user@host:port or user@[IPv6]:port")
     if found["user"] and (found["user"].startswith("-") or not found["user"].isprintable() or " " in found["user"]):
@@ -53,12 +52,14 @@ def parse_address(item: str) -> Address:
         if not _is_ipv6(found["six"]):
             raise UsageError(f"'{item}': '{found['six']}' is not an IPv6 address")
         return Address(found["six"], found["user"], port, is_ipv6=True)
-    if not _NUMBER_OR_NAME.fullmatch(found["host"]) or found["host"].startswith("-"):
+    if not re.fullmatch(_NUMBER_OR_NAME, found["host"]) or found["host"].startswith("-"):
         raise UsageError(f"'{item}': '{found['host']}' is not a host name")
     return Address(found["host"], found["user"], port)
 
 
 def _is_ipv6(text: str) -> bool:
+    from ipaddress import IPv6Address
+
     try:
         IPv6Address(text)
     except ValueError:

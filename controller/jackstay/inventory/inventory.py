@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jackstay.errors import UsageError
+from jackstay.inventory.address import is_address, parse_address
 from jackstay.inventory.host import Host, local_host
 from jackstay.inventory.last_failed import last_failed_path, read_last_failed
 from jackstay.inventory.nodesets import expand, nearest
@@ -85,6 +86,8 @@ class Inventory:
             return replace(base, name=name, user=address.user or base.user, port=address.port or base.port)
         if name == "local":
             return local_host()
+        from jackstay.inventory.ssh_names import ssh_config_names
+
         if name not in ssh_config_names(self.ssh_config) and (near := nearest(name, [*self.hosts, "local"])):
             raise UsageError(
                 f"there is no host {name} in {self.path or 'the inventory'}",

@@ -6,7 +6,6 @@ other things there, and put back afterwards.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -47,7 +46,9 @@ def expand(text: str, hosts: Collection[str], groups: Mapping[str, str]) -> list
 
 def nearest(name: str, known: Collection[str]) -> str | None:
     """The known name that was probably meant."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=1, cutoff=0.75)
     return close[0] if close else None
 
 

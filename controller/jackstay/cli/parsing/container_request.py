@@ -112,9 +112,7 @@ def _health(flags: ContainerFlags) -> messages.HealthCheck | None:
         return None
     from jackstay.cli.parsing.health_check import parse_health
 
-    check = parse_health(
-        flags.health_cmd, disabled=flags.no_healthcheck, retries=flags.health_retries, **durations
-    )
+    check = parse_health(flags.health_cmd, disabled=flags.no_healthcheck, retries=flags.health_retries, **durations)
     if check is None:
         return None
     return messages.HealthCheck(
