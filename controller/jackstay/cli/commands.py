@@ -6,11 +6,10 @@ A command's module is imported when the command is run, so that ``--help``, ``--
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A command; its module has a function ``command`` whose docstring begins with ``summary``."""
 
     module: str
@@ -18,8 +17,7 @@ class Entry:
     hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Commands below a noun."""
 
     summary: str
@@ -32,7 +30,7 @@ def _entry(module: str, summary: str) -> Entry:
 
 def _alias(entry: Entry) -> Entry:
     """Another word of docker's for it, which the help does not tell."""
-    return replace(entry, hidden=True)
+    return entry._replace(hidden=True)
 
 
 RUN = _entry("run", "Create a container from an image and start it.")

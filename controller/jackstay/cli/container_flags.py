@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 Texts = list[str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerFlags:
+class ContainerFlags(NamedTuple):
     """What was given; docker's names, as text."""
 
     add_host: Texts = None

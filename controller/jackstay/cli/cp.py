@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -84,7 +83,7 @@ def command(
 
 def _size(outcome: Outcome[Copied]) -> Outcome[int]:
     size = None if outcome.value is None else outcome.value.size
-    return replace(outcome, value=size)  # type: ignore[arg-type,return-value]  # replace keeps the type as it was
+    return outcome._replace(value=size)  # type: ignore[arg-type,return-value]  # replace keeps the type as it was
 
 
 def _objects(copied: Copied) -> list[dict[str, Any]]:

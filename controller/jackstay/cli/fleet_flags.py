@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 
-@dataclass(frozen=True, slots=True)
-class FleetFlags:
+class FleetFlags(NamedTuple):
     """What was given; ``None`` and empty mean "not given"."""
 
     hosts: tuple[str, ...] = ()
@@ -35,13 +33,13 @@ class FleetFlags:
 
     def merged(self, later: FleetFlags) -> FleetFlags:
         """These, with what was given later on the line: lists are joined, single values replaced."""
-        values = {}
-        for field in fields(self):
-            ours, theirs = getattr(self, field.name), getattr(later, field.name)
+        values: dict[str, Any] = {}
+        for name in self._fields:
+            ours, theirs = getattr(self, name), getattr(later, name)
             if isinstance(ours, tuple):
-                values[field.name] = ours + theirs
+                values[name] = ours + theirs
             else:
-                values[field.name] = ours if theirs is None or (theirs is False and field.name != "fold") else theirs
+                values[name] = ours if theirs is None or (theirs is False and name != "fold") else theirs
         return FleetFlags(**values)
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -36,8 +35,7 @@ class ExitCode(Error):
     reason = "EXIT_CODE"
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """One host's process."""
 
     exit_code: int | None  # None: we detached
@@ -93,7 +91,7 @@ def run_foreground(
 
         if flags.jsonl:
             hosts.on_outcome = lambda outcome: print_jsonl(
-                replace(outcome, value=ends.get(outcome.host)), Ended.objects
+                outcome._replace(value=ends.get(outcome.host)), Ended.objects
             )
         with signals.proxied(proxy):
             async with around or nullcontext():
@@ -101,7 +99,7 @@ def run_foreground(
 
     sys.stdout.flush()
     result = run_async(main())
-    result = replace(result, outcomes=tuple(replace(o, value=ends.get(o.host)) for o in result.outcomes))
+    result = result._replace(outcomes=tuple(o._replace(value=ends.get(o.host)) for o in result.outcomes))
     if flags.json:
         print_json(result, Ended.objects)
     elif fold and not flags.jsonl:

@@ -68,7 +68,6 @@ def _tail(text: str) -> int | None:
 
 async def _logs(hosts: Hosts, request: LogsRequest, flags: FleetFlags, timestamps: bool) -> FleetResult[object]:
     from contextlib import aclosing
-    from dataclasses import replace
 
     from jackstay.cli.invocation import print_json, print_jsonl
     from jackstay.cli.output.fold import render_folded
@@ -103,8 +102,8 @@ async def _logs(hosts: Hosts, request: LogsRequest, flags: FleetFlags, timestamp
         hosts.on_outcome = lambda outcome: print_jsonl(outcome, lambda _: [])
     result = await hosts.run(work, at_once=request.follow)
     if flags.json:
-        outcomes = tuple(replace(outcome, value=sinks.get(outcome.host)) for outcome in result.outcomes)
-        result = replace(result, outcomes=outcomes)
+        outcomes = tuple(outcome._replace(value=sinks.get(outcome.host)) for outcome in result.outcomes)
+        result = result._replace(outcomes=outcomes)
         print_json(result, _captured)
     kept = {name: sink.kept for name, sink in sinks.items() if isinstance(sink, Folding) and sink.kept}
     if kept:

@@ -6,8 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jackstay.cli.parsing.detach_keys import DetachScanner
 from jackstay.cli.sinks import STDERR, STDOUT, Sink
@@ -26,8 +25,7 @@ FORCED = 3
 """After so many interrupts without an end the command itself ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEnd:
+class StreamEnd(NamedTuple):
     """How it ended: the process's exit code, or ``None`` when we detached from it."""
 
     exit_code: int | None

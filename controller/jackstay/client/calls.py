@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import secrets
+import os
 import socket
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -72,7 +72,7 @@ class Calls:
         return found
 
     def _metadata(self) -> Metadata:
-        return (("jackstay-user", self._user), ("jackstay-request", secrets.token_hex(8)))
+        return (("jackstay-user", self._user), ("jackstay-request", os.urandom(8).hex()))
 
 
 class BidiCall(Generic[Request, Reply]):

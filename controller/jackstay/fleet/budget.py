@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from jackstay.errors import UsageError
 from jackstay.fleet.outcome import OutcomeName
@@ -27,13 +26,13 @@ def failures_allowed(max_fail: str | None, total: int) -> int | None:
     return max(1, -(-total * number // 100)) if found[2] else number
 
 
-@dataclass(slots=True)
 class Budget:
     """Counts failures against what is allowed. Failed, unreachable and timed-out hosts count."""
 
-    allowed: int | None
-    ignore_unreachable: bool = False
-    failures: int = 0
+    def __init__(self, allowed: int | None, ignore_unreachable: bool = False) -> None:
+        self.allowed = allowed
+        self.ignore_unreachable = ignore_unreachable
+        self.failures = 0
 
     def count(self, outcome: OutcomeName) -> None:
         """Take one host's end into account."""

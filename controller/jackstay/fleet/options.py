@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class FleetOptions:
+class FleetOptions(NamedTuple):
     """The fleet's own options of a command."""
 
     fanout: int = 64  # hosts at work at the same time

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from jackstay.errors import Error, HostTimeout, Unreachable
 
@@ -12,8 +11,7 @@ T = TypeVar("T")
 OutcomeName = Literal["ok", "failed", "unreachable", "timeout", "skipped"]
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorInfo:
+class ErrorInfo(NamedTuple):
     """Why a host did not end ``ok``. ``kind`` is a name of the protocol's ``Reason``, or of the controller's own."""
 
     kind: str
@@ -26,8 +24,7 @@ class ErrorInfo:
         return cls(error.reason, error.message, error.hint)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
+class Outcome(NamedTuple, Generic[T]):
     """One host's end. ``value`` is set only for ``ok``, ``error`` only for the others."""
 
     host: str
@@ -42,8 +39,7 @@ class Outcome(Generic[T]):
         return self.outcome == "ok"
 
 
-@dataclass(frozen=True, slots=True)
-class FleetResult(Generic[T]):
+class FleetResult(NamedTuple, Generic[T]):
     """Every host's outcome, in the order in which the hosts were given."""
 
     outcomes: tuple[Outcome[T], ...]

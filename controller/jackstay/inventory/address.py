@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from jackstay.errors import UsageError
 
@@ -11,8 +11,7 @@ _ADDRESS = r"(?:(?P<user>[^@]+)@)?(?:\[(?P<six>[^\[\]]*:[^\[\]]*)\]|(?P<host>[^@
 _NUMBER_OR_NAME = r"[\w.%*?\[\]/,-]+"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """``host`` may still be a NodeSet (``deploy@web[1-3]:2222``) unless it is an IPv6 address."""
 
     host: str

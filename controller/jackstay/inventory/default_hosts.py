@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from jackstay.errors import UsageError
 from jackstay.inventory.places import config_folder
 
 
-@dataclass(frozen=True, slots=True)
-class DefaultHosts:
+class DefaultHosts(NamedTuple):
     """Sets for :meth:`Inventory.select`, and where they were said (for ``host ls --origin`` and for prompts)."""
 
     sets: tuple[str, ...]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 AGENT_SOCKET = "/run/jackstay/jackstayd.sock"
 """Where an agent listens unless told otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """A host to talk to.
 
     ``name`` is what the user calls it and what every output shows. What is ``None`` or empty is left to

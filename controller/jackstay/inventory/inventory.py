@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jackstay.errors import UsageError
@@ -19,14 +18,21 @@ LAST_FAILED = "@last-failed"
 HOST_NAME = re.compile(r"[\w][\w.-]*")
 
 
-@dataclass(frozen=True, slots=True)
 class Inventory:
     """Hosts and groups of one ``hosts.toml``; and beside them any host that SSH can reach by name or address."""
 
-    hosts: Mapping[str, Host] = field(default_factory=dict)
-    groups: Mapping[str, str] = field(default_factory=dict)  # name → NodeSet
-    path: Path | None = None
-    ssh_config: Path = field(default_factory=lambda: Path.home() / ".ssh" / "config")
+    def __init__(
+        self,
+        hosts: Mapping[str, Host] | None = None,
+        groups: Mapping[str, str] | None = None,
+        path: Path | None = None,
+        ssh_config: Path | None = None,
+    ) -> None:
+        self.hosts = hosts or {}
+        self.groups = groups or {}
+        """A host set by a group's name."""
+        self.path = path
+        self.ssh_config = ssh_config or Path.home() / ".ssh" / "config"
 
     @staticmethod
     def find(explicit: str | Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
@@ -83,7 +89,7 @@ class Inventory:
         if is_address(name):
             address = parse_address(name)
             base = self.hosts.get(address.host) or Host(name=name, address=address.host)
-            return replace(base, name=name, user=address.user or base.user, port=address.port or base.port)
+            return base._replace(name=name, user=address.user or base.user, port=address.port or base.port)
         if name == "local":
             return local_host()
         from jackstay.inventory.ssh_names import ssh_config_names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -110,12 +109,12 @@ class Hosts:
 
         def whole(outcome: Outcome[T]) -> Outcome[T]:
             begun = None if outcome.ok or so_far is None else so_far.get(outcome.host)
-            return replace(outcome, value=begun) if begun else outcome
+            return outcome._replace(value=begun) if begun else outcome
 
         tell = self.on_outcome
         options = self.fleet.options
         if at_once:
-            options = replace(options, fanout=max(options.fanout, len(self)), serial=None)
+            options = options._replace(fanout=max(options.fanout, len(self)), serial=None)
         result = await run(
             self.hosts,
             work,
@@ -124,7 +123,7 @@ class Hosts:
             on_outcome=(lambda outcome: tell(whole(outcome))) if tell else None,
             connector=self.fleet.connector,
         )
-        return replace(result, outcomes=tuple(map(whole, result.outcomes)))
+        return result._replace(outcomes=tuple(map(whole, result.outcomes)))
 
     async def each(
         self, names: Sequence[str], work: Callable[[AgentClient, str], Awaitable[T]]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MIB = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class TunnelSettings:
+class TunnelSettings(NamedTuple):
     """The choices that hold for every host of one run."""
 
     connect_timeout: float = 15.0

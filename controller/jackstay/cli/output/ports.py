@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class BoundPort:
+class BoundPort(NamedTuple):
     """A container's port; ``host_port`` 0 means that it is exposed only."""
 
     protocol: str

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jackstay.cli.output.table import render_table
 from jackstay.cli.output.units import printable
@@ -18,15 +17,14 @@ Rows = Sequence[tuple[str, Sequence[Object]]]
 """Hosts, and the objects of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Columns with docker's titles; HOST comes first when several hosts were asked.
 
     ``titles`` are those of all fields that ``--format`` may use; when it is empty any field may be tried.
     """
 
     columns: tuple[tuple[str, str], ...]  # title, field
-    titles: Titles = dataclass_field(default_factory=dict)
+    titles: Titles = MappingProxyType({})
 
     def render(self, rows: Rows, several: bool) -> str:
         """The text; with its header also when there is no row, as docker does."""
@@ -39,8 +37,7 @@ class Table:
         return render_table(header, body)
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(NamedTuple):
     """A line for each object, such as an id or a name; with the host before it when several were asked."""
 
     line: Callable[[Object], str]

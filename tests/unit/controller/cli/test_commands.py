@@ -26,7 +26,7 @@ def every() -> Iterator[tuple[tuple[str, ...], Entry]]:
 
 
 @pytest.mark.parametrize(
-    ("words", "entry"), list(every()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+    ("words", "entry"), list(every()), ids=lambda value: "" if isinstance(value, Entry) else " ".join(value)
 )
 def test_help(words: tuple[str, ...], entry: Entry, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*words, "--help"]) == 0
@@ -37,7 +37,7 @@ def test_help(words: tuple[str, ...], entry: Entry, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("words", "entry"), list(every()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+    ("words", "entry"), list(every()), ids=lambda value: "" if isinstance(value, Entry) else " ".join(value)
 )
 def test_no_option_is_declared_twice(words: tuple[str, ...], entry: Entry) -> None:
     command = load(words[-1], entry)

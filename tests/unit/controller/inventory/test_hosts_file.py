@@ -110,7 +110,9 @@ hosts = st.builds(
     port=st.none() | st.integers(1, 65535),
     user=st.none() | texts,
     identity_files=st.lists(texts.map(lambda t: "/k" + t.replace("/", "")), max_size=3).map(tuple),
+    known_hosts=st.just(()),
     socket=texts.map(lambda t: f"/run/{t}"),
+    kind=st.just("ssh"),
     jump=st.none() | texts,
     sudo=st.booleans(),
 )
