@@ -1,10 +1,10 @@
 """The flags that ``run`` and ``create`` share: everything that the protocol's ``CreateContainerRequest`` can carry."""
 
-from __future__ import annotations
-
 from typing import Annotated, NamedTuple
 
 import typer
+
+# Annotations are values here, not text: typer needs them, and text would be compiled at every start.
 
 Texts = list[str] | None
 

@@ -1,12 +1,12 @@
 """The fleet's own options: before the verb, or after it where docker's verb has no such option."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import typer
+
+# Annotations are values here, not text: typer needs them, and text would be compiled at every start.
 
 
 class FleetFlags(NamedTuple):
@@ -31,7 +31,7 @@ class FleetFlags(NamedTuple):
     color: str | None = None
     debug: bool = False
 
-    def merged(self, later: FleetFlags) -> FleetFlags:
+    def merged(self, later: Self) -> Self:
         """These, with what was given later on the line: lists are joined, single values replaced."""
         values: dict[str, Any] = {}
         for name in self._fields:
@@ -40,7 +40,7 @@ class FleetFlags(NamedTuple):
                 values[name] = ours + theirs
             else:
                 values[name] = ours if theirs is None or (theirs is False and name != "fold") else theirs
-        return FleetFlags(**values)
+        return type(self)(**values)
 
 
 def known_hosts(incomplete: str) -> list[str]:
