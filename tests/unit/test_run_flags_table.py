@@ -14,6 +14,6 @@ def test_the_document_is_up_to_date() -> None:
 def test_every_flag_is_in_it_and_shown() -> None:
     flags = run_flags_table.flags()
     names = {flag.names[0].removeprefix("--").replace("-", "_") for flag in flags}
-    assert names == {*ContainerFlags.__dataclass_fields__, "detach", "detach_keys", "sig_proxy"}
+    assert names == {*ContainerFlags._fields, "detach", "detach_keys", "sig_proxy"}
     texts = run_flags_table.tests()
     assert [flag for flag in flags if not run_flags_table.shown_by(flag, texts)] == []
