@@ -570,6 +570,6 @@ def test_every_flag_is_shown_here() -> None:
     short = {"env": "-e", "interactive": "-i", "publish": "-p", "publish_all": "-P"}
     short |= {"rm": "--rm", "tty": "-it", "volume": "-v", "workdir": "-w", "network": "--network"}
     # Of the image (see test_pull.py, test_image_commands.py), and of unhealthy ones (see test_restarts_and_health.py).
-    names = set(ContainerFlags.__dataclass_fields__) - {"pull", "quiet", "health_on_failure"}
+    names = set(ContainerFlags._fields) - {"pull", "quiet", "health_on_failure"}
     missing = [name for name in names if short.get(name, f"--{name.replace('_', '-')}") not in text]
     assert not missing

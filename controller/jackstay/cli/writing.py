@@ -10,7 +10,6 @@ import threading
 from contextlib import suppress
 
 from jackstay.errors import DiskFull, Error
-from jackstay_oci.tar.window import write_all
 
 
 class OutputClosed(Error):
@@ -60,6 +59,8 @@ def write_now(fd: int, data: bytes | memoryview) -> None:
         DiskFull: no space is left.
         Error: the write failed otherwise.
     """
+    from jackstay_oci.tar.window import write_all
+
     try:
         write_all(fd, data)
     except BrokenPipeError:

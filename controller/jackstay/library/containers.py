@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -177,6 +176,7 @@ class Containers:
 
     async def inspect(self, names: Sequence[str], *, size: bool = False) -> FleetResult[builtins.list[dict[str, Any]]]:
         """Docker's ``container inspect`` objects."""
+        import json
 
         async def work(agent: AgentClient, name: str) -> dict[str, Any]:
             request = messages.InspectContainerRequest(container=name, size=size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +176,7 @@ class Images:
 
     async def inspect(self, names: Sequence[str]) -> FleetResult[builtins.list[dict[str, Any]]]:
         """Docker's ``image inspect`` objects."""
+        import json
 
         async def work(agent: AgentClient, name: str) -> dict[str, Any]:
             reply = await agent.images.inspect(messages.InspectImageRequest(image=name))

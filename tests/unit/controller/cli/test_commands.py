@@ -97,14 +97,44 @@ def test_closed_standard_streams_are_no_error(closed: str) -> None:
 
 
 HEAVY = ("grpc", "asyncssh", "rich", "google.protobuf", "msgspec", "ClusterShell", "cryptography", "pydantic")
-PROBE = f"""
+
+
+def probe(names: tuple[str, ...]) -> str:
+    """A program that runs a command line, and tells on stderr which of the modules it has imported."""
+    return f"""
 import sys
 from jackstay.cli.main import run
 code = run(sys.argv[1:])
-loaded = [name for name in {HEAVY!r} if name in sys.modules]
+loaded = [name for name in {names!r} if name in sys.modules]
 print("LOADED", loaded, file=sys.stderr)
 sys.exit(code)
 """
+
+
+PROBE = probe(HEAVY)
+
+
+UNUSED = (
+    "ClusterShell", "aiohttp", "asyncssh", "configparser", "cryptography", "csv", "decimal", "hashlib",
+    "jackstay.cli.parsing.mounts", "jackstay.cli.parsing.ports", "jackstay.copying", "jackstay.inventory.hosts_file",
+    "jackstay.tunnel.ssh", "jackstay_oci.tar", "jackstay_proto.v1.networks_pb2", "jackstay_proto.v1.volumes_pb2",
+    "msgspec", "pydantic", "rich", "shlex", "tomllib",
+)  # fmt: skip
+"""What a command on this machine, without such flags and files, has no use for."""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "--rm", "app:1", "true"], ["ps"], ["images"]], ids=lambda words: words[0]
+)
+def test_a_local_command_imports_only_what_it_uses(
+    arguments: list[str], jackstay: Any, archive: Path, sockets: Path, home: Path
+) -> None:
+    assert jackstay("-H", "web1", "load", "-i", str(archive)).code == 0
+    (home / ".config" / "jackstay" / "hosts.toml").unlink()
+    command = [sys.executable, "-c", probe(UNUSED), "-H", "local", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.splitlines()[-1] == "LOADED []"
 
 
 def test_options_that_are_text_are_not_converted() -> None:
@@ -133,13 +163,13 @@ def test_nothing_heavy_is_imported_for_words(arguments: list[str]) -> None:
 
 def test_completion_knows_commands_and_imports_nothing_heavy() -> None:
     environment = os.environ | {"_JACKSTAY_COMPLETE": "complete_bash", "COMP_WORDS": "jackstay im", "COMP_CWORD": "1"}
-    probe = f"""
+    program = f"""
 import atexit, sys
 from jackstay.cli.main import run
 atexit.register(lambda: print("LOADED", [name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr))
 run([])
 """
-    result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=environment)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
     assert result.stdout.split() == ["images", "import", "image"]
     assert result.stderr.splitlines()[-1] == "LOADED []"
 
