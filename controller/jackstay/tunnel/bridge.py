@@ -17,6 +17,9 @@ from jackstay.tunnel.private_folder import PrivateFolder
 
 HIGH_WATER = 1024 * 1024  # bytes kept for a local reader before the SSH channel is no longer read
 
+_TURNS = 3
+"""Turns of the loop until a connection that was accepted in this one has come to us and, aborted, is gone."""
+
 
 class NearEnd(asyncio.Protocol):
     """One accepted local connection. It is not read until its far side is open."""
@@ -128,7 +131,8 @@ class Bridge:
         self._ways = ways
         self._first = first
         self._folder: PrivateFolder | None = None
-        self._server: asyncio.AbstractServer | None = None
+        self._server: asyncio.Server | None = None
+        self._closing = False
         self._near: set[NearEnd] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.path = ""
@@ -147,7 +151,10 @@ class Bridge:
             raise
 
     def accepted(self, near: NearEnd) -> None:
-        """Find the far side of a new connection."""
+        """Find the far side of a new connection; one that comes while this closes is closed too."""
+        if self._closing:
+            near.abort()
+            return
         self._near.add(near)
         first, self._first = self._first, None
         if first is not None and not first.closed:
@@ -170,7 +177,13 @@ class Bridge:
 
     async def close(self) -> None:
         """Stop listening, end every connection, remove the socket. May be called again."""
+        self._closing = True
         if self._server:
+            # What was accepted in this turn of the loop must come to its server before that is closed: else asyncio
+            # drops it without closing it (CPython issue 109564, open).
+            for listener in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(listener)
+            await asyncio.sleep(0)
             self._server.close()
             self._server = None
         for task in list(self._tasks):
@@ -182,7 +195,8 @@ class Bridge:
         if self._first:
             self._first.close()
             self._first = None
-        await asyncio.sleep(0)  # let the aborted transports tell
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         if self._folder:
             folder, self._folder = self._folder, None
             await asyncio.shield(asyncio.to_thread(folder.remove))

@@ -72,8 +72,11 @@ class RemoteEnd(asyncssh.SSHUNIXSession[bytes]):
             self._near.remote_lost(exc)
 
     def write(self, data: bytes) -> None:
-        """Send to the agent; what does not fit is kept and :meth:`pause_writing` called."""
-        if not self.closed:
+        """Send to the agent; what does not fit is kept and :meth:`pause_writing` called.
+
+        Dropped when the channel is closing: the near side is told so soon.
+        """
+        if not self._channel.is_closing():
             self._channel.write(data)
 
     def write_eof(self) -> None:
