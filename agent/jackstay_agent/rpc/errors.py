@@ -26,8 +26,9 @@ _log = structlog.get_logger("rpc")
 
 DETAIL = "jackstay-error-bin"
 
-_LONGEST = 1000
-"""Characters of a message or hint that are sent: gRPC drops statuses of more than 8 KiB, message twice and hint."""
+_MESSAGE, _HINT, _STATUS = 2000, 1000, 1000
+"""Bytes that are sent of a message and a hint, and of the message again as the status: gRPC drops, by chance, what has
+more than 8 KiB in all, and counts each byte of a status three times that is not ASCII."""
 
 _CODES = {
     "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
@@ -157,18 +158,20 @@ async def _fail(method: str, error: BaseException, context: grpc.aio.ServicerCon
                 f"the agent failed in {what}", hint="see the agent's log (journalctl -u jackstayd) and report it"
             )
         )
-    message, hint = _sendable(told.message), _sendable(told.hint)
+    message, hint = _sendable(told.message, _MESSAGE), _sendable(told.hint, _HINT)
     detail = ErrorDetail(reason=Reason.Value(told.reason), message=message, hint=hint)
     _tell(method, context, begun, told.reason, message)
     await context.abort(
-        _CODES.get(told.reason, grpc.StatusCode.INTERNAL), message, ((DETAIL, detail.SerializeToString()),)
+        _CODES.get(told.reason, grpc.StatusCode.INTERNAL),
+        _sendable(message, _STATUS),
+        ((DETAIL, detail.SerializeToString()),),
     )
 
 
-def _sendable(text: str) -> str:
-    """*text* as a status can carry it: of bounded length, and without what is no Unicode, such as odd file names."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+def _sendable(text: str, most: int) -> str:
+    """*text* as a status can carry it: of *most* bytes, and without what is no Unicode, such as odd file names."""
+    data = text.encode("utf-8", "backslashreplace")
+    return data.decode() if len(data) <= most else f"{data[:most].decode(errors='ignore')}…"
 
 
 def _tell(

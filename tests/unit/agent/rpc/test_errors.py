@@ -48,7 +48,9 @@ async def told(tmp_path: Path, error: BaseException) -> Told:
             await call()
         metadata = dict(caught.value.trailing_metadata() or ())
         detail = ErrorDetail.FromString(metadata[DETAIL])  # type: ignore[arg-type]
-        assert detail.message == caught.value.details()
+        status = (caught.value.details() or "").removesuffix("…")
+        assert detail.message.startswith(status)
+        assert len(status.encode()) >= min(len(detail.message.encode()), 997), "the status tells no less than it can"
         return caught.value.code(), Reason.Name(detail.reason), detail.message, detail.hint
 
     async with images(tmp_path, Failing(error)) as stub:
@@ -95,6 +97,9 @@ async def test_a_message_fits_a_status_whatever_is_in_it(tmp_path: Path) -> None
     _, reason, message, hint = await told(tmp_path, errors.NotFound("ä" * 100_000, hint="\udcff\ud800 \0 \n x"))
     assert (reason, len(message)) == ("NOT_FOUND", 1001)
     assert hint == "\\udcff\\ud800 \0 \n x"
+    for text in ("ä" * 1000, "語" * 1000, "🐳" * 1000, "x" * 100_000):
+        _, reason, message, hint = await told(tmp_path, errors.NotFound(text, hint=text))
+        assert (reason, message[:300], hint[:200]) == ("NOT_FOUND", text[:300], text[:200])
 
 
 async def test_each_call_is_logged_once_with_who_and_what(tmp_path: Path) -> None:
