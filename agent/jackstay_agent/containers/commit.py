@@ -129,23 +129,31 @@ async def _store(
     content: ContentStore, lease: str, config: bytes, manifest: bytes, refers_to: Sequence[Digest], along: Along
 ) -> None:
     """Store the two documents, the second of which names *refers_to*: held in one transaction, and in a second one
-    recorded, *along* with which they are known. See `ContentStore.put`."""
+    recorded, *along* with which they are known. See `ContentStore.put`.
+
+    What was stored for a caller who went away meanwhile is recorded all the same, without *along*, for collection to
+    take.
+    """
     image_id, root = Digest.of(config), Digest.of(manifest)
 
     def hold(connection: sqlite3.Connection) -> None:
         leases.keep_blob(connection, lease, image_id)
         leases.keep_blob(connection, lease, root)
 
-    def record(connection: sqlite3.Connection) -> None:
-        blob_rows.insert(connection, image_id, len(config))
-        along(connection)
+    async def record(along: Along) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            blob_rows.insert(connection, image_id, len(config))
+            along(connection)
 
-    async def store() -> None:
-        await asyncio.gather(*(finish(content.blobs.put, document) for document in (config, manifest)))
-        await content.record(root, len(manifest), lease, refers_to=refers_to, along=record)
+        await to_end(content.record(root, len(manifest), lease, refers_to=refers_to, along=work))
 
     await content.database.write("lease.blob", hold)
-    await to_end(store())
+    try:
+        await to_end(asyncio.gather(*(finish(content.blobs.put, document) for document in (config, manifest))))
+    except asyncio.CancelledError:
+        await record(lambda _connection: None)
+        raise
+    await record(along)
 
 
 async def _parent(content: ContentStore, images: Images, row: ContainerRow, lease: str) -> _Parent:
