@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -79,15 +80,26 @@ async def run(bench: Bench) -> None:
                 userns=bench.userns,
                 mounts=[m.Mount(type="volume", source="data", target="/data")],
                 ports=[m.PortBinding(host_port=8080, container_port=80, protocol="tcp")],
+                secrets=[m.SecretUse(source="word")],
             )
         )
         await agent.containers.start(m.StartContainerRequest(container="new"))
+        inspected = await agent.containers.inspect(m.InspectContainerRequest(container="new"))
+    pid = json.loads(inspected.document)["State"]["Pid"]
+    given = await asyncio.to_thread(bench.host.exec, ["cat", f"/proc/{pid}/root/run/secrets/word"])
+    assert given.stdout == FIRST.decode(), given
+
+
+async def run_anew(bench: Bench) -> None:
+    await create_secret(bench)
+    await run(bench)
 
 
 async def unrun(bench: Bench) -> None:
     async with bench.agent() as agent:
         await agent.containers.remove(m.RemoveContainerRequest(container="new", force=True, volumes=True))
         await agent.volumes.remove(m.RemoveVolumeRequest(name="data"))
+    await unsecret(bench)
 
 
 async def stop(bench: Bench) -> None:
@@ -264,34 +276,6 @@ async def unsecret(bench: Bench) -> None:
         await told("NOT_FOUND", agent.secrets.remove(m.RemoveSecretRequest(secret="word")))
 
 
-async def give_secret(bench: Bench) -> None:
-    """A container that gets a secret, not yet started."""
-    await create_secret(bench)
-    async with bench.agent() as agent:
-        await agent.containers.create(
-            m.CreateContainerRequest(
-                image="base:1",
-                name="given",
-                command=["grep", "-qx", FIRST.decode(), "/run/secrets/word"],
-                userns=bench.userns,
-                secrets=[m.SecretUse(source="word")],
-            )
-        )
-
-
-async def start_given(bench: Bench) -> None:
-    """It may have run before, and has the secret at every start."""
-    async with bench.agent() as agent:
-        await agent.containers.start(m.StartContainerRequest(container="given"))
-        assert (await agent.containers.wait(m.WaitContainerRequest(container="given"))).exit_code == 0
-
-
-async def ungive_secret(bench: Bench) -> None:
-    async with bench.agent() as agent:
-        await agent.containers.remove(m.RemoveContainerRequest(container="given", force=True))
-    await unsecret(bench)
-
-
 async def nothing(_bench: Bench) -> None:
     """The act leaves nothing."""
 
@@ -302,9 +286,9 @@ OPERATIONS = {
     "load": Operation(load, unload),
     "copy": Operation(copy, unload),
     "commit": Operation(commit, uncommit),
-    "run": Operation(run, unrun, ways=WAYS),
-    "stop": Operation(stop, unrun, before=run, ways=WAYS),
-    "rm -f": Operation(remove_running, nothing, before=run, ways=WAYS),
+    "run": Operation(run, unrun, before=create_secret, ways=WAYS),
+    "stop": Operation(stop, unrun, before=run_anew, ways=WAYS),
+    "rm -f": Operation(remove_running, unsecret, before=run_anew, ways=WAYS),
     "run --rm": Operation(run_once, nothing, ways=WAYS),
     "exec": Operation(execute, nothing, ways=WAYS),
     "export": Operation(export, unexport),
@@ -316,7 +300,6 @@ OPERATIONS = {
     "secret create": Operation(create_secret, unsecret, before=no_secret_yet),
     "secret create --replace": Operation(replace_secret, unsecret, before=create_secret),
     "secret rm": Operation(unsecret, nothing, before=create_secret),
-    "start with a secret": Operation(start_given, ungive_secret, before=give_secret, ways=WAYS),
 }
 LIKE = {
     "copy": ("load",),
