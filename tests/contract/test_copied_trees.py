@@ -71,7 +71,7 @@ class Container:
 @pytest.fixture
 async def jobs() -> AsyncIterator[Spawner]:
     """A spawner that has the jobs imported, as the agent's."""
-    spawner = start_spawner(("jackstay_agent.containers.copy_in", "jackstay_agent.containers.copy_out"))
+    spawner = start_spawner()
     yield spawner
     await spawner.close()
 

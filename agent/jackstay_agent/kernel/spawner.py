@@ -152,8 +152,7 @@ def start(modules: Iterable[str]) -> Spawner:
         ours.close()
         syscalls.set_death_signal(signal.SIGKILL)
         if os.getppid() == agent:
-            for module in modules:
-                getattr(importlib.import_module(module), "warm", _cold)()
+            _load(modules)
             gc.freeze()
             _serve(theirs)
             status = 0
@@ -161,6 +160,11 @@ def start(modules: Iterable[str]) -> Spawner:
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def _load(modules: Iterable[str]) -> None:
+    for module in modules:
+        getattr(importlib.import_module(module), "warm", _cold)()
 
 
 def _cold() -> None:

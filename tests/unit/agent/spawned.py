@@ -1,7 +1,7 @@
 """A real spawner for tests: a test process has threads and must not fork, so another process forks it.
 
-That one, the nursery, has loaded what spawners load once; it is started by the first test that needs it and ends with
-the test process.
+That one, the nursery, has loaded once what the agent's spawner loads; it is started by the first test that needs it
+and ends with the test process.
 """
 
 from __future__ import annotations
@@ -9,42 +9,27 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import importlib
-import json
 import os
 import select
 import signal
 import socket
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
+from jackstay_agent.daemon.jobs import MODULES
 from jackstay_agent.kernel import spawner, syscalls
 from jackstay_agent.kernel.spawner import Spawner
-
-MODULES = (
-    "jackstay_agent.kernel.mounts",
-    "jackstay_agent.layers.apply",
-    "jackstay_agent.layers.compare",
-    "jackstay_agent.layers.copying",
-    "jackstay_agent.layers.deleting",
-    "jackstay_agent.layers.diff",
-    "jackstay_agent.layers.subvolumes",
-    "jackstay_agent.layers.trials",
-    "jackstay_agent.layers.usage",
-)
 
 _ROOT = Path(__file__).parents[3]
 _LARGEST = 1 << 16
 
 
-def start_spawner(modules: Iterable[str] = MODULES, path: Iterable[str] = ()) -> Spawner:
-    """Start a spawner with *modules* imported, which may lie in the folders *path*; to be ended by `close`."""
+def start_spawner(*more: str) -> Spawner:
+    """Start a spawner as the agent's, with the modules *more* of jobs imported, too; to be ended by `close`."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    message = json.dumps({"modules": list(modules), "path": list(path)}).encode()
+    nursery = _nursery(more)
     with theirs:
-        nursery = _nursery()
-        socket.send_fds(nursery, [message], [theirs.fileno()])
+        socket.send_fds(nursery, [b"one more"], [theirs.fileno()])
     return _OfTheNursery(int(nursery.recv(_LARGEST)), ours)
 
 
@@ -61,11 +46,11 @@ class _OfTheNursery(Spawner):
 
 
 @functools.cache
-def _nursery() -> socket.socket:
+def _nursery(more: tuple[str, ...]) -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         theirs.set_inheritable(True)
-        arguments = [sys.executable, "-m", __name__, str(theirs.fileno())]
+        arguments = [sys.executable, "-m", __name__, str(theirs.fileno()), *more]
         os.posix_spawn(sys.executable, arguments, {**os.environ, "PYTHONPATH": str(_ROOT)})
     return ours
 
@@ -82,24 +67,20 @@ def _serve(control: socket.socket) -> None:
         pid = os.fork()
         if pid == 0:
             control.close()
-            _become(socket.socket(fileno=fds[0]), **json.loads(message))
+            _become(socket.socket(fileno=fds[0]))
         os.close(fds[0])
         control.send(str(pid).encode())
 
 
-def _become(channel: socket.socket, modules: list[str], path: list[str]) -> None:
+def _become(channel: socket.socket) -> None:
     """Be the spawner; never returns. It ends when the channel does, or at the latest with the nursery."""
     syscalls.set_death_signal(signal.SIGKILL)
-    sys.path[:0] = path
     try:
-        for module in modules:
-            importlib.import_module(module)
         spawner._serve(channel)
     finally:
         os._exit(1)
 
 
 if __name__ == "__main__":
-    for module in MODULES:
-        importlib.import_module(module)
+    spawner._load([*MODULES, *sys.argv[2:]])
     _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -13,15 +13,13 @@ from jackstay_agent.config import Limits
 from jackstay_agent.kernel.spawner import Spawner
 from jackstay_agent.layers.apply import bounds_of
 from tests.unit.agent.layers.layer_tars import blob
-from tests.unit.agent.spawned import MODULES, start_spawner
-
-ROOT = Path(__file__).parents[4]
+from tests.unit.agent.spawned import start_spawner
 
 
 @pytest.fixture
 async def jobs() -> AsyncIterator[Spawner]:
     """A real spawner, which knows `weakened`, too."""
-    spawner = start_spawner([*MODULES, "tests.unit.agent.layers.weakened"], [str(ROOT)])
+    spawner = start_spawner("tests.unit.agent.layers.weakened")
     yield spawner
     await spawner.close()
 

@@ -44,7 +44,7 @@ OWN = {
 LIFE = """
 import asyncio, os, sys
 from jackstay_agent.kernel import spawner
-from tests.unit.agent.spawned import MODULES
+from jackstay_agent.daemon.jobs import MODULES
 jobs = spawner.start(MODULES)
 from jackstay_agent.config import Limits
 from jackstay_agent.kernel.mounts import LinuxMounts

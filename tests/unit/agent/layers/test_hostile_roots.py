@@ -16,15 +16,14 @@ from jackstay_agent.kernel.spawner import Spawner
 from jackstay_oci.tar.entries import Kind
 from tests.unit.agent.layers.layer_tars import link, node, tar
 from tests.unit.agent.layers.test_defences import Unpack
-from tests.unit.agent.spawned import MODULES, start_spawner
+from tests.unit.agent.spawned import start_spawner
 
-ROOT = Path(__file__).parents[4]
 JOBS = "tests.unit.agent.layers.hostile_roots"
 
 
 @pytest.fixture
 async def jobs() -> AsyncIterator[Spawner]:
-    spawner = start_spawner([*MODULES, JOBS], [str(ROOT)])
+    spawner = start_spawner(JOBS)
     yield spawner
     await spawner.close()
 
