@@ -126,8 +126,8 @@ async def test_killed_at_every_point(benches: Benches, name: str) -> None:
             await operation.act(bench)
             if (
                 len(operation.ways) == 1 or (way, point) == plan[-1]
-            ):  # it reads every blob, which containers leave alone
-                findings = await asyncio.to_thread(found, bench.host)
+            ):  # containers leave blobs and layers alone
+                findings = await asyncio.to_thread(found, bench.host, point)
                 failures += [f"{where}, after a retry: {finding}" for finding in findings]
             await operation.undo(bench)
         except (Error, AssertionError) as error:

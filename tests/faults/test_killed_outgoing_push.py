@@ -86,7 +86,7 @@ async def test_at_every_point(bench: Bench, registry: Distribution) -> None:
         bench.armed.unlink()
         bench.start()
         assert problems(bench.host) == [], point
-        assert found(bench.host) == [], point
+        assert found(bench.host, point) == [], point
         assert await push(bench) == whole, point
         async with bench.agent() as agent:
             listed = await agent.images.list(m.ListImagesRequest())

@@ -111,7 +111,7 @@ def test_at_every_point(bench: Bench) -> None:
         bench.dies(name, count)
         bench.armed.unlink()
         bench.start()
-        assert [*problems(bench.host), *found(bench.host)] == [], name
+        assert [*problems(bench.host), *found(bench.host, name)] == [], name
         bench.pull()
         assert problems(bench.host) == [], name
     empty(bench.host)

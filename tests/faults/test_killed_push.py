@@ -83,7 +83,7 @@ def test_at_every_point(bench: Bench) -> None:
         bench.armed.unlink()
         bench.start()
         assert problems(bench.host) == [], name
-        assert found(bench.host) == [], name
+        assert found(bench.host, name) == [], name
         bench.act()
         empty(bench.host)
         assert leftovers(bench.host) == [], name
