@@ -124,9 +124,7 @@ async def test_killed_at_every_point(benches: Benches, name: str) -> None:
         try:
             await standing(bench)
             await operation.act(bench)
-            if (
-                len(operation.ways) == 1 or (way, point) == plan[-1]
-            ):  # containers leave blobs and layers alone
+            if len(operation.ways) == 1 or (way, point) == plan[-1]:  # containers leave blobs and layers alone
                 findings = await asyncio.to_thread(found, bench.host, point)
                 failures += [f"{where}, after a retry: {finding}" for finding in findings]
             await operation.undo(bench)
