@@ -156,7 +156,7 @@ async def execute(engine: Engine, text: str, request: ExecRequest) -> Session:
     facts = await asyncio.to_thread(host_facts.read)
     process = exec_process.build(own, request, user, facts.capabilities)
     streams = Streams(tty=request.tty, stdin=request.stdin, keep_stdin=False)
-    session = await engine.execs.start(row.id, process, streams, detach=request.detach, size=request.size)
+    session = await engine.execs.start(row.id, process, streams, detach=request.detach)
     await tell_exec(engine, row, session, " ".join(request.command))
     return session
 

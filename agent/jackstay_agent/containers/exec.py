@@ -113,9 +113,8 @@ class Execs:
         streams: Streams,
         *,
         detach: bool,
-        size: tuple[int, int] | None = None,
     ) -> Session:
-        """Run *process* in the running *container*. *size* is the terminal's, rows and columns.
+        """Run *process* in the running *container*.
 
         Raises `CommandNotFound`, `CommandNotExecutable`, `RuntimeFailed`.
         """
@@ -125,16 +124,14 @@ class Execs:
             await asyncio.to_thread(_prepare, folder, process)
             with naming(process["args"][0]):
                 async with asyncio.timeout(_START_SECONDS):
-                    return await self._start(container, session, folder, streams, detach, size)
+                    return await self._start(container, session, folder, streams, detach)
         except BaseException as error:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
             if isinstance(error, TimeoutError):
                 raise RuntimeFailed(f"conmon did not start the command within {_START_SECONDS} s") from error
             raise
 
-    async def _start(
-        self, container: str, session: str, folder: str, streams: Streams, detach: bool, size: tuple[int, int] | None
-    ) -> Session:
+    async def _start(self, container: str, session: str, folder: str, streams: Streams, detach: bool) -> Session:
         argv = [
             *self._monitors.base(container, session, streams),
             *("-u", session, "-b", folder, "-p", os.path.join(folder, "exec_pid")),
@@ -152,8 +149,6 @@ class Execs:
             await pipes.forked()
             if not detach:
                 await pipes.attachable()
-                if size is not None:
-                    await asyncio.to_thread(resize, folder, *size)
                 hub = Hub(folder)
                 client = hub.join()
                 await hub.open()

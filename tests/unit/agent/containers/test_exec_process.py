@@ -49,6 +49,14 @@ def test_a_privileged_one_has_them_all() -> None:
     assert "apparmorProfile" not in built
 
 
+def test_a_terminal_has_its_size_from_the_first_moment() -> None:
+    own = {**OWN, "consoleSize": {"height": 1, "width": 2}}
+    built = exec_process.build(own, ExecRequest(command=("id",), tty=True, size=(20, 70)), None, frozenset())
+    assert built["consoleSize"] == {"height": 20, "width": 70}
+    for asked in (ExecRequest(command=("id",), size=(20, 70)), ExecRequest(command=("id",), tty=True)):
+        assert "consoleSize" not in exec_process.build(own, asked, None, frozenset())
+
+
 @pytest.mark.parametrize(
     "asked",
     [
