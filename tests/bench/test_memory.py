@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 LARGE = 1_000_000_000
 SMALLER = 220_000_000
 AGENT = 200_000_000
-CONTROLLER = 200_000_000
+CONTROLLER = 130_000_000
 
 
 @pytest.fixture(scope="module")

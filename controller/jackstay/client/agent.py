@@ -41,6 +41,10 @@ PROTOCOL = 1
 MAX_MESSAGE = 16 * 1024 * 1024
 """Bytes of one message, either way. Streams send pieces of at most 1 MiB."""
 
+AHEAD = 8 * 1024 * 1024
+"""Bytes that an agent may send on one stream before they are read here: what a stream holds of our memory, and 80 MB/s
+from a host that is 100 ms away."""
+
 
 async def connect(host: Host, settings: TunnelSettings | None = None) -> AgentClient:
     """Open the way to an agent and make sure that it speaks our protocol.
@@ -80,6 +84,8 @@ async def _greet(host: Host, tunnel: Tunnel) -> AgentClient:
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", MAX_MESSAGE),
+            ("grpc.http2.bdp_probe", 0),  # it would grow what waits here without bound when SSH is slow
+            ("grpc.http2.lookahead_bytes", AHEAD),
             ("grpc.use_local_subchannel_pool", 1),  # or two channels to one agent share a connection
             ("grpc.default_authority", "jackstay"),
             ("grpc.max_reconnect_backoff_ms", 2000),  # an agent is back soon after a restart
