@@ -118,8 +118,13 @@ class Attached:
             await self._hub.close()
 
 
-async def attach(engine: Engine, text: str, *, stdout: bool, stderr: bool) -> Attached:
-    """A place at the container that *text* means. Raises `NotFound`, `WrongState`."""
+async def attach(
+    engine: Engine, text: str, *, stdout: bool, stderr: bool, size: tuple[int, int] | None = None
+) -> Attached:
+    """A place at the container that *text* means. Raises `NotFound`, `WrongState`.
+
+    Its terminal has that *size*, rows and columns, from the first moment of its next start.
+    """
     found = await engine.find(text)
     entry = engine.entry(found.id)
     async with entry.lock:
@@ -129,6 +134,7 @@ async def attach(engine: Engine, text: str, *, stdout: bool, stderr: bool) -> At
             entry.hub = Hub(engine.layout.bundle(row.id))
         hub = entry.hub
         client = hub.join(stdout=stdout, stderr=stderr)
+        entry.console = size or entry.console
         attached = Attached(engine, entry, row, hub, client)
         if state.is_live(row.state):
             try:

@@ -68,6 +68,7 @@ class Entry:
     def __init__(self) -> None:
         self.lock = Lock()
         self.hub: Hub | None = None
+        self.console: tuple[int, int] | None = None  # rows and columns of the terminal of who attached last
         self.ends = 0  # how often it ended
         self.code = 0  # of the last end
         self.gone = False  # its row is removed

@@ -279,9 +279,11 @@ class Containers:
         """See `copies.copy_to`."""
         await copies.copy_to(self.engine, text, path, pieces, begun, keep_owner=keep_owner)
 
-    async def attach(self, text: str, *, stdout: bool = True, stderr: bool = True) -> attaching.Attached:
+    async def attach(
+        self, text: str, *, stdout: bool = True, stderr: bool = True, size: tuple[int, int] | None = None
+    ) -> attaching.Attached:
         """See `attaching.attach`."""
-        return await attaching.attach(self.engine, text, stdout=stdout, stderr=stderr)
+        return await attaching.attach(self.engine, text, stdout=stdout, stderr=stderr, size=size)
 
     async def execute(self, text: str, request: ExecRequest) -> Session:
         """See `attaching.execute`."""

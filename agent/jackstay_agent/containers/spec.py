@@ -62,6 +62,7 @@ class SpecContext:
     ids: IdRange | None = None  # what that one has
     shm: str = ""  # host path of what is to be /dev/shm; "" for one of its own
     env: tuple[str, ...] = field(default=(), repr=False)  # over all others; secrets that only the process may have
+    console: tuple[int, int] | None = None  # rows and columns of its terminal, when they are known
     warnings: list[str] = field(default_factory=list)
 
 
@@ -155,6 +156,8 @@ def _process(
         "noNewPrivileges": options.no_new_privileges,
         "rlimits": rlimits.build(settings.ulimits, context.facts.rlimits, context.warnings),
     }
+    if settings.tty and context.console is not None:
+        process["consoleSize"] = {"height": context.console[0], "width": context.console[1]}
     if options.apparmor and not settings.privileged:
         process["apparmorProfile"] = options.apparmor
     if settings.oom_score_adj is not None:

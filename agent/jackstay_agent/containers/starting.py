@@ -196,6 +196,7 @@ async def _create(engine: Engine, entry: Entry, run: _Run, place: _Place, beside
         userns=place.userns,
         ids=place.ids,
         env=place.secrets.env,
+        console=entry.console,
     )
     await finish(_write_spec, bundle, spec.build(run.settings, run.plan, context))
     with runtime.naming(run.plan.args[0]):

@@ -159,8 +159,8 @@ class ContainersService(ContainersServicer):
                 async for batch in batches:
                     for entry in batch:
                         yield pb.StreamOutput(stderr=entry.text) if entry.stderr else pb.StreamOutput(stdout=entry.text)
-        seat = await self._containers.attach(start.container, stdout=start.stdout, stderr=start.stderr)
         size = size_of(start.size) if start.HasField("size") else None
+        seat = await self._containers.attach(start.container, stdout=start.stdout, stderr=start.stderr, size=size)
         async with aclosing(carry(seat, seat.tty, request_iterator, stdin=start.stdin, size=size)) as outputs:
             async for output in outputs:
                 yield output

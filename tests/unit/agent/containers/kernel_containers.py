@@ -391,6 +391,14 @@ async def test_exec_runs_beside_it(host: Host) -> None:
 
 
 @both
+async def test_a_terminal_has_the_size_of_who_attached_from_the_first_moment(host: Host) -> None:
+    container = await host.create("stty", "size", tty=True, open_stdin=True)
+    seat = await host.containers.attach(container, size=(20, 70))
+    await host.containers.start(container)
+    assert (await read_all(seat))[0] == b"20 70\r\n"
+
+
+@both
 async def test_exec_with_a_terminal(host: Host) -> None:
     container = await host.run("sleep", "100")
     asked = ExecRequest(command=("sh", "-c", "stty size; sleep 0.3; stty size"), tty=True, stdin=True, size=(20, 70))
