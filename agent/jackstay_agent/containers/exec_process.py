@@ -58,7 +58,7 @@ def build(
     built["env"] = list(process.override(env, request.env))
     built["terminal"] = request.tty
     built.pop("consoleSize", None)
-    if request.tty and request.size is not None:  # from its first moment; what comes later is told to conmon
+    if request.tty and request.size is not None:  # runc sets it before the command starts, crun beside that
         built["consoleSize"] = {"height": request.size[0], "width": request.size[1]}
     if request.working_dir:
         built["cwd"] = absolute(request.working_dir, "the working directory")

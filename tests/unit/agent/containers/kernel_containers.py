@@ -398,10 +398,16 @@ async def test_a_terminal_has_the_size_of_who_attached_from_the_first_moment(hos
     assert (await read_all(seat))[0] == b"20 70\r\n"
 
 
+def until_it_is(size: str) -> str:
+    """Shell that waits until its terminal has that size and says it: crun sets it beside the command's start."""
+    return f'until [ "$(stty size 2>/dev/null)" = "{size}" ]; do :; done; echo {size}'
+
+
 @both
 async def test_exec_with_a_terminal(host: Host) -> None:
     container = await host.run("sleep", "100")
-    asked = ExecRequest(command=("sh", "-c", "stty size; sleep 0.3; stty size"), tty=True, stdin=True, size=(20, 70))
+    command = ("sh", "-c", f"{until_it_is('20 70')}; sleep 0.3; stty size")
+    asked = ExecRequest(command=command, tty=True, stdin=True, size=(20, 70))
     session = await host.containers.execute(container, asked)
     output = session.output()
     assert await anext(output) == ("stdout", b"20 70\r\n")
@@ -735,7 +741,7 @@ async def test_over_grpc_exec_with_a_terminal_takes_sizes_and_signals(stub: Cont
     await stub.Start(pb.StartContainerRequest(container=created.id))
     start = pb.ExecStart(
         container=created.id,
-        command=["sh", "-c", "stty size; while :; do sleep 0.05; done"],
+        command=["sh", "-c", f"{until_it_is('12 34')}; while :; do sleep 0.05; done"],
         tty=True,
         stdin=True,
         size=pb.WindowSize(height=12, width=34),

@@ -49,7 +49,7 @@ def test_a_privileged_one_has_them_all() -> None:
     assert "apparmorProfile" not in built
 
 
-def test_a_terminal_has_its_size_from_the_first_moment() -> None:
+def test_a_terminal_has_the_size_that_was_asked_for() -> None:
     own = {**OWN, "consoleSize": {"height": 1, "width": 2}}
     built = exec_process.build(own, ExecRequest(command=("id",), tty=True, size=(20, 70)), None, frozenset())
     assert built["consoleSize"] == {"height": 20, "width": 70}
