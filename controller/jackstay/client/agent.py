@@ -42,8 +42,8 @@ MAX_MESSAGE = 16 * 1024 * 1024
 """Bytes of one message, either way. Streams send pieces of at most 1 MiB."""
 
 AHEAD = 8 * 1024 * 1024
-"""Bytes that an agent may send on one stream before they are read here: what a stream holds of our memory, and 80 MB/s
-from a host that is 100 ms away."""
+"""Bytes that an agent may send on one stream before they are read here: what a stream holds of our memory. It bounds a
+stream's speed, too: to 80 MB/s from a host that is 100 ms away."""
 
 
 async def connect(host: Host, settings: TunnelSettings | None = None) -> AgentClient:
